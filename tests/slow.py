@@ -20,6 +20,8 @@ MOST = 30
 ROOT = Path(__file__).parents[1]
 BASES = ("@{upstream}", "origin/HEAD", "main")
 """What a branch may go back to: the first that there is."""
+USED_FROM_ABOVE = ("plugins/", "patches/", "lessons/")
+"""What commands play, patches, servers and pages: their tests use what is no module below them."""
 _changes = pytest.StashKey[list[str] | None]()
 """Where a run keeps what changed; None where every file runs."""
 _left: set[str] = set()
@@ -82,12 +84,17 @@ def changes() -> list[str] | None:
 
 def depends(test: str, changed: str) -> bool:
     """Whether a file of tests uses another file, by where both stand; paths from the root."""
-    if changed == test or changed.startswith(f"{Path(test).parent}/"):
+    if changed == test or changed.startswith((f"{Path(test).parent}/", "server/antiphon/testing/")):
+        return True
+    if changed in ("conftest.py", "pyproject.toml"):
+        return True
+    room = place(test)
+    if test.startswith("tests/") and room[0] >= _heights()["cli"] and changed.startswith(USED_FROM_ABOVE):
         return True
     if not changed.endswith(".py") or "tests" in Path(changed).parts[:-1]:
         shared = changed.startswith("tests/") and changed.count("/") == 1
-        return shared or changed in ("pyproject.toml", "conftest.py") or test.startswith("tests/docs/")
-    room, other = place(test), place(changed)
+        return shared or test.startswith("tests/docs/")
+    other = place(changed)
     return room == other or other[0] < room[0]
 
 

@@ -388,7 +388,7 @@ def test_loudness_and_true_peak(tmp_path: Path, level: float, target: float | No
         assert meter.integrated() == pytest.approx(target, abs=0.15)
         assert any(word.endswith(f"{target} LUFS") for word in writer.fitted)
     if limit:
-        assert 20.0 * np.log10(np.abs(soxr.resample(sound.T, RATE, 4 * RATE)).max()) == pytest.approx(-1.1, abs=0.12)
+        assert 20.0 * np.log10(np.abs(soxr.resample(sound.T, RATE, 4 * RATE)).max()) == pytest.approx(-1.3, abs=0.12)
         assert writer.clipped == 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import antiphon
 from antiphon.files import decode, decode_process, ffmpeg
 from antiphon.files.audiofile import read
 from antiphon.files.audiowrite import AudioWriter
@@ -169,6 +170,14 @@ def test_tags_are_read(tmp_path: Path, name: str) -> None:
     path = made(tmp_path, name, 0.2, "-metadata", "title=Night", "-metadata", "artist=Ä", "-metadata", "track=3")
     with Decoder(path) as decoder:
         assert dict(decoder.info.tags) == {"title": "Night", "artist": "Ä", "tracknumber": "3"}
+
+
+def test_side_speakers_are_written_into_a_webm(tmp_path: Path) -> None:
+    sound = audio.noise(9600, channels=6) * 0.3
+    form = ("-f", "f32le", "-ar", "48000", "-channel_layout", "5.1(side)", "-i", "pipe:0")
+    run_ffmpeg(*form, str(tmp_path / "side.wav"), data=sound.T.astype("<f4").tobytes())
+    antiphon.run("gain", tmp_path / "side.wav", out=tmp_path / "side.webm")
+    assert read(tmp_path / "side.webm").samples.shape[0] == 6
 
 
 def test_the_page_takes_the_endings_of_the_server() -> None:

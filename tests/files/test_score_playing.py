@@ -174,3 +174,20 @@ def test_a_score_is_as_long_as_its_bars(tmp_path: Path) -> None:
     rest = "<note><rest/><duration>6</duration></note>"
     found: Score = read(path := score(tmp_path, note(length=8), note() + rest))
     assert midifile.read(path).length == found.length == 8.0
+
+
+@pytest.mark.parametrize(
+    ("bar", "signature"),
+    [
+        (note(length=2 * 300), (150, 2)),  # a chant in one bar
+        (note(length=2 * 20) + note(length=1), (41, 8)),
+    ],
+)
+def test_bars_beyond_what_midi_counts_are_written(tmp_path: Path, bar: str, signature: tuple[int, int]) -> None:
+    written = midifile.read(score(tmp_path, bar)).signatures
+    assert written[0][1:] == signature
+
+
+def test_beats_that_midi_cannot_name_are_quarters(tmp_path: Path) -> None:
+    head = "<divisions>2</divisions><time><beats>3</beats><beat-type>6</beat-type></time>"
+    assert midifile.read(score(tmp_path, note(length=4), head=head)).signatures[0][1:] == (2, 4)

@@ -33,8 +33,8 @@ ANSWERS: dict[bytes, tuple[Arg, ...]] = {
 class Peer:
     """A server of OSC over TCP. `got`: what it was sent but `/sync` and questions. `answer`: answers a message."""
 
-    def __init__(self) -> None:
-        self.listening = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, port: int = 0) -> None:
+        self.listening = socket.create_server(("127.0.0.1", port))
         self.port = self.listening.getsockname()[1]
         self.got: list[Message] = []
         self.connections: list[socket.socket] = []
@@ -319,6 +319,20 @@ def test_a_connection_closed_while_idle_is_opened_again(peer: Peer, remote: Remo
     peer.drop()
     remote.send("/x", 1)
     assert len(peer.named("/x")) == 1
+
+
+def test_a_server_that_comes_back_later_answers_again() -> None:
+    first = Peer()
+    with antiphon.connect(port=first.port, timeout=5.0) as remote:
+        first.end()
+        for _ in range(2):
+            with pytest.raises(EngineError, match="cannot be reached"):
+                remote.send("/x", 1)
+        again = Peer(first.port)
+        try:
+            assert remote.tempo == 120.0
+        finally:
+            again.end()
 
 
 def test_subscriptions_come_back_with_the_server(peer: Peer, remote: Remote) -> None:

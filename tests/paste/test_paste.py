@@ -190,3 +190,9 @@ def test_a_track_that_would_do_more_than_play_is_left_out_and_the_rest_plays(mon
     assert "# the translation would use rev, which no pattern needs:\n#   track(" in text
     with pytest.raises(UsageError, match="nothing in it plays; the translation would use rev"):
         translate_program('d1 $ every 2 rev $ s "bd*4"')
+
+
+def test_changes_built_while_playing_keep_the_dialect() -> None:
+    text = translate_program('$: note("c4 e4").plyWith(2, x => x.add(7))')[0]
+    events = Performance(reading.read("set.py", text)).until(Fraction(4))
+    assert {event.args[0] for event in events if event.address == "/note/on"} == {60, 64}

@@ -303,6 +303,8 @@ ODE = _line(0.6, 76, 76, 77, 79, 79)
 
 ODE_ON = Performance(notes=_line(0.6, 76, 76, 77, 79, 79, 77, 76, 74, 72, 72, 74, 76), seconds=7.2)
 """More of the tune, which goes on as the score does."""
+TUNE_ON = Performance(notes=_line(0.375, *(72, 74, 76, 79, 77, 76, 74, 72) * 4), before=3.0, seconds=12.0)
+"""The tune four times."""
 BASS = tuple(
     Note(n * 0.25, note, 0.2, (115, 60, 90, 50)[n % 4])
     for n, note in enumerate((33, 33, 45, 36, 33, 40, 43, 33, 31, 43, 38, 36))

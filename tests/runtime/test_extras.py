@@ -50,7 +50,7 @@ def declared() -> dict[str, list[str]]:
 @pytest.mark.needs("hum", "library", "host")
 def test_every_package_of_an_extra_is_known_by_its_module() -> None:
     for extra, packages in declared().items():
-        if extra == "dev" or packages in ([], ["antiphon[containers]"]):  # of the project's own tests; former names
+        if extra in ("dev", "testing") or packages in ([], ["antiphon[containers]"]):  # of tests; former names
             continue
         assert extra in ("sklearn", "torch") or extra in extras.EXTRAS.values(), extra
         for text in packages:

@@ -310,9 +310,8 @@ def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
             left = [str(number + 1) for number in range(spec.channels, len(sound))]
             notice(f"channels {', '.join(left[:-1])} and {left[-1]}" if len(left) > 1 else f"channel {left[0]}", 0)
     sound = np.clip(sound, -LOUDEST, LOUDEST)
-    if len(sound) > 2 and len(sound) > spec.channels:
-        used = "their mean is" if spec.channels == 1 else f"the first {spec.channels} are"
-        log.warning("the impulse %s has %d channels, of which %s used", name, len(sound), used)
+    if spec.channels == 1 and len(sound) > 2:
+        log.warning("the impulse %s has %d channels, of which their mean is used", name, len(sound))
     heard = sound.mean(axis=0, keepdims=True) if spec.channels == 1 else sound
     samples = np.stack([heard[c % len(heard)] for c in range(spec.channels)])
     if normalise:

@@ -216,7 +216,8 @@ class MidiOut:
         """Sends due messages; sets the timer for the next."""
         now = self._server.moment().sample
         beat = self._server.beat_of(Sample(round(now)))
-        if not self._server.tempo()[2] or beat < self._beat - SET_BACK:
+        playing = self._server.tempo()[2]
+        if not playing or beat < self._beat - SET_BACK:
             self._end_beats()
         self._beat = beat
         for waiting, place in ((self._samples, now + 1), (self._beats, beat)):
@@ -226,7 +227,7 @@ class MidiOut:
             self._timer.cancel()
             self._timer = None
         delays = [(waiting[0].at - now) / self._server.rate for waiting in (self._samples,) if waiting]
-        if self._beats:
+        if self._beats and playing:
             delays.append((self._server.due(self._beats[0].when) - now) / self._server.rate)
         if self._beats or any(on.by_beat for on in self._sounding.values()):
             delays.append(WATCH_SECONDS)

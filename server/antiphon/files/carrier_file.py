@@ -201,6 +201,7 @@ class FfmpegFile(CarrierFile):
         words = [*said, *source(fd, demuxer), "-map", "0:a:0", "-af", "ashowinfo", *form, "pipe:1"]
         self._reading = Reading(start([program("ffmpeg"), *words], reading_lane(fd)), self._hear)
         self._events = deque[tuple[int | None, int, int, int] | str]()  # time stamp, frames, rate, channels; or a fault
+        self._framed = False
         self._data, self._place = b"", 0
 
     def close(self) -> None:
@@ -212,6 +213,7 @@ class FfmpegFile(CarrierFile):
         if frame := _FRAME.search(line):
             stamp, channels, rate, frames = frame.groups()
             at = int(stamp) if stamp.lstrip(b"-").isdigit() else None
+            self._framed = True
             self._events.append((at, int(frames), int(rate), int(channels)))
             return True
         found = _LEVEL.match(line)
@@ -234,7 +236,7 @@ class FfmpegFile(CarrierFile):
                 at, frames, rate, channels = event
                 self._check_form(rate, channels)
                 return at, self._samples(frames)
-            elif not self._decoded:  # a version of ffmpeg that says nothing of its frames
+            elif not self._framed:  # a version of ffmpeg that says nothing of its frames
                 return None, self._samples((len(self._data) - self._place) // (4 * self.info.channels))
         self._reading.check()
         return None

@@ -129,7 +129,9 @@ class CarrierWriter:
         muxer = "ipod" if Path(name).suffix.lower() == ".m4a" else container.lower()
         video = picture is not None and picture.video and muxer != "ipod"
         begins = picture.begins if picture is not None and video else 0.0
-        speakers = ["-channel_layout", layout_of_mask(mask)] if layout_of_mask(mask) else ["-ac", str(channels)]
+        # Opus knows one layout for each number of channels, in whose order ffmpeg puts them
+        named = layout_of_mask(mask) if _CODECS[subtype] != "libopus" else ""
+        speakers = ["-channel_layout", named] if named else ["-ac", str(channels)]
         sound = ["-itsoffset", f"{begins:.6f}", "-f", "f32le", "-ar", str(rate), *speakers, "-i", "pipe:0"]
         seen: list[str] = ["-map", "0:a", "-map_metadata:g", "-1"]
         self.carried, self.said = tuple[str, ...](), tuple[str, ...]()

@@ -1,5 +1,6 @@
 """Standard input and output as sound: a wav without a length, or raw samples."""
 
+import contextlib
 import os
 import re
 import struct
@@ -232,13 +233,17 @@ class InputPipe:
     def write_all_to(self, path: str | os.PathLike[str], most: int) -> None:
         """Writes all input to a file. Raises FileError: it has more than `most` bytes."""
         size = len(self.head)
-        with keeping(), open(path, "wb") as file:
-            file.write(self.head)
-            while piece := os.read(self._fd, 1 << 18):
+        piece = self.head
+        with keeping():
+            file = open(path, "wb")  # noqa: SIM115 - closed below; what reading raises is no fault of the folder
+        with contextlib.closing(file):
+            while piece:
+                with keeping():
+                    file.write(piece)
+                piece = os.read(self._fd, 1 << 18)
                 size += len(piece)
                 if size > most:
                     raise FileError(f"standard input gave more than {most >> 30} GiB; name a file IN instead")
-                file.write(piece)
 
     def pump(self) -> int:
         """Returns the descriptor of a pipe that provides all input, from the first byte on."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from antiphon.files.own_files import lock
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.platform import lock_file
 
 FOLDER = "antiphon-work-"
 """Prefix of the names of the folders."""
@@ -46,7 +47,7 @@ class TemporaryFolder:
 
     def close(self) -> None:
         """Removes the folder; it may be called twice."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         held, self._lock = self._lock, None
         if held is not None:
             os.close(held)
@@ -71,9 +72,26 @@ def sweep() -> None:
                 state = folder.lstat()
                 if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or not (folder / _LOCK).is_file():
                     continue
-                if (held := lock(folder / _LOCK)) is not None:
-                    shutil.rmtree(folder, ignore_errors=True)
+                held = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    # on a file system without locks it raises, and whose the folder is cannot be known
+                    if lock_file(held):
+                        _remove(folder)
+                finally:
                     os.close(held)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder, its lock last: where a kill interrupts it, what is left can still be found and locked."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name == _LOCK:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def full(error: OSError) -> FileError:

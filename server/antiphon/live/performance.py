@@ -14,7 +14,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.notes import clip_velocity, is_silent, to_commands, to_macros
-from antiphon.live.patterns.dialects import track_seed
+from antiphon.live.patterns.dialects import begin_dialect, track_seed
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.queries import stream_of
 from antiphon.live.patterns.spans import exact, mark
@@ -307,6 +307,7 @@ class Performance:
 
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
         seed = track_seed(self.script.seed, stream_of(track.name))
+        begin_dialect(min(seed, 0))  # for what a change builds while it plays
         begin = max(self.beat, self._skipped.get(track.name, self.beat))
         if begin >= beat:
             return

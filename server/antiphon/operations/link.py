@@ -86,8 +86,8 @@ class OscConnection:
 
     def forget(self) -> bool:
         """Drops the messages that have come, which answer earlier questions; returns whether the connection lives."""
-        self.socket.settimeout(0.0)
         try:
+            self.socket.settimeout(0.0)  # raises where it was closed
             while True:
                 self._read()
         except BlockingIOError:

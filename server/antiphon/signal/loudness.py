@@ -123,7 +123,7 @@ class LoudnessMeter:
 
         `mask`: the speakers, as of WAVE_FORMAT_EXTENSIBLE; 0 for the usual ones of 5 and 6 channels, else front ones.
         """
-        mask = mask or _MASKS.get(channels, 0)
+        mask = mask if mask.bit_count() == channels else _MASKS.get(channels, 0)
         surround = _SIDE if mask & _SIDE else _BACK
         speakers = [1 << bit for bit in range(32) if mask >> bit & 1]
         if len(speakers) != channels:

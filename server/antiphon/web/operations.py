@@ -151,7 +151,7 @@ def convert(data: Any, kind: Any, name: str = "the body") -> Any:
     try:
         return typed.convert(data, kind, name, strict=body)
     except typed.Misfit as misfit:
-        with suppress(typed.Misfit):
+        with suppress(typed.Misfit, RecursionError):
             if body:
                 return typed.convert(_integers(data), kind, name)
         raise Refusal(400, str(misfit)) from None

@@ -1,6 +1,7 @@
 """Lyrics of MIDI files: events of lyrics (FF 05), or karaoke texts (FF 01), as syllables of words."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -61,7 +62,8 @@ def _read(track: Sequence[Any], starts: Sequence[int], ticks: int, kind: str) ->
         whole = not spaced or text.endswith(" ") or after.startswith(" ")
         if kind == "text" and not whole:
             # without a hyphen, a syllable over several notes is its word's last
-            whole = any(begin + _REACH * ticks < note < end - _REACH * ticks for note in starts)
+            reach = _REACH * ticks
+            whole = bisect_right(starts, begin + reach) < bisect_left(starts, end - reach)
         bare = sung_letters(text, "-_").replace("_", "-")
         goes_on = text.endswith("-") or not whole
         result.append((begin / ticks, "-" if not bare.strip("-") else bare.rstrip("-") + "-" * goes_on))

@@ -64,9 +64,9 @@ def apply_sysex(tracks: Sequence[list[Any]]) -> None:
             vars(message)["value"] = parts.bank(message.channel, message.value)
         elif message.type != "note_on":
             mix.control(message)
-    for track, message, new in added:
-        at = next(n for n, other in enumerate(tracks[track]) if other is message)
-        tracks[track][at + 1 : at + 1] = new
+    behind = {id(message): new for _, message, new in added}
+    for number in {track for track, _, _ in added}:
+        tracks[number][:] = [one for message in tracks[number] for one in (message, *behind.get(id(message), ()))]
     played = [m for track in tracks for m in track if vars(m).get("channel") is not None]
     rhythm = rhythm_channels(tracks) & {m.channel for m in played if m.type == "note_on" and m.velocity}
     if len(rhythm) != 1 or DRUMS in rhythm:

@@ -6,6 +6,8 @@ from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiSon
 from antiphon.files.scores.midi_sysex import DRUMS
 from antiphon.files.scores.written_score import Score, ScoreNote, ScorePart
 
+_MOST_BEATS = 255
+"""The largest number of beats of a bar that a MIDI file states."""
 _BEND_RANGE = 2.0
 """Semitones of a full bend, where a file states none."""
 _KEYS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
@@ -77,8 +79,11 @@ def _signatures(score: Score) -> Iterator[tuple[float, int, int]]:
             bars.append((one.start, one.length, lower))
     before = (0, 0)
     for start, length, written in bars:
-        lower = next((n for n in (written, 8, 16, 32) if n >= written and (length * n / 4.0).is_integer()), 64)
-        upper = max(1, round(length * lower / 4.0))
+        unit = written if written.bit_count() == 1 else 4  # MIDI counts in powers of 2, up to 255 of them
+        lower = next((n for n in (unit, 8, 16, 32) if n >= unit and (length * n / 4.0).is_integer()), 64)
+        while length * lower / 4.0 > _MOST_BEATS and lower > 1:
+            lower //= 2
+        upper = min(_MOST_BEATS, max(1, round(length * lower / 4.0)))
         if before != (upper, lower):
             yield start, upper, lower
         before = upper, lower

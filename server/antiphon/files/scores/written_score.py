@@ -327,7 +327,7 @@ class _Levels:
         place = max(1, bisect_right(self._points, note.start + 1e-6, key=lambda point: point[0]))
         (at, low), (end, high) = self._points[place - 1], self._points[min(place, len(self._points) - 1)]
         level = low + (high - low) * min(1.0, (note.start - at) / (end - at)) if end > at else low
-        level = next((own for start, own in self._once.items() if abs(start - note.start) < 1e-6), level)
+        level = self._once.get(note.start, level)
         return min(1.0, level + note.velocity - VELOCITY)
 
 

@@ -40,8 +40,8 @@ from antiphon.kernel.session.commands import (
     Sync,
 )
 
-# ---- What each wire into the output adds to the mix: the tracks of a set, whose sum is the mix before its master
-# level
+# ---- What each wire into the output adds to the mix, or into the one node that all sound passes: the tracks of a set,
+# whose sum is the mix before that node and before its master level
 
 MAX_ROWS = 256
 """Maximum channels of strips that are faded with the output; further ones are recorded without its fades."""

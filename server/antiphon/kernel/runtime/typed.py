@@ -54,8 +54,19 @@ def parse_json(data: bytes | str) -> Any:
 
 def check_text(value: Any) -> None:
     """Raises HalfCharacter: a text in a value, or in what it holds, cannot be written as UTF-8."""
-    if next(_paths_to_half_characters(value), None) is not None:
-        raise HalfCharacter(HALF)
+    held = [value]
+    while held:
+        one = held.pop()
+        if isinstance(one, str):
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                raise HalfCharacter(HALF) from None
+        elif isinstance(one, dict):
+            held += one
+            held += one.values()
+        elif isinstance(one, list | tuple):
+            held += one
 
 
 def convert(data: Any, kind: type[T], whole: str, *, strict: bool = True) -> T:

@@ -172,7 +172,8 @@ def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
         asks = param.kind != "trigger"
         value = AddressRoute(
             address, _param(server, node.name, param, address), param_level(param), True, low, high, node.name,
-            param.name, asks, check=_check_param(server, node.name, param), is_value=asks, edits=asks and low > high,
+            param.name, asks, check=_check_param(server, node.name, param), is_value=asks,
+            edits=asks and (param.restart or param.kind in ("text", "file")),
         )  # fmt: skip
         routes.append(value)
         if param.kind not in ("text", "file", "trigger"):
