@@ -66,6 +66,12 @@ def test_the_samples_are_those_of_the_command(antiphon_typed: Command, tmp_path:
     np.testing.assert_array_equal(antiphon.run(info.type, tmp_path / "in.wav").sound, typed.T)
 
 
+@pytest.mark.parametrize("notes", [[], ()])
+def test_no_notes_are_refused_as_notes(notes: object) -> None:
+    with pytest.raises(antiphon.AntiphonError, match="there are no notes"):
+        antiphon.run("transpose", notes)
+
+
 def test_a_sound_keeps_its_shape() -> None:
     assert antiphon.run("gain", VOICE[0], RATE).sound.shape == VOICE[0].shape
     stereo = np.vstack([VOICE, VOICE])

@@ -97,6 +97,8 @@ def copy_samples(given: Any) -> Samples:
             f"a sound is an array [frames] or [channels, frames], and this one has the shape {array.shape}"
         )
     if not array.size:
+        if isinstance(given, list | tuple):
+            raise UsageError("there are no notes: an empty sequence was given")
         raise UsageError(f"the sound holds no frames: its shape is {array.shape}")
     if array.ndim == 2 and array.shape[0] > MAX_CHANNELS:
         advice = "; give it transposed, sound.T" if array.shape[1] <= MAX_CHANNELS else ""
