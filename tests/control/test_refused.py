@@ -138,7 +138,12 @@ async def test_a_fault_of_ours_is_answered_and_the_next_message_too(
     await stage.settle(4)
     assert any("RuntimeError" in str(args) for _, args in client.heard())
     assert "nobody thought of it" in caplog.text
-    assert (await client.ask("/version"))[-1][0] == "/version.reply"
+    answers: list[str] = []
+    for _ in range(300):  # a flood takes as many turns as the machine is busy
+        answers += [address for address, _ in await client.ask("/version")]
+        if "/version.reply" in answers:
+            break
+    assert "/version.reply" in answers
 
 
 def test_numbers_of_another_format_are_not_taken_for_ours(tmp_path: Path) -> None:
