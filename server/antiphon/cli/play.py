@@ -24,7 +24,7 @@ PATCH, ALONE = "answer", "dub"
 """The default patch, and the one used where `antiphon-companion` is not installed."""
 OPEN = "/node/in/mute 0"
 KEPT_SECONDS = 600.0
-"""What is kept of a recording for which nobody asked."""
+"""Length that is kept of a recording without a request."""
 _DRIVE = (
     ("/node/accompany/style swing", "another style, from the next bar"),
     ("/node/keys/instrument strings", "the strings play what is hummed"),

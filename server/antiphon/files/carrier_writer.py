@@ -68,7 +68,7 @@ class StreamPlan:
 
 
 def plan_streams(streams: Sequence[Mapping[str, Any]], container: str) -> StreamPlan:
-    """Chooses what a container takes of a video: all streams but its first sound, and those that nobody knows."""
+    """Chooses what a container takes of a video: all streams but its first sound, and those of unknown kinds."""
     words, after, carried, said, counts = ["-map", "0:a"], list[str](), list[str](), list[str](), Counter[str](a=1)
     pictures, sounds = list[str](), 0
     for index, stream in enumerate(streams):

@@ -50,7 +50,7 @@ _NAMES = {"trill-mark": "trill", "arpeggiate": "arpeggio", "wavy-line": "trill"}
 """Names of signs that are not those of their elements."""
 _DRUM_CHANNEL = 10
 _SILENT = ("harmony", "print", "grouping", "link", "bookmark", "listening")
-"""Elements of a measure that nobody plays, and chord symbols of further parts."""
+"""Elements of a measure without sound, and chord symbols of further parts."""
 _GRADUAL = re.compile(
     r"\b(?:rit(?:ard(?:ando)?|en(?:uto)?)?|rall(?:entando)?|accel(?:erando)?|string(?:endo)?)\b", re.I
 )
