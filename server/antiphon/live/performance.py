@@ -307,11 +307,15 @@ class Performance:
 
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
         seed = track_seed(self.script.seed, stream_of(track.name))
-        begin_dialect(min(seed, 0))  # for what a change builds while it plays
         begin = max(self.beat, self._skipped.get(track.name, self.beat))
         if begin >= beat:
             return
-        for event in track.pattern.query(begin / track.beats, beat / track.beats, seed):
+        begin_dialect(min(seed, 0))  # for what a change builds while it plays
+        try:
+            found = list(track.pattern.query(begin / track.beats, beat / track.beats, seed))
+        finally:
+            begin_dialect(0)
+        for event in found:
             if not event.begins or event.whole is None or (not track.sets and is_silent(event.value)):
                 continue
             at = event.whole.begin * track.beats
