@@ -99,7 +99,7 @@ def depends(test: str, changed: str) -> bool:
 
 
 def place(path: str) -> tuple[int, str]:
-    """A path's height, from 0 for the lowest room of the kernel, and its room, plugin or folder."""
+    """A path's height, from 0 for the lowest, and its room, plugin or folder."""
     heights = _heights()
     match Path(path).with_suffix("").parts:
         case ("plugins", _, plugin, *_):
@@ -117,9 +117,10 @@ def place(path: str) -> tuple[int, str]:
 def _heights() -> dict[str, int]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = {contract["id"]: contract.get("layers", [])[::-1] for contract in contracts}
-    ordered = [line.split(" | ") for line in layers["kernel"]] + [line.split(" | ") for line in layers["rooms"]]
-    low = len(layers["kernel"])
-    return {room if n >= low else f"kernel/{room}": n for n, line in enumerate(ordered) for room in line}
+    rooms, inside = layers["rooms"], [[f"kernel/{room}" for room in line.split(" | ")] for line in layers["kernel"]]
+    at = rooms.index("kernel")
+    ordered = [[each] for each in rooms[:at]] + inside + [line.split(" | ") for line in rooms[at:]]
+    return {room: n for n, line in enumerate(ordered) for room in line}
 
 
 def _git(*command: str) -> list[str] | None:

@@ -7,7 +7,7 @@ from antiphon.kernel.engine.native.blocks import keep_for_listeners
 from antiphon.kernel.engine.taps import NodeTaps
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.io.tap_memory import TapMemory
-from antiphon.kernel.native import compile_all
+from antiphon.native.compiling import compile_all
 
 
 class Taps:

@@ -52,8 +52,8 @@ _forked = {"antiphon.kernel.control.process", "antiphon.web.process"}
 def prepare(module: str) -> None:
     """Imports that; for commands also the plugins that are built in, and loads the kernels."""
     if module == "antiphon":
-        from antiphon.kernel.native import compile_all
         from antiphon.kernel.plugins import loader
+        from antiphon.native.compiling import compile_all
 
         for name in IMPORTED:
             import_module(f"antiphon.{name}")

@@ -25,10 +25,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import llvmlite.binding as llvm
 
-from antiphon.kernel.native import Kernel
-from antiphon.kernel.native.compiling import declared_kernels
-from antiphon.kernel.native.library import FOLDER, symbol
-from antiphon.kernel.native.lower import build
+from antiphon.native.compiling import declared_kernels
+from antiphon.native.kernel import Kernel
+from antiphon.native.library import FOLDER, symbol
+from antiphon.native.lower import build
 
 X86 = {"base": "x86-64-v2", "x86-64-v3": "x86-64-v3", "x86-64-v4": "x86-64-v4,-prefer-256-bit"}
 
@@ -113,7 +113,7 @@ def platform_wheel(pure: Path, wanted: Platform, items: list[Kernel[Any, Any]]) 
     with tempfile.TemporaryDirectory() as folder:
         for name, processor in wanted.processors.items():
             library(items, wanted, processor, made := Path(folder) / f"{name}.so")
-            added[f"antiphon/data/{FOLDER}/{name}.so"] = made.read_bytes()
+            added[f"antiphon/data/{FOLDER.name}/{name}.so"] = made.read_bytes()
     into = pure.with_name(pure.name.replace("py3-none-any", f"py3-none-{wanted.tag}"))
     with ZipFile(pure) as old, ZipFile(into, "w", ZIP_DEFLATED) as new:
         record = next(name for name in old.namelist() if name.endswith(".dist-info/RECORD"))

@@ -5,7 +5,7 @@ from tests.local import RATE
 
 from antiphon.kernel.engine.callback import CallbackState, give
 from antiphon.kernel.engine.drivers.base import pace_words
-from antiphon.kernel.native.kernel import sound
+from antiphon.native.kernel import sound
 
 BLOCK = 256
 

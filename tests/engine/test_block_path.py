@@ -10,7 +10,7 @@ import soundfile
 from antiphon.demo import BAND, HUM
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
-from antiphon.kernel.native import compile_all
+from antiphon.native.compiling import compile_all
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.plugins.loader import load

@@ -15,8 +15,8 @@ from antiphon.kernel.engine.callback import DEPTH, CallbackState, CallbackWord, 
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import wait_bell
+from antiphon.native.compiling import compile_all
 from antiphon.testing import sound as audio
 
 BLOCK = 64

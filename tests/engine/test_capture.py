@@ -14,9 +14,9 @@ from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.io import capture_memory
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory, CaptureShape
-from antiphon.kernel.native import compile_all
-from antiphon.kernel.native.kernel import address
 from antiphon.kernel.runtime.platform import free_memory
+from antiphon.native.compiling import compile_all
+from antiphon.native.kernel import address
 
 RATE, BLOCK = 48000, 64
 

@@ -27,9 +27,9 @@ from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, MappingShape, Sha
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime.processes.child_process import socket_pair
+from antiphon.native.compiling import compile_all
 from antiphon.testing import noise
 
 RATE, BLOCK, BLOCKS = 48000, 64, 3000

@@ -14,9 +14,9 @@ from antiphon.kernel.engine.drivers.base import OF_OUTPUT, DriverOptions
 from antiphon.kernel.engine.drivers.device import device_state
 from antiphon.kernel.engine.drivers.jack import JackDriver
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.native.compiling import compile_all
 
 RATE, BLOCK = 48000, 256
 

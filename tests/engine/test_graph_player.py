@@ -12,7 +12,6 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.engine.action_schedule import CAPACITY
 from antiphon.kernel.engine.graph_player import MAX_REPORTS
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.kernel.native.dsp import KNEE
 from antiphon.kernel.session.actions import NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     AwaitPlayer,
@@ -25,6 +24,7 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     Sync,
 )
+from antiphon.native.dsp import KNEE
 from antiphon.testing import sound as audio
 
 SPEC = StreamSpec(RATE, 256, 2)

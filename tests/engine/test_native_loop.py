@@ -47,7 +47,6 @@ from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.checks import inspect_processor
 from antiphon.kernel.plugins.loader import Loaded
@@ -55,6 +54,7 @@ from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import NOW, Sample, SetTempo
 from antiphon.kernel.workers.arena import SlotWord, WorkerWord
 from antiphon.kernel.workers.pool import Pool, use as use_pool
+from antiphon.native.compiling import compile_all
 from antiphon.testing import noise
 
 RATE, BLOCK, AHEAD = 48000, 64, 2

@@ -19,11 +19,11 @@ from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.native_plan import MOVED, NativePlan
 from antiphon.kernel.graph.native_rows import measure_rows
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.native import Audio, f32p, i64, kernel
-from antiphon.kernel.native.dsp import copy_sound
-from antiphon.kernel.native.step import Step
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import copy_sound
+from antiphon.native.kernel import Audio, Step, f32p, i64
 from antiphon.networks.worker_processor import WorkerProcessor
 
 

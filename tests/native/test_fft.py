@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from tests.each import each
 
 from antiphon.api._kernels import RealFft, fft_real, fft_real_inverse
-from antiphon.kernel.native.dsp import KNEE, limit, release_decay_factor
+from antiphon.native.dsp import KNEE, limit, release_decay_factor
 
 
 @each("size", [4, 8, 16, 32, 128, 2048, 4096, 16384])

@@ -11,25 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from antiphon.kernel.native import (
-    Audio,
-    Kernel,
-    compiling,
-    dsp,
-    f32,
-    f32p,
-    f64,
-    f64p,
-    i64,
-    i64p,
-    kernel,
-    loading,
-    resample,
-)
-from antiphon.kernel.native.dsp import limit, release_decay_factor
-from antiphon.kernel.native.intrinsics import bits_f64, f64_bits, prefetch
-from antiphon.kernel.native.loading import fingerprint
 from antiphon.kernel.runtime.processes import child_process
+from antiphon.native import compiling, dsp, loading, resample
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import limit, release_decay_factor
+from antiphon.native.intrinsics import bits_f64, f64_bits, prefetch
+from antiphon.native.kernel import Audio, Kernel, f32, f32p, f64, f64p, i64, i64p
+from antiphon.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)
 HALF = 0.5

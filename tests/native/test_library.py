@@ -15,8 +15,9 @@ import pytest
 from tools import prebuilt
 
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.native import Kernel, compiling, f32p, f64, i64, kernel, library
-from antiphon.kernel.runtime import resources
+from antiphon.native import compiling, library
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import Kernel, f32p, f64, i64
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,14 +29,14 @@ import sys
 from pathlib import Path
 if sys.argv[1] == "library":
     sys.modules["llvmlite"] = None
-    from antiphon.kernel.runtime import resources
-    resources.folder = lambda name, folder=resources.folder: Path(sys.argv[2]) if name == "kernels" else folder(name)
+    from antiphon.native import library
+    library.FOLDER = Path(sys.argv[2])
 import numpy as np
 from antiphon import Chain
 x = np.random.default_rng(1).normal(0.0, 0.2, (2, 48000)).astype(np.float32)
 with Chain(("filter", {}), ("compressor", {}), ("drive", {}), ("reverb", {}), rate=48000, channels=2) as chain:
     chain.process(x).tofile(sys.argv[3])
-from antiphon.kernel.native.compiling import declared_kernels
+from antiphon.native.compiling import declared_kernels
 print(sum(item.address != 0 for item in declared_kernels()))
 """
 
@@ -66,16 +67,16 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(resources, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
     monkeypatch.setattr(prebuilt, "linker", by_ld)
     return tmp_path
 
 
 @pytest.fixture
 def without_llvm(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("antiphon.kernel.native.loading", "antiphon.kernel.native.lower"):
+    for name in ("antiphon.native.loading", "antiphon.native.lower"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr("antiphon.kernel.native.loading", raising=False)
+    monkeypatch.delattr("antiphon.native.loading", raising=False)
     monkeypatch.setitem(sys.modules, "llvmlite", None)
 
 
@@ -148,7 +149,8 @@ def test_a_damaged_library_is_compiled_for(declared: None, place: Path, kept: fl
 
 
 def test_a_kernel_is_known_by_its_file_and_not_by_python_s_bytecode(declared: None, tmp_path: Path) -> None:
-    text = "from __future__ import annotations\nfrom antiphon.kernel.native import f64, kernel\n\n\n@kernel\n"
+    text = "from __future__ import annotations\nfrom antiphon.native.compiling import kernel\n"
+    text += "from antiphon.native.kernel import f64\n\n\n@kernel\n"
     text += "def one(a: f64) -> f64:\n"
     symbols = []
     for body in ("    return a + 1.0\n", "    return a + 1.0  # one\n", "    return a + 2.0\n"):
@@ -181,7 +183,7 @@ def test_the_wheel_of_this_machine_has_the_machine_code(
     tag = prebuilt.PLATFORMS[prebuilt.here()].tag
     assert made.name == f"antiphon-1-py3-none-{tag}.whl"
     held = ZipFile(made)
-    assert f"antiphon/data/{library.FOLDER}/base.so" in held.namelist()
+    assert "antiphon/data/kernels/base.so" in held.namelist()
     assert f"Tag: py3-none-{tag}" in held.read("antiphon-1.dist-info/WHEEL").decode()
     with pytest.raises(SystemExit, match="there is no platform amiga; there are linux"):
         prebuilt.main(pure, "amiga")
@@ -195,7 +197,7 @@ def test_a_chain_renders_by_the_library_without_llvm_what_it_renders_with_it(pla
         "from tools import prebuilt\n"
         "import antiphon_utilities.filter\n"
         "from antiphon_effects import compressor, drive, reverb\n"
-        "from antiphon import Chain; from antiphon.kernel.native.compiling import declared_kernels\n"
+        "from antiphon import Chain; from antiphon.native.compiling import declared_kernels\n"
         "Chain(('gain', {}), rate=48000, channels=2).close()\n"
         "prebuilt.linker = by_ld; write(list(declared_kernels()), Path(sys.argv[1]))\n"
     )

@@ -189,7 +189,7 @@ def test_one_bad_kernel_holds_up_no_other(tmp_path, check):
         tmp_path,
         "mine",
         FUTURE
-        + "from antiphon.kernel.native import f32p, i64, kernel\n"
+        + "from antiphon.native.compiling import kernel\nfrom antiphon.native.kernel import f32p, i64\n"
         + "@kernel\ndef same(x: f32p, n: i64) -> None:\n    x[0] = print(n)\n"
         + "class P(Processor):\n    def process(self, io): same(io.audio_out[0], 1)\n"
         + HOOK.replace("NAME", "bad"),
@@ -199,7 +199,7 @@ def test_one_bad_kernel_holds_up_no_other(tmp_path, check):
             tmp_path,
             f"k{number}",
             FUTURE
-            + "from antiphon.kernel.native import f32p, i64, kernel\n"
+            + "from antiphon.native.compiling import kernel\nfrom antiphon.native.kernel import f32p, i64\n"
             + f"@kernel\ndef same(x: f32p, n: i64) -> None:\n    for i in range(n):\n        x[i] = {number}.0\n"
             + "class P(Processor):\n"
             + "    def process(self, io):\n        for row in io.audio_out[0]: same(row, io.frames)\n"
@@ -216,7 +216,9 @@ def test_a_kernel_without_its_future_import_says_so(tmp_path):
     put(
         tmp_path,
         "mine",
-        HEAD + "from antiphon.kernel.native import i64, kernel\n@kernel\ndef f(n: i64) -> i64:\n    return n\n",
+        HEAD
+        + "from antiphon.native.compiling import kernel\nfrom antiphon.native.kernel import i64\n"
+        + "@kernel\ndef f(n: i64) -> i64:\n    return n\n",
     )
     assert "from __future__ import annotations" in failed(loader.load(tmp_path))["mine"]
 

@@ -15,8 +15,8 @@ HUM = "models/antiphon_models/hum/tests/test_training.py"
     ("test", "changed", "runs"),
     [
         (NATIVE, NATIVE, True),
-        (NATIVE, "server/antiphon/kernel/native/lower.py", True),
-        (NATIVE, "server/antiphon/kernel/runtime/extras.py", True),
+        (NATIVE, "server/antiphon/native/lower.py", True),
+        (NATIVE, "server/antiphon/kernel/runtime/extras.py", False),
         (NATIVE, "server/antiphon/kernel/engine/loop.py", False),
         (NATIVE, "server/antiphon/web/server.py", False),
         (NATIVE, "plugins/antiphon/antiphon_effects/drive.py", False),

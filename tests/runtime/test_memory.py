@@ -10,7 +10,8 @@ import pytest
 
 PROGRAM = """
 from __future__ import annotations
-from antiphon.kernel.native import compile_all, dsp
+from antiphon.native import dsp
+from antiphon.native.compiling import compile_all
 from antiphon.kernel.runtime.resources import unmap_clean
 
 def resident():
@@ -28,7 +29,8 @@ before = resident()
 unmap_clean("llvmlite")
 after = resident()
 
-from antiphon.kernel.native import f64, kernel
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import f64
 
 @kernel
 def double(x: f64) -> f64:
@@ -38,7 +40,8 @@ print(before, after, double(21.0))
 """
 FORKED = """
 import os, sys
-from antiphon.kernel.native import compile_all, dsp
+from antiphon.native import dsp
+from antiphon.native.compiling import compile_all
 from antiphon.kernel.runtime.resources import unmap_clean
 
 compile_all()

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from antiphon.kernel.contract.params import Param, Value
     from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor, ProcessorPart
-    from antiphon.kernel.native.step import Step
     from antiphon.kernel.signal import SHARP_NAMES
+    from antiphon.native.kernel import Step
     from antiphon.signal.pitch import frequency, note_number
 
 
@@ -66,7 +66,7 @@ _LAZY = {
     "antiphon.signal.pitch": ("frequency", "note_number"),
     "antiphon.kernel.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor", "ProcessorPart"),
-    "antiphon.kernel.native.step": ("Step",),
+    "antiphon.native.kernel": ("Step",),
 }
 """Lazily imported names, by module."""
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

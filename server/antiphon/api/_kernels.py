@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.processor import IO, BlockTime
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import fill_sound
-from antiphon.kernel.native.intrinsics import offset
-from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64
-from antiphon.kernel.native.step import Step
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import fill_sound
+from antiphon.native.intrinsics import offset
+from antiphon.native.kernel import Step, f32, f32p, f64, f64p, i64
 
 
 @kernel

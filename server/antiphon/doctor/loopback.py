@@ -21,11 +21,11 @@ from antiphon.kernel.engine.drivers.probe import probe
 from antiphon.kernel.engine.process import make_driver
 from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.graph.patch import load as load_patch
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, MESSAGES, spawn
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
+from antiphon.native.compiling import compile_all
 from antiphon.offline.rendering import PlayerRunner
 
 CLIENT = "antiphon-doctor"

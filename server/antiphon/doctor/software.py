@@ -33,7 +33,7 @@ def check_machine_code() -> Iterator[Finding]:
     """Checks that llvmlite compiles a kernel that computes the right result."""
     import numpy as np
 
-    from antiphon.kernel.native import dsp
+    from antiphon.native import dsp
 
     sound, problem = np.array([[0.25, -0.5, 0.125]], np.float32), ""
     try:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.native import f32, f32p, i64, i64p, kernel
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import f32, f32p, i64, i64p
 from antiphon.networks import model_files
 from antiphon.networks.model_files import ModelError
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import finite, ring_read, ring_write
-from antiphon.kernel.native.intrinsics import address_f32, address_i64, offset
-from antiphon.kernel.native.kernel import Audio, f32, f32p, f64, i64, i64p
 from antiphon.kernel.workers.hop_kernels import EpochWord, LaneWord, answer_there, hand_over, hop_continues
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import finite, ring_read, ring_write
+from antiphon.native.intrinsics import address_f32, address_i64, offset
+from antiphon.native.kernel import Audio, f32, f32p, f64, i64, i64p
 
 _FLOAT = 4
 

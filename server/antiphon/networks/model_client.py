@@ -12,11 +12,11 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO
 from antiphon.kernel.errors import PluginError, WorkerError
-from antiphon.kernel.native import dsp
-from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.native import dsp
+from antiphon.native.kernel import Step
 from antiphon.networks import array_network, lockstep, model_files
 from antiphon.networks.array_network import ArrayNetwork
 from antiphon.networks.info import ModelInfo

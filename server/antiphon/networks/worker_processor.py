@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor, ProcessorPart
-from antiphon.kernel.native import dsp
-from antiphon.kernel.native.dsp import ring_read, ring_write
-from antiphon.kernel.native.step import Step
 from antiphon.kernel.workers.arena import MAX_DEPTH
 from antiphon.kernel.workers.pool import HopStart, WorkerStream
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.native import dsp
+from antiphon.native.dsp import ring_read, ring_write
+from antiphon.native.kernel import Step
 from antiphon.networks import lockstep
 from antiphon.networks.hop_kernels import DryHops, HopGrid, HopSounds, hops_rest, play_hops
 from antiphon.networks.rebuffer import DropoutFader, DropoutLog, Rebuffer, lead_for

@@ -22,7 +22,6 @@ from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.rate_adapter import adapt
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.collecting import PluginLoading
 from antiphon.kernel.plugins.finding import sources
 from antiphon.kernel.plugins.loader import Loaded
@@ -33,6 +32,7 @@ from antiphon.kernel.runtime.platform import thread_clocks
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.processes.scheduling import LOOK_SECONDS
 from antiphon.kernel.workers.devices import without_workers
+from antiphon.native.compiling import compile_all
 from antiphon.reloading.plugin_files import BEGUN, VersionCheck
 
 NOISE_BLOCKS = 48

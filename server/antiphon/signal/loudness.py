@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.native import f32p, f64, f64p, i64, kernel
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import f32p, f64, f64p, i64
 
 QUIETEST = -70.0
 """Absolute gate in LUFS, and the loudness assigned to silence."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.intrinsics import offset
-from antiphon.kernel.native.kernel import f32p, i64
+from antiphon.native.compiling import kernel
+from antiphon.native.intrinsics import offset
+from antiphon.native.kernel import f32p, i64
 
 _SYMLET = (
     -1.0797982104319795e-05, -5.396483179315242e-06, 0.00016545679579108483, 3.656592483348223e-05,

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.native import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import Audio, f32, f32p, f64, f64p, i64, i64p
 from antiphon.signal.listening_mix import ListeningMix
 
 F32 = NDArray[np.float32]

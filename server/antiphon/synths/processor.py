@@ -20,14 +20,13 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import IO, PEDAL, Event
 from antiphon.kernel.errors import ParamError
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import scale
-from antiphon.kernel.native.kernel import f32, f32p, i64, i64p
-from antiphon.kernel.native.step import Step
 from antiphon.kernel.session.play import BEGIN, FIRST_WORD, LOW, MAX_NAMED, MAX_WORD, NAME, PIECE, PLAY
 from antiphon.kernel.synth.backend import COLUMNS, VOICES, SynthSettings, pack
 from antiphon.kernel.synth.info import BackendChoice
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import scale
+from antiphon.native.kernel import Step, f32, f32p, i64, i64p
 from antiphon.networks.hop_kernels import HopWord
 from antiphon.networks.worker_processor import WorkerProcessor
 from antiphon.synths.shapes import RESET, ChannelBends

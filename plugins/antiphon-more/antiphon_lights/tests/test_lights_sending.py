@@ -24,13 +24,13 @@ from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.ntp import to_unix_ns
+from antiphon.native.compiling import compile_all
 from antiphon_lights.sending import Clock, FlashLimit, Lights, LightShow, _open, chord_name, placed
 from antiphon_lights.table import read
 from antiphon_lights.targets import DmxTarget

@@ -3,8 +3,8 @@
 Memory is shared by `load_acquire` and `store_release`. A library of C may call back what `compile_all` has compiled.
 """
 
-from antiphon.kernel.native import compile_all, u8p
-from antiphon.kernel.native.intrinsics import (
+from antiphon.native.compiling import compile_all
+from antiphon.native.intrinsics import (
     address_f64,
     address_i64,
     as_u8p,
@@ -15,3 +15,4 @@ from antiphon.kernel.native.intrinsics import (
     prefetch,
     store_release,
 )
+from antiphon.native.kernel import u8p

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.params import Param, Value
-from antiphon.kernel.native.dsp import ramp
-from antiphon.kernel.native.step import Step
+from antiphon.native.dsp import ramp
+from antiphon.native.kernel import Step
 
 MAX_CHANGES = 4096
 """Most changes of one parameter within one block; more are dropped and counted by the plan."""

@@ -28,7 +28,7 @@ from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, Port
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.native.step import Step
+from antiphon.native.kernel import Step
 
 EventKind = Literal["on", "off", "control", "bend", "program", "pitch", "pressure", "timbre"]
 EVENT_KINDS: tuple[str, ...] = get_args(EventKind)

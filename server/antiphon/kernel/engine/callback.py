@@ -16,11 +16,11 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, missed_fade_out
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
-from antiphon.kernel.native.kernel import f32, f32p, f64, i64, i64p
-from antiphon.kernel.native.resample import sinc_table
 from antiphon.kernel.runtime.platform import MONOTONIC, c_function, make_bell
+from antiphon.native.compiling import kernel
+from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
+from antiphon.native.kernel import f32, f32p, f64, i64, i64p
+from antiphon.native.resample import sinc_table
 
 DEPTH = 32
 TAPS, PHASES = 48, 256

@@ -26,7 +26,6 @@ from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
-from antiphon.kernel.native import dsp
 from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EndTails, FadeOut, NodeEvent, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     AwaitPlayer,
@@ -39,6 +38,7 @@ from antiphon.kernel.session.commands import (
     SetTransport,
     Sync,
 )
+from antiphon.native import dsp
 
 # ---- What each wire into the output adds to the mix, or into the one node that all sound passes: the tracks of a set,
 # whose sum is the mix before that node and before its master level

@@ -18,10 +18,11 @@ from antiphon.kernel.graph.io_nodes import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
 from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.graph.node_host import cell_of
 from antiphon.kernel.graph.plan import Sounding
-from antiphon.kernel.native import Audio, dsp, f32p, f64, i64, kernel
-from antiphon.kernel.native.dsp import guard, limit, release_decay_factor
-from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, f64_bits, offset
-from antiphon.kernel.native.kernel import address, i64p, sound
+from antiphon.native import dsp
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import guard, limit, release_decay_factor
+from antiphon.native.intrinsics import address_f32, address_f64, address_i64, f64_bits, offset
+from antiphon.native.kernel import Audio, address, f32p, f64, i64, i64p, sound
 
 _NEPER = math.log(10.0) / 20.0
 _OPEN = SILENCE + 1.0

@@ -5,7 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.kernel.io.tap_memory import TAPS
-from antiphon.kernel.native.kernel import address
+from antiphon.native.kernel import address
 
 
 class LoopWord(IntEnum):

@@ -20,7 +20,7 @@ from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TAPS, TapMemory, TapWord
-from antiphon.kernel.native.kernel import address
+from antiphon.native.kernel import address
 
 TARGET_SECONDS = 0.06
 """Buffered seconds before playback starts: covers the jitter of the network and the browser's messages."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.parameter_cell import ParamCell
-from antiphon.kernel.native import dsp
-from antiphon.kernel.native.step import Step
+from antiphon.native import dsp
+from antiphon.native.kernel import Step
 
 FADE = 0.010
 """Fade time in seconds of a new or removed modulation."""

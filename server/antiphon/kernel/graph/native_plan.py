@@ -29,9 +29,8 @@ from antiphon.kernel.graph.native_rows import (
 )
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
-from antiphon.kernel.native.kernel import Kernel, address, words_of
-from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime.platform import c_function
+from antiphon.native.kernel import Kernel, Step, address, words_of
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.plan import Plan

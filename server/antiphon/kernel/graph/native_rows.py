@@ -20,12 +20,11 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.kernel.graph.node_host import LOAD_SHARE
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import finite, peak
-from antiphon.kernel.native.intrinsics import address_f32, address_f64, address_i64, call_c, f64_bits, offset
-from antiphon.kernel.native.kernel import address, f32, f32p, f64, i64, i64p
-from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime.platform import MONOTONIC
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import finite, peak
+from antiphon.native.intrinsics import address_f32, address_f64, address_i64, call_c, f64_bits, offset
+from antiphon.native.kernel import Step, address, f32, f32p, f64, i64, i64p
 
 
 class PlanWord(IntEnum):

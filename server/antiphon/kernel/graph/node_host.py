@@ -17,10 +17,9 @@ from antiphon.kernel.errors import AntiphonError, PluginError, WorkerLost
 from antiphon.kernel.graph.clips import locate_asset
 from antiphon.kernel.graph.modulation import Modulation, Modulations
 from antiphon.kernel.graph.overruns import Overruns
-from antiphon.kernel.native import dsp
-from antiphon.kernel.native.kernel import Kernel
-from antiphon.kernel.native.step import Call
 from antiphon.kernel.runtime.importing import plugin_location
+from antiphon.native import dsp
+from antiphon.native.kernel import Call, Kernel
 
 FADE = 0.010
 MAX_EVENTS = 1024

@@ -21,8 +21,8 @@ from antiphon.kernel.graph.native_plan import NativePlan, NodeStep
 from antiphon.kernel.graph.native_rows import PackedCalls
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, WireKey
-from antiphon.kernel.native.step import Step
 from antiphon.kernel.runtime.importing import plugin_location
+from antiphon.native.kernel import Step
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.plan_crossfade import PlanCrossfade

@@ -15,7 +15,7 @@ from antiphon.kernel.contract.processor import BlockTime, Event
 from antiphon.kernel.graph.native_plan import NodeStep
 from antiphon.kernel.graph.plan import Plan, Sounding, Strip
 from antiphon.kernel.graph.wire_signals import InputMix
-from antiphon.kernel.native import dsp
+from antiphon.native import dsp
 
 SLIDE = 0.010
 """Seconds in which `DeclickCrossfade` removes a step."""

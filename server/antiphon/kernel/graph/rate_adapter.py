@@ -17,7 +17,7 @@ from antiphon.kernel.contract.ports import Port
 from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.native.resample import convert, hold, push, resample, sinc_table
+from antiphon.native.resample import convert, hold, push, resample, sinc_table
 
 # ---- Parameter cells across two rates: those of an inner processor follow the outer stream's
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import PEDAL, Event
-from antiphon.kernel.native import dsp
-from antiphon.kernel.native.step import Step
+from antiphon.native import dsp
+from antiphon.native.kernel import Step
 
 NO_CALLS = Step(())
 WireKey = tuple[int, str, int, str, int, int]

@@ -13,11 +13,11 @@ from types import ModuleType
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.collecting import PluginLoading
 from antiphon.kernel.plugins.loader import Loaded, construct_processor
 from antiphon.kernel.runtime import importing
 from antiphon.kernel.runtime.importing import Factory
+from antiphon.native.compiling import compile_all
 
 
 def number_of(folder: str) -> int:

@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,6 +21,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.platform import PORTABLE, cores
+from antiphon.kernel.runtime.processes.child_process import fork
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.synth import info as synths
 from antiphon.kernel.synth.info import NULL_LOG_FILE
@@ -65,17 +67,17 @@ Loading: TypeAlias = "tuple[Catalog, synths.BackendChoice]"
 def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> PreloadedModules:
     """Loads kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
-    from antiphon.kernel.native import compile_all
-    from antiphon.kernel.native.compiling import declared_kernels
+    from antiphon.native.compiling import compile_all, declared_kernels
 
-    count = min(8, cores())
-    fresh = compile_all(processes=count)
+    count = 1 if PORTABLE else min(8, cores())
+    compile_by_cores = partial(compile_all, count, partial(fork, name="compiler"))
+    fresh = compile_by_cores()
     for item in declared_kernels():  # those of no plugin yet, without which nothing plays
         if item.error is not None:
             raise item.error
     if fresh:  # the first start: the plugins' kernels too, shared by the cores, before they run
         loader.load(check=False)
-        compile_all(processes=count)
+        compile_by_cores()
     loaded = loader.load()
     types = _patch_types(settings, loaded)
     compile_all()
@@ -118,7 +120,7 @@ def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
 
 def _again(settings: ServeSettings, loading: Loading, read: ReadSound, sound: bool) -> PreloadedModules:
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - their kernels are compiled
-    from antiphon.kernel.native import compile_all
+    from antiphon.native.compiling import compile_all
 
     loaded = load_again(loading)
     compile_all()

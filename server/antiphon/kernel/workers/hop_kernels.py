@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.intrinsics import address_i64, as_u8p, call_c, load_acquire, offset, store_release
-from antiphon.kernel.native.kernel import i64, i64p
 from antiphon.kernel.workers.arena import EPOCHS, HOP_BITS, MAX_WORKERS, SlotWord, State, WorkerWord
+from antiphon.native.compiling import kernel
+from antiphon.native.intrinsics import address_i64, as_u8p, call_c, load_acquire, offset, store_release
+from antiphon.native.kernel import i64, i64p
 
 
 class EpochWord(IntEnum):

@@ -14,7 +14,6 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import WorkersFull
-from antiphon.kernel.native import dsp
 from antiphon.kernel.runtime.importing import versions
 from antiphon.kernel.runtime.platform import c_function, hear, ring
 from antiphon.kernel.workers.arena import (
@@ -38,6 +37,7 @@ from antiphon.kernel.workers.hop_kernels import (
     worker_runs,
 )
 from antiphon.kernel.workers.spec import WorkerSpec
+from antiphon.native import dsp
 
 _SPINS = 500
 """Polls before a wait sleeps, about 30 µs: the cost of a sleep and wake-up."""

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.errors import AntiphonError, Unanswered
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime import extras, resources
 from antiphon.kernel.runtime.console import log_plugin_prints
 from antiphon.kernel.runtime.importing import import_module, import_object, remove_modules, versions
@@ -40,6 +39,7 @@ from antiphon.kernel.workers.arena import (
 )
 from antiphon.kernel.workers.low_latency_events import EventReader
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
+from antiphon.native.compiling import compile_all
 
 SWITCH_SECONDS = 2e-4
 """Interpreter switch interval of the loading thread, s: the worker's own thread has to answer a hop in milliseconds;

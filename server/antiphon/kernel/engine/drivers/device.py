@@ -11,10 +11,10 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, CallbackWord, give
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.intrinsics import load_acquire
-from antiphon.kernel.native.kernel import f32p, i64, i64p, sound
 from antiphon.kernel.runtime.platform import hear
+from antiphon.native.compiling import kernel
+from antiphon.native.intrinsics import load_acquire
+from antiphon.native.kernel import f32p, i64, i64p, sound
 
 STALL_SECONDS = 3.0
 """A device that has not asked for a block for this long counts as lost."""

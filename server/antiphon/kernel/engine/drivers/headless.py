@@ -6,9 +6,9 @@ import time
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord, pace_words
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.kernel import i64, i64p
 from antiphon.kernel.runtime.platform import exact_timers
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import i64, i64p
 
 SECOND = 1_000_000_000
 

@@ -4,8 +4,8 @@ from antiphon.kernel.engine.callback import CallbackWord, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state, least_ahead
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.runtime.platform import ring
+from antiphon.native.compiling import compile_all
 
 
 class JackDriver(CallbackDriver):

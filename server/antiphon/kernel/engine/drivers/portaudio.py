@@ -7,7 +7,7 @@ from antiphon.kernel.engine.callback import CallbackWord, portaudio_process
 from antiphon.kernel.engine.drivers.base import OF_OUTPUT, DriverOptions
 from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.native import compile_all
+from antiphon.native.compiling import compile_all
 
 
 class PortAudio(CallbackDriver):

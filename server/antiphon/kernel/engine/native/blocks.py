@@ -39,9 +39,10 @@ from antiphon.kernel.engine.shared import SESSION, HeaderWord
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.native_rows import PlanWord, run_plan
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import check_input
-from antiphon.kernel.native.intrinsics import (
+from antiphon.kernel.workers.hop_kernels import wake_workers
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import check_input
+from antiphon.native.intrinsics import (
     address_f32,
     address_f64,
     address_i64,
@@ -51,8 +52,7 @@ from antiphon.kernel.native.intrinsics import (
     offset,
     store_release,
 )
-from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64, i64p
-from antiphon.kernel.workers.hop_kernels import wake_workers
+from antiphon.native.kernel import f32, f32p, f64, f64p, i64, i64p
 
 # ---- Machine-code copies of a block's sound: for the recorder, for listeners, and for `/capture`
 

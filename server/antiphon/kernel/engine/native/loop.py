@@ -22,9 +22,9 @@ from antiphon.kernel.engine.recording.journal import Journal, TrackLabel
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
 from antiphon.kernel.engine.taps import BrowserInput, NodeCapture, NodeTaps
 from antiphon.kernel.graph.plan import Plan, Strip
-from antiphon.kernel.native.kernel import address, sound as layout_of
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.workers.pool import Pool
+from antiphon.native.kernel import address, sound as layout_of
 
 _NEVER = 1 << 62
 _NO_LABELS: list[TrackLabel] = []

@@ -16,9 +16,10 @@ from antiphon.kernel.engine.remote import PLACES
 from antiphon.kernel.engine.shared import METERS, REPORTS, HeaderWord
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.graph.native_rows import PlanWord, measure_rows
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.dsp import peak
-from antiphon.kernel.native.intrinsics import (
+from antiphon.kernel.runtime.platform import MONOTONIC, PROCESS_TIME
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import peak
+from antiphon.native.intrinsics import (
     address_f32,
     address_f64,
     address_i64,
@@ -30,8 +31,7 @@ from antiphon.kernel.native.intrinsics import (
     offset,
     store_release,
 )
-from antiphon.kernel.native.kernel import f32, f32p, f64, f64p, i64, i64p
-from antiphon.kernel.runtime.platform import MONOTONIC, PROCESS_TIME
+from antiphon.native.kernel import f32, f32p, f64, f64p, i64, i64p
 
 _READABLE = 1 << 32
 """POLLIN in the events of a struct pollfd that is read as one word; the result is 16 bits higher."""

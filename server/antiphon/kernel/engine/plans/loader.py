@@ -36,12 +36,12 @@ from antiphon.kernel.graph.compiler import PlanOutline, build_plan, close_hosts,
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.native import compile_all
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.workers.pool import Pool
 from antiphon.kernel.workers.status import Health, news, worker_states
+from antiphon.native.compiling import compile_all
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
 RESTART_TIMEOUT = 1.0

@@ -7,12 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from antiphon.kernel.errors import EngineError
-from antiphon.kernel.native import library
-from antiphon.kernel.native.identity import packed_symbol, symbol
-from antiphon.kernel.native.kernel import Kernel, P, R
-from antiphon.kernel.runtime import extras
-from antiphon.kernel.runtime.platform import PORTABLE
+from antiphon.native import host, library
+from antiphon.native.identity import packed_symbol, symbol
+from antiphon.native.kernel import Kernel, P, R
 
 _declared: list[Kernel[Any, Any]] = []
 
@@ -40,23 +37,19 @@ def declared_kernels() -> Sequence[Kernel[Any, Any]]:
     return tuple(_declared)
 
 
-def compile_all(processes: int = 1) -> bool:
+def compile_all(processes: int = 1, fork: Callable[[Callable[[], None]], int] | None = None) -> bool:
     """Compiles every declared kernel that is not compiled yet and not in the library.
 
     Returns whether the cache lacked any. A kernel that fails to compile raises when it is called; the others are
     compiled.
 
-    `processes`: all but this one are forked, on systems that fork, and compile their share into the cache. Only a
-        process without threads of its own may ask for more than one.
+    `processes`: all but this one are forked by `fork`, which runs a function in a child and returns its process id;
+        each compiles its share into the cache. Only a process without threads of its own may ask for more than one.
     """
     declared = dict.fromkeys(item.function.__module__ for item in _declared if item.address == 0)
     modules = [module for module in declared if _compile_module(module, build=False)]
-    processes = max(1, min(processes, len(modules))) if not PORTABLE else 1
-    children = []
-    if processes > 1:
-        from antiphon.kernel.runtime.processes.child_process import fork
-
-        children = [fork(partial(_compile_each, modules[n::processes]), "compiler") for n in range(1, processes)]
+    processes = 1 if fork is None else max(1, min(processes, len(modules)))
+    children = [fork(partial(_compile_each, modules[n::processes])) for n in range(1, processes)] if fork else []
     _compile_each(modules[::processes])
     for child in children:
         os.waitpid(child, 0)
@@ -76,19 +69,19 @@ def _compile_module(module: str, *, build: bool = True) -> bool:
     if not fresh:
         return False
     try:
-        from antiphon.kernel.native import loading  # noqa: F401 - it imports llvmlite
+        from antiphon.native import loading  # noqa: F401 - it imports llvmlite
     except ModuleNotFoundError as error:
         if error.name != "llvmlite":
             raise
         for item in fresh:
-            item.error = EngineError(extras.sentence(f"the kernel {item.name}", "llvmlite"))
+            item.error = error if host.error_without is None else host.error_without(item.name, "llvmlite")
         return False
     return _compile(fresh, build)
 
 
 def _compile(items: Sequence[Kernel[Any, Any]], may_build: bool = True) -> bool:
     """Compiles kernels in one LLVM module, or each in its own if that fails. Returns whether the cache lacked them."""
-    from antiphon.kernel.native import loading
+    from antiphon.native import loading
 
     key = loading.fingerprint(items)
     image = loading.read_cached(key)
@@ -96,7 +89,7 @@ def _compile(items: Sequence[Kernel[Any, Any]], may_build: bool = True) -> bool:
     if image is None and not may_build:
         return True
     if image is None:
-        from antiphon.kernel.native.lower import KernelSyntaxError, build
+        from antiphon.native.lower import KernelSyntaxError, build
 
         try:
             image = build(items, loading.target())

@@ -1,4 +1,4 @@
-"""The class of kernels, and the types of their arguments.
+"""The class of kernels, the types of their arguments, and their calls in a processor's block.
 
 A kernel's function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
 the kernel itself runs machine code without holding an array object: arguments are numbers, or numpy
@@ -7,17 +7,19 @@ float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `
 argument, in the kernel `s.field`; the machine code takes its fields one by one.
 """
 
+from __future__ import annotations
+
 import ctypes
 import inspect
 import struct
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
-
-from antiphon.kernel.native.step import Step
+from numpy.typing import NDArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -329,3 +331,53 @@ class Kernel(Generic[P, R]):
     def _compile_and_call(self, *args: object) -> R:
         self._compile()
         return self._by_arrays(*args)
+
+
+Call: TypeAlias = tuple[Kernel[..., Any], tuple[Any, ...]]
+"""A kernel and its arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Kernel calls in order, as made by `Kernel.step`.
+
+    Attributes:
+        conditions: Kernels that are called before a block; where one returns 0, `process` computes the block.
+        reports: Readonly parameters by name: an array, and the index in it at which the kernels store the value.
+    """
+
+    calls: tuple[Call, ...]
+    reports: Mapping[str, tuple[NDArray[Any], int]] = field(default_factory=dict)
+    conditions: tuple[Call, ...] = ()
+
+    def then(self, after: Step) -> Step:
+        """Joins two steps."""
+        conditions = *self.conditions, *after.conditions
+        return Step((*self.calls, *after.calls), {**self.reports, **after.reports}, conditions)
+
+    def provided(self, condition: Step) -> Step:
+        """Adds a condition: a kernel without side effects; blocks for which it returns 0 go to `process`."""
+        return replace(self, conditions=(*self.conditions, *condition.calls))
+
+    def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:
+        """Publishes array elements written by the kernels as values of `readonly` parameters."""
+        return replace(self, reports={**self.reports, **values})
+
+    def bound(self) -> Callable[[], bool]:
+        """Returns a function that runs the step unless a condition is 0, and tells if it ran. Off the block path."""
+        asks, calls = ([item.bind(*args) for item, args in part] for part in (self.conditions, self.calls))
+
+        def run() -> bool:
+            for ask in asks:
+                if not ask():
+                    return False
+            for call in calls:
+                call()
+            return True
+
+        return run
+
+    def run(self) -> None:
+        """Calls the kernels one by one."""
+        for kernel, args in self.calls:
+            kernel(*args)

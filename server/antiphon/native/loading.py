@@ -1,5 +1,6 @@
 """Machine code and its cache (10 ms instead of 1 s), by hashes of code, compiler, LLVM, CPU; for this owner only."""
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -11,10 +12,9 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.native.identity import digest
-from antiphon.kernel.native.kernel import Kernel
-from antiphon.kernel.runtime import paths
+from antiphon.native import host
+from antiphon.native.identity import digest
+from antiphon.native.kernel import Kernel
 
 _DIGEST = 32
 
@@ -54,7 +54,8 @@ def _folders() -> Iterator[Path]:
     """Cache folders in order of preference: in the virtual environment, then in the user's cache."""
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix) / "var" / "antiphon" / "kernels"
-    yield paths.cache() / "kernels"
+    if host.cache_folder is not None:
+        yield host.cache_folder()
 
 
 def read_cached(key: str) -> bytes | None:
@@ -76,9 +77,15 @@ def read_cached(key: str) -> bytes | None:
 def write_cached(key: str, image: bytes) -> None:
     """Writes machine code to the first writable cache folder; without one it is recompiled next time."""
     for folder in _folders():
+        part = folder / f".{key}.{os.getpid()}.tmp"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            paths.write_atomic(folder / key, hashlib.sha256(image).digest() + image, 0o600)
-        except (OSError, AntiphonError):
+            part.unlink(missing_ok=True)  # left by a killed process that had the same id
+            with open(part, "xb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600)) as file:
+                file.write(hashlib.sha256(image).digest() + image)
+            part.replace(folder / key)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             continue
         return

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.kernel import f32, f32p, f64, i64
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import f32, f32p, f64, i64
 
 
 def sinc_table(places: NDArray[np.float64], half: int, cutoff: float, beta: float) -> NDArray[np.float32]:

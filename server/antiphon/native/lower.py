@@ -17,8 +17,8 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from antiphon.kernel.native.identity import members, packed_symbol, symbol
-from antiphon.kernel.native.kernel import Kernel
+from antiphon.native.identity import members, packed_symbol, symbol
+from antiphon.native.kernel import Kernel
 
 BOOL, U8, I64 = ir.IntType(1), ir.IntType(8), ir.IntType(64)
 F32, F64 = ir.FloatType(), ir.DoubleType()

@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.native.identity import digest, packed_symbol
-from antiphon.kernel.native.kernel import Kernel
-from antiphon.kernel.runtime import resources
+from antiphon.native.identity import digest, packed_symbol
+from antiphon.native.kernel import Kernel
 
-FOLDER = "kernels"
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "kernels"
+"""Folder of the libraries, in an installation out of a platform's wheel."""
 LEVELS = {"x86-64-v4": ("AVX512_ICL",), "x86-64-v3": ("AVX2", "FMA3"), "base": ()}
 """Names of the libraries, the fastest first, and numpy's names of the CPU features that each needs.
 
@@ -23,9 +23,8 @@ def path() -> Path:
     """The fastest library for this CPU. Whoever may write it may run any code already."""
     from numpy._core._multiarray_umath import __cpu_features__ as has  # type: ignore[import-not-found]
 
-    folder = resources.folder(FOLDER)
-    files = (folder / f"{name}.so" for name, needs in LEVELS.items() if all(has.get(need) for need in needs))
-    return next((file for file in files if file.exists()), folder / "base.so")
+    files = (FOLDER / f"{name}.so" for name, needs in LEVELS.items() if all(has.get(need) for need in needs))
+    return next((file for file in files if file.exists()), FOLDER / "base.so")
 
 
 def link(items: Iterable[Kernel[Any, Any]]) -> list[Kernel[Any, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from antiphon.kernel.native.kernel import Kernel
+from antiphon.native.kernel import Kernel
 
 
 def symbol(item: Kernel[Any, Any], place: int) -> str:

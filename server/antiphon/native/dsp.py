@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from antiphon.kernel.native.compiling import kernel
-from antiphon.kernel.native.kernel import Audio, f32, f32p, f64, f64p, i64, i64p
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import Audio, f32, f32p, f64, f64p, i64, i64p
 
 LARGEST = 3.4028234663852886e38
 """Largest finite 32-bit float."""
