@@ -8,9 +8,10 @@ from pathlib import Path
 from time import thread_time
 
 import pytest
-from tests.control.rig import Client, Rig, rig
+from tests.control.rig import Client, Rig, rig, save_three
 from tests.waiting import SHARED, comes
 
+from antiphon.kernel.control.osc import arguments
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.answers import MAX_WAITING
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
@@ -268,6 +269,26 @@ async def test_synced_comes_behind_a_list_that_is_being_read(live: Rig, monkeypa
     heard: list[str] = []
     await comes(lambda: heard.extend(address for address, _ in client.heard()) or len(heard) == 2, "both")  # type: ignore[func-returns-value]
     assert heard == ["/patch/list.reply", "/synced"]
+
+
+async def test_dated_loads_of_one_moment_are_read_one_after_the_other(
+    live: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save_three(live)
+    monkeypatch.setattr(arguments, "QUICK_BYTES", -1)
+    client, heard = live.client(), list[tuple[str, tuple[object, ...]]]()
+    client.raw(dated(live, *(encode("/patch/load", name) for name in ("three", "two")), seconds=1.0))
+    await live.settle()
+    await live.move(1.1)
+
+    async def answered() -> bool:
+        await live.settle()
+        heard.extend(client.heard())
+        return len(heard) >= 2
+
+    await comes(answered, "both answers")
+    assert heard == [("/done", ("/patch/load", name)) for name in ("three", "two")]
+    assert live.app.session.state.name == "two"
 
 
 async def test_a_list_that_is_cut_says_so(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

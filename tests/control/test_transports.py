@@ -4,19 +4,25 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control.rig import CATALOG, Rig
+from tests.control.rig import CATALOG, Rig, save_three
+from tests.waiting import comes
 
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
 from antiphon.kernel.control.hooks import ServerHooks
+from antiphon.kernel.control.osc import arguments
+from antiphon.kernel.control.osc.intake import MAX_BEHIND
 from antiphon.kernel.control.transports import TransportHost
 from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
-from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.errors import AntiphonError, EngineBusy
+from antiphon.kernel.graph import patch
+from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EngineEffect, NodeSet
@@ -104,6 +110,42 @@ async def test_what_cannot_be_done_is_raised(host: TransportHost) -> None:
     ):
         with pytest.raises(AntiphonError, match=said):
             host.message(address, *args, source="wire")
+
+
+async def test_presses_while_a_patch_is_read_each_take_a_step(
+    live: Rig, host: TransportHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save_three(live)
+    (paths.make_folder(paths.patches() / "live") / "s.toml").write_text(
+        'format = 1\npatches = ["one", "two", "three"]\n'
+    )
+    await live.client().ask("/set/load", "s")
+    gate, load, heard = threading.Event(), patch.load, list[object]()
+
+    def read(name: str | Path, *given: Any, **named: Any) -> patch.Patch:
+        assert gate.wait(60.0)
+        return load(name, *given, **named)
+
+    monkeypatch.setattr(arguments, "QUICK_BYTES", -1)
+    monkeypatch.setattr(patch, "load", read)
+    for _ in range(3):
+        host.message("/set/next", source="pedal", reply=lambda *answer: heard.append(answer))
+    await live.settle()
+    assert live.app.session.state.name == "one"
+    for _ in range(MAX_BEHIND - 2):
+        host.message("/set/previous", 0, source="pedal")
+    with pytest.raises(EngineBusy, match="being read"):
+        host.message("/set/next", source="pedal")
+    gate.set()
+
+    async def answered() -> bool:
+        await live.settle()
+        return len(heard) == 3
+
+    await comes(answered, "three answers")
+    done = [("/done", ("/set/next", name)) for name in ("two", "three")]
+    assert sorted(heard) == sorted([*done, ("/fail", ("/set/next", "this is the last patch of s"))])
+    assert live.app.session.state.name == "three"
 
 
 async def test_what_is_done_in_a_turn_is_sent_at_its_end(live: Rig, host: TransportHost) -> None:

@@ -16,7 +16,7 @@ from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.clock import beat_without_swing, swung
-from antiphon.kernel.io.osc_peer import Level, Peer
+from antiphon.kernel.io.osc_peer import Lane, Level, Peer
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import NOW, Beat, Command, Now, Sample, When
 from antiphon.kernel.session.node_state import Node
@@ -78,6 +78,7 @@ class TransportHost:
     ) -> None:
         self._server, self._transports, self._name = server, transports, name
         self.settings, self.fresh = settings, fresh
+        self._lane = Lane()
         self.rate, self.folder = server.session.rate, server.folder.folder
         # these functions of control are passed on unchanged
         self.now_ns, self.moment, self.when = server.clock.now_ns, server.clock.moment, server.clock.when
@@ -130,9 +131,13 @@ class TransportHost:
             raise RequestError(f"there is no address {address}; docs/osc.md lists them")
         message = decode(encode(address, *args))
         assert isinstance(message, Message)
+        peer = Peer(source, "", Level.OWNER, lambda packet: _answer(packet, reply))
+        peer.lane = self._lane
+        if self._server.intake.queue_behind_slow(message, peer):
+            return
         self._server.executor.flush()
         self._server.intake.handling = message
-        route.handler(Peer(source, "", Level.OWNER, lambda packet: _answer(packet, reply)), message.args, NOW)
+        route.handler(peer, message.args, NOW)
         self._server.turns.schedule_finish()
 
     def nodes(self) -> Mapping[str, Node]:

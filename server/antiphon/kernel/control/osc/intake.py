@@ -161,7 +161,8 @@ MAX_ATOMIC_MESSAGES = 256
 as the addresses it matches; a longer bundle is handled message by message."""
 SYNC = b"/sync"
 MAX_BEHIND = 1024
-"""Maximum `/sync` messages waiting for other senders' earlier messages; further ones wait for their own sender only."""
+"""Maximum `/sync` messages waiting for other senders' earlier messages; further ones wait for their own sender only.
+Maximum messages too that wait in a lane for one on which a thread works, besides those of its queue."""
 _SHORT = 3
 """Words longer than this are matched as part of an address."""
 NUMBERS = frozenset({float, int, bool})
@@ -219,8 +220,6 @@ class Intake:
 
         An AntiphonError of either is answered with `/fail`.
         """
-        if peer.lane.held:
-            raise EngineBusy("a message at a time tag is being handled already; send it again in a moment")
 
         async def finish() -> None:
             try:
@@ -238,6 +237,19 @@ class Intake:
 
         peer.lane.held = True
         self._held[peer.lane] = asyncio.get_running_loop().create_task(finish(), name=address)
+
+    def queue_behind_slow(self, message: Message, peer: Peer) -> bool:
+        """Queues a message behind the one of its lane that a thread works on; False where there is none.
+
+        Raises EngineBusy: `MAX_BEHIND` messages wait in that lane already.
+        """
+        lane = peer.lane
+        if not lane.held:
+            return False
+        if len(lane.rest) >= MAX_BEHIND:
+            raise EngineBusy(f"{MAX_BEHIND} messages wait for a patch that is being read; send it again in a moment")
+        lane.rest.append((message, peer, NOW))
+        return True
 
     def _sync(self) -> None:
         """Handles each `/sync` after all packets that arrived before it, from any sender."""
@@ -494,9 +506,14 @@ class Intake:
         """Handles the due deferred messages."""
         with self._executor.batch():
             for message, peer in self.deferred.due(now):
-                route = self._router.exact.get(message.address)
+                name, route = address_text(message.address), self._router.exact.get(message.address)
+                try:
+                    if self.queue_behind_slow(message, peer):
+                        continue
+                except EngineBusy as error:
+                    self._replies.fail(peer, name, str(error))
+                    continue
                 if route is None:
-                    name = address_text(message.address)
                     self._replies.fail(peer, name, partial(unknown_address, name, self._router.exact, self._session))
                 else:
                     self.call(route, message, peer, NOW)
