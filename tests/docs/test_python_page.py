@@ -93,9 +93,9 @@ def test_each_page_with_python_is_run() -> None:
 @pytest.fixture
 def registered_anew() -> Iterator[None]:
     """A process keeps the analyses that it has found, which are those of one folder of plugins."""
-    registered._made.cache_clear()
+    registered._registry.cache_clear()
     yield
-    registered._made.cache_clear()
+    registered._registry.cache_clear()
 
 
 @pytest.mark.usefixtures("registered_anew")

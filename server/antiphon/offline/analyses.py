@@ -31,22 +31,42 @@ AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
 """Result of an analysis: version, values or None, and the reason for None."""
 
 
+class AnalysisRegistry(Mapping[str, Analysis]):
+    """Analyses by name. Each is made when it is first asked for; those whose factory fails are left out.
+
+    `reasons`: by name, why a factory failed that was called.
+    """
+
+    def __init__(self, factories: Mapping[str, Callable[[], Analysis]]) -> None:
+        self._factories = factories
+        self._analyses: dict[str, Analysis] = {}
+        self.reasons: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> Analysis:
+        if name in self._factories and name not in self._analyses and name not in self.reasons:
+            try:
+                self._analyses[name] = check_quantities(name, self._factories[name]())
+            except Exception as error:
+                self.reasons[name] = reason_of(error)
+        return self._analyses[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._factories if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def analyses() -> Mapping[str, Analysis]:
-    """Analyses of all plugins by name, without those whose factory failed; `named_analyses` states why."""
-    return _made()[0]
+    """Analyses of all plugins by name, without those whose factory fails; `named_analyses` states why."""
+    return _registry()
 
 
 @cache
-def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
+def _registry() -> AnalysisRegistry:
     from antiphon.kernel.plugins.hook_lists import factories
 
-    found, reasons = {}, {}
-    for name, factory in factories("analyses").items():
-        try:
-            found[name] = check_quantities(name, factory())
-        except Exception as error:
-            reasons[name] = reason_of(error)
-    return found, reasons
+    return AnalysisRegistry(factories("analyses"))
 
 
 def analyse_file(
@@ -220,7 +240,7 @@ def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[s
     present = analyses()
     for name in names:
         if name not in present:
-            if reason := _made()[1].get(name):
+            if reason := _registry().reasons.get(name):
                 raise PluginError(f"the analysis {name!r} cannot be made: {reason}")
             raise PluginError(f"there is no analysis {name!r}{instead(name, sorted(present))}")
     if names:

@@ -106,7 +106,7 @@ def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(f
                 assert [event.step for event in log.Scalars(tag)] == list(range(1, EPOCHS + 1))
 
     assert report.training.installed.name == "tones"
-    registered._made.cache_clear()
+    registered._registry.cache_clear()
     rng = np.random.default_rng(6)
     found = [
         analyse_file(bytes(tone(folder / "new.wav", label, rng)), ["tones"])["tones"][1]["tones"] == label
@@ -114,7 +114,7 @@ def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(f
         for _ in range(3)
     ]
     assert sum(found) >= 7
-    registered._made.cache_clear()
+    registered._registry.cache_clear()
 
     again = run(settings, FIVE, workers=1)
     assert (again.computed, again.training.trained) == (0, ())

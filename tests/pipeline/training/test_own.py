@@ -67,9 +67,9 @@ def write(folder: Path, model: bytes, **change: object) -> Path:
 
 @pytest.fixture
 def classifiers(antiphon_home: Path):
-    registered._made.cache_clear()
+    registered._registry.cache_clear()
     yield antiphon_home / "data/classifiers"
-    registered._made.cache_clear()
+    registered._registry.cache_clear()
 
 
 def tone(path: Path, hertz: float, seconds: float = 2.0, rate: int = RATE) -> Path:
