@@ -1,7 +1,7 @@
 """File job `antiphon run stretch IN.wav OUT.wav`: time stretch at constant pitch.
 
-To be shortened, a sound is divided at its attacks: each part starts with its original samples, and the rest is
-compressed more, so that no attack is smeared or lost, however near the next one is.
+A sound is divided at its attacks: each part starts with its original samples, and the rest is stretched or compressed
+more, so that no attack is smeared, shifted or lost, however near the next one is.
 """
 
 from __future__ import annotations
@@ -42,48 +42,17 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"on files stretch takes factor alone; leave {', '.join(sorted(live))} out")
     factor = float(job.settings.get("factor", 1.0))
     with stream_sound(job.source) as (info, blocks):
-        attacks, length = find_attacks(blocks, info.rate) if factor < 1.0 else ([], 0)
+        attacks, length = find_attacks(blocks, info.rate)
     with (
         stream_sound(job.source) as (info, blocks),
         AudioWriter(job.target, info.rate, info.channels, info.subtype, job.finish) as writer,
     ):
         whole = max(1, round((info.frames or 0) * factor))
-        if factor < 1.0:
-            stretched = compress_blocks(blocks, info.channels, info.rate, factor, attacks, length)
-        else:
-            stretched = stretch_blocks(blocks, info.channels, info.rate, factor)
+        stretched = stretch_blocks(blocks, info.channels, info.rate, factor, attacks, length)
         for samples in fade_out(stretched, info.rate, job.fade):
             writer.write(samples)
             job.progress(min(1.0, writer.frames / whole))
     return (Written.sound(writer, printable_path(job.source), (f"{factor:g} times as long",)),)
-
-
-def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:
-    """Stretches sound by `factor`: blocks of float32 `[channels, n]`, `round(frames * factor)` frames in all."""
-    stretcher = Stretcher(channels, rate, 1.0)
-    spectra = stretcher.spectra
-    size, hop, mask = spectra.size, spectra.hop, spectra.mask
-    source = _pieces(blocks, size)
-    age = 0
-    length: int | None = None
-    # frames of output that are complete, and the place in the input of the next window's centre; both begin half a
-    # window before the sound
-    done, place = -size, -0.5 * size / factor
-    while length is None or done < round(length * factor):
-        end = math.floor(place + 0.5 * size)
-        while age < end:
-            piece = next(source, None)
-            if piece is None:
-                length = age if length is None else length
-                piece = np.zeros((channels, size), np.float32)
-            spectra.past[:, np.arange(age, age + piece.shape[1]) & mask] = piece
-            age += piece.shape[1]
-        place += stretcher.step(end, factor)
-        first = max(0, -done)
-        last = hop if length is None else min(hop, round(length * factor) - done)
-        if first < last:
-            yield spectra.output[:, first:last]
-        done += hop
 
 
 def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
@@ -94,9 +63,12 @@ def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
     def look(count: int) -> None:
         rises = level_rises(mono[: count * step], rate, LOOK_BACK, circular=False)
         highest = (rises >= np.append(0.0, rises[:-1])) & (rises > np.append(rises[1:], 0.0))
-        for place in np.flatnonzero((rises > ATTACK_OCTAVES) & highest) * step + first:
+        for piece in np.flatnonzero((rises > ATTACK_OCTAVES) & highest) * step:
+            begin = max(0, piece - step)
+            near = np.abs(mono[begin : piece + 2 * step])
+            place = first + int(begin + np.argmax(near > 0.5 * near.max()))
             if place - (found[-1] if found else -rate) > ONSETS_APART * rate:
-                found.append(int(place))
+                found.append(place)
 
     for block in blocks:
         mono = np.concatenate([mono, np.nan_to_num(mix.take(block))])
@@ -110,10 +82,10 @@ def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
     return found, first + len(mono)
 
 
-def compress_blocks(
+def stretch_blocks(
     blocks: Iterable[F32], channels: int, rate: int, factor: float, attacks: Sequence[int], length: int
 ) -> Iterator[F32]:
-    """Shortens sound by `factor` below 1: blocks of float32 `[channels, n]`, `round(length * factor)` frames in all.
+    """Stretches sound by `factor`: blocks of float32 `[channels, n]`, `round(length * factor)` frames in all.
 
     Each attack lies at `factor` times its original time.
     """
@@ -129,20 +101,22 @@ def compress_blocks(
             last = n + 1 == len(starts)
             end = length if last else starts[n + 1] + lead
             frames = round(length * factor) - place if last else places[n + 1] + lead - place
-            yield _compress_span(stretcher, source, start, end, frames, lead, last=last)
+            yield _stretch_span(stretcher, source, start, end, frames, lead, last=last)
 
     return _joined(parts(), channels, lead)
 
 
-def _compress_span(
+def _stretch_span(
     stretcher: Stretcher, source: _Source, start: int, end: int, frames: int, lead: int, *, last: bool
 ) -> Iterator[F32]:
-    """Compresses frames `start` to `end` to `frames`: half a window stays unchanged, the rest is faster."""
+    """Stretches frames `start` to `end` to `frames`: half a window stays unchanged, the rest is faster or slower."""
     stretcher.clear()
     spectra = stretcher.spectra
     size, hop, length = spectra.size, spectra.hop, end - start
     own = 0.5 * size + lead
     pace = 1.0
+    if frames > length:
+        own = min(own, 0.5 * length)
     if frames > own:
         pace = min(max(MAX_SPEED, 1.5 * length / frames), (length - own) / (frames - own))
     age, done = 0, -size
@@ -205,13 +179,6 @@ class _Source:
         drop = max(0, min(first - self._kept - self._first, self._held.shape[1]))
         self._held, self._first = self._held[:, drop:], self._first + drop
         return self._held[:, max(0, first - self._first) : max(0, last - self._first)]
-
-
-def _pieces(blocks: Iterable[F32], size: int) -> Iterator[F32]:
-    """Splits the sound into pieces of at most `size` frames, with NaN and infinity as silence."""
-    for block in blocks:
-        for at in range(0, block.shape[1], size):
-            yield _clean(block[:, at : at + size])
 
 
 def _clean(block: F32) -> F32:

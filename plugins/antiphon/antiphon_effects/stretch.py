@@ -274,13 +274,6 @@ class Stretcher:
         """Computes `spectra.output`, the next output hop, from the input before frame `end`, as a plain vocoder."""
         effects_pace_hop(end, self.spectra.record, self.record)
 
-    def step(self, end: int, factor: float) -> float:
-        """Computes `spectra.output`, the next output hop, from the input before frame `end`.
-
-        `end`: frame of the input. Returns the frames to advance `end` for the next hop, negative at an onset.
-        """
-        return effects_stretch_hop(end, factor, self.spectra.record, self.record)
-
 
 class Stretch(Processor):
     """Plays the recent input stretched by `factor`; a factor below 1 catches up.
