@@ -128,9 +128,11 @@ def entry_fit(s: EntryScore, k: EntryNotes, count: i64, first: i64, place: i64, 
     deviation, begun, slide = DRIFT, k.times[first], SLIDE if s.melody == 1 else -1
     k.often[0] = BEGINS * entry_number_frequency(s, place, k.numbers[first] - octave) * (1.0 if octave == 0 else OCTAVE)
     k.found[0], k.came[0] = k.numbers[first], k.numbers[first]
-    found, came, others, fits = 1, 1, first, 0.0
+    found, came, others, fits = 1, 1, 0, 0.0
     for n in range(first):
-        k.others[n] = k.numbers[n]
+        if begun - k.times[n] > CHORD or abs(k.numbers[n] - k.numbers[first]) > slide:
+            k.others[others] = k.numbers[n]
+            others += 1
     for n in range(first + 1, count):
         number, passed = k.numbers[n], k.times[n] - begun
         if (

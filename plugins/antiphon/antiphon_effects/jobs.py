@@ -63,7 +63,7 @@ def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
     def look(count: int) -> None:
         rises = level_rises(mono[: count * step], rate, LOOK_BACK, circular=False)
         highest = (rises >= np.append(0.0, rises[:-1])) & (rises > np.append(rises[1:], 0.0))
-        for piece in np.flatnonzero((rises > ATTACK_OCTAVES) & highest) * step:
+        for piece in (np.flatnonzero((rises > ATTACK_OCTAVES) & highest) * step).tolist():
             begin = max(0, piece - step)
             near = np.abs(mono[begin : piece + 2 * step])
             place = first + int(begin + np.argmax(near > 0.5 * near.max()))

@@ -556,10 +556,15 @@ def test_a_score_s_beginning_is_looked_for_at_little_cost():
 
 def test_a_part_of_one_note_begins_with_it():
     follower = ScoreFollower(score_of([(60,)]))
-    follower.hear(1.0, 65)
-    assert not follower.begun
-    follower.hear(2.0, 60)
-    assert follower.begun
+    begun = [follower.hear(at, key) or follower.begun for at, key in ((1.0, 65), (2.0, 60))]
+    assert begun == [False, True]
+
+
+def test_a_slide_to_the_first_note_is_no_first_note():
+    follower = ScoreFollower(score_of([(key,) for key in (64, 64, 65, 67, 67, 65)]))
+    for at, key in ((0.96, 65), (1.0, 64), (1.51, 64), (2.0, 65)):
+        follower.take_sound_note(at, key, sure=True)
+    assert follower.behind[0] == (1.0, 64)
 
 
 def test_the_noise_of_a_room_is_no_first_note():
