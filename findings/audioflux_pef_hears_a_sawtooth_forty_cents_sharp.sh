@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Package: audioflux 0.1.9 (PyPI), PitchPEF and PitchYIN, both with their defaults; numpy 2.2.6.
 # One would expect: a steady sawtooth from 110 to 440 Hz is read within a few cents by each method, as a sine is.
-# What happens: PitchPEF reads the sine within a cent and the sawtooth of the same pitch 39 to 42 cents sharp, the more
+# What happens: PitchPEF reads the sine within 4 cents and the sawtooth of the same pitch 39 to 42 cents sharp, the more
 #   so the more partials there are; PitchYIN is right in both.
 # Why it matters: bowed, brass and synth notes are nearly a quarter tone off, just enough for a tuner or a quantiser to
 #   be wrong beside a player who is a little sharp, and a test with sines does not show it.
