@@ -21,7 +21,7 @@ SERVER = (
     "antiphon.cli.serve", "antiphon.cli.files.run", "antiphon.cli.files.render", "antiphon.kernel.supervisor.watch",
     "antiphon.kernel.control.process", "antiphon.web.process", "antiphon.kernel.engine.process",
     "antiphon.kernel.engine.drivers.headless",
-    "antiphon.kernel.engine.recording.recorder", "antiphon.kernel.workers.zygote", "antiphon.jobs.process",
+    "antiphon.recording.recorder", "antiphon.kernel.workers.zygote", "antiphon.jobs.process",
     "antiphon.web.routes",
     "urllib.request",
 )  # fmt: skip

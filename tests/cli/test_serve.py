@@ -9,11 +9,11 @@ import soundfile
 
 from antiphon.cli.serve import _store_given_token, run
 from antiphon.files.audiofile import load_sound
-from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import recordings, watch
+from antiphon.kernel.supervisor import watch
+from antiphon.recording import requests
 
 
 class Started(Exception):
@@ -78,7 +78,7 @@ def test_tracks_are_not_written_among_other_files(tmp_path: Path) -> None:
     with pytest.raises(Started):
         run(settings(record_tracks="tonight", osc_port=0, force=True))
     asked = settings(record_tracks="tonight", osc_port=47113)
-    (pidfile.folder(asked) / recorder.NOTE).write_text(
+    (pidfile.folder(asked) / pidfile.RECORDINGS).write_text(
         '{"record": "", "session": "", "tracks": "%s"}' % (tmp_path / "tonight")
     )
     with pytest.raises(Started):
@@ -123,12 +123,12 @@ def test_a_recording_that_a_crash_broke_off_is_moved_aside(tmp_path: Path, inter
     (tmp_path / "take.wav").write_text("first")
     (tmp_path / interrupted).write_text("broken off")
     folder = pidfile.folder(asked)
-    (folder / recorder.NOTE).write_text('{"record": "%s", "session": ""}' % (tmp_path / interrupted))
+    (folder / pidfile.RECORDINGS).write_text('{"record": "%s", "session": ""}' % (tmp_path / interrupted))
     kept = sorted(path.read_text() for path in tmp_path.glob("take*.wav"))
     with pytest.raises(Started):
         run(asked)
     notes: list[str] = []
-    assert recordings.first_requests(asked, folder, notes, lambda _: {}) == [{"do": "record", "path": "take.wav"}]
+    assert requests.first_requests(asked, folder, notes, lambda _: {}) == [{"do": "record", "path": "take.wav"}]
     assert not (tmp_path / "take.wav").read_bytes()
     assert sorted(path.read_text() for path in tmp_path.glob("take-*.wav")) == kept
     assert "what the previous server recorded is now in" in notes[0]

@@ -19,13 +19,13 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, fit_channel_count
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.recording.recorder import Recorder
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.session.actions import FadeOut, NodeReset
 from antiphon.kernel.session.commands import Panic
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import replay
+from antiphon.recording.recorder import Recorder
 
 SPEC = StreamSpec(RATE, BLOCK, 2)
 RISEN, FALLEN = round(FADE_IN_SECONDS * RATE), round(FADE_OUT_SECONDS * RATE)

@@ -10,8 +10,8 @@ from tests.local import graph, play, put, staged
 from tests.session.records import logged, records
 
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.journal import Journal, to_line
 from antiphon.kernel.engine.playing import Applied
-from antiphon.kernel.engine.recording.journal import Journal, to_line
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord
 from antiphon.kernel.session.actions import ACTIONS, EVENTS
 from antiphon.kernel.session.commands import NOW, Sample, SetTransport

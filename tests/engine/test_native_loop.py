@@ -25,12 +25,12 @@ from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
 from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.journal import to_line
 from antiphon.kernel.engine.levels import ChosenPairs, fit_channel_count, kept
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
 from antiphon.kernel.engine.native.loop import LoopParts
-from antiphon.kernel.engine.recording.journal import to_line
 from antiphon.kernel.engine.remote import REPORT_KINDS
 from antiphon.kernel.engine.shared import (
     SESSION,

@@ -18,13 +18,13 @@ from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.tracks import TrackFiles
 from antiphon.kernel.contract.block import missed_fade_out
-from antiphon.kernel.engine.recording import recorder as recorders, take as takes
-from antiphon.kernel.engine.recording.journal import noted
-from antiphon.kernel.engine.recording.recorder import Recorder
-from antiphon.kernel.engine.recording.take import TakeFile
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
+from antiphon.recording import recorder as recorders, take as takes
+from antiphon.recording.note import read_note
+from antiphon.recording.recorder import Recorder
+from antiphon.recording.take import TakeFile
 
 RATE, BLOCK = 48000, 256
 FOUR_GIB = 1 << 32
@@ -129,7 +129,7 @@ def test_recording_of_last_seconds_keeps_two_files(
 ) -> None:
     recorder, path = Recorder(shared, tmp_path), tmp_path / "take.wav"
     recorder.handle({"do": "record", "path": str(path), "last": 25 * BLOCK / RATE})
-    assert noted(tmp_path).last == 25 * BLOCK / RATE
+    assert read_note(tmp_path).last == 25 * BLOCK / RATE
     for n in range(0, 110, 10):
         play(shared, n, 10, n / 1000)
         recorder.turn()
@@ -139,7 +139,7 @@ def test_recording_of_last_seconds_keeps_two_files(
     kept = np.concatenate([soundfile.read(file)[0] for file in (tmp_path / "take-before.wav", path)])
     expected = np.repeat(np.arange(60, 110, 10) / 1000, 10 * BLOCK)  # of 30 blocks each, the third and the rest
     np.testing.assert_allclose(kept[:, 0], expected, atol=2**-22)
-    assert noted(tmp_path).last == 0.0
+    assert read_note(tmp_path).last == 0.0
     recorder.close()
 
 

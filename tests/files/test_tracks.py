@@ -16,13 +16,13 @@ from antiphon.files.scores.midi_song import Times
 from antiphon.files.tracks import HEADER, LOG, BeatPoints, TrackFiles, TrackTake, wave_header
 from antiphon.kernel.contract.block import StreamSpec, missed_fade_out
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS
 from antiphon.operations.requests import Reporting
 from antiphon.operations.tracks import export, tempo_map
+from antiphon.recording.note import LIST
 
 STARTED = {"engine": "started", "sample": 0, "died": 0}
 

@@ -19,10 +19,11 @@ from antiphon.kernel.errors import EngineError, FileError
 from antiphon.kernel.runtime.processes.child_process import leave, socket_pair
 from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import jack_server, recordings, watch, watchdog
+from antiphon.kernel.supervisor import jack_server, watch, watchdog
 from antiphon.kernel.supervisor.parts import SupervisorFaults
 from antiphon.kernel.supervisor.starts import Companions, Starts
 from antiphon.kernel.supervisor.watch import Supervisor
+from antiphon.recording import requests
 from antiphon.web.messages import pack, unpack
 
 
@@ -36,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 @pytest.fixture
 def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
     """One that is ready, and has no children."""
-    made = Supervisor(ServeSettings(audio="headless"), tmp_path)
+    made = Supervisor(ServeSettings(audio="headless"), tmp_path, Companions(recording=requests))
     parent, child = socket_pair()
     parent.setblocking(False)
     performer, scripts = socket_pair()
@@ -155,7 +156,7 @@ def test_a_server_says_that_it_is_ready_once_http_answers(
 
     monkeypatch.setattr(supervisor.starts, "web", web)
     monkeypatch.setattr(supervisor, "_schedule_start", lambda name: name == "web" and supervisor._start(name))
-    supervisor._companions = Companions(web="a.module")
+    supervisor._companions = Companions(web="a.module", recording=requests)
     for answer, after in (b"1", 0.0), (b"", watch.ANSWER_SECONDS + 1.0):
         supervisor._plays = False
         supervisor.parts.child.send(json.dumps({"ready": ["ready osc"]}).encode())
@@ -272,7 +273,7 @@ def test_a_recording_on_a_disk_that_hangs_holds_nobody_up(
         assert ready > 0
         return pid
 
-    monkeypatch.setattr(recordings, "RECORDER_SECONDS", 0.05)
+    monkeypatch.setattr(requests, "BEGIN_SECONDS", 0.05)
     monkeypatch.setattr(supervisor.starts, "recorder", recorder)
     supervisor.settings = supervisor.settings.with_(record=str(tmp_path / "take.wav"))
     with pytest.raises(FileError, match=r"cannot write .*take\.wav: the disk has not answered for 0\.05 s"):
@@ -285,7 +286,7 @@ def test_a_start_that_fails_takes_away_what_it_began_to_record(tmp_path: Path) -
     for name in ("take.wav", "tonight/session.jsonl", "tonight/input.wav", "tonight/output.wav", "tonight/mine.txt"):
         (tmp_path / name).touch()
     begun = [{"do": "record", "path": str(tmp_path / "take.wav")}, {"do": "session", "path": str(tmp_path / "tonight")}]
-    recordings.undo(begun)
+    requests.undo(begun)
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["tonight", "tonight/mine.txt"]
 
 

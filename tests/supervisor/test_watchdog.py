@@ -14,7 +14,6 @@ import pytest
 
 from antiphon.kernel.control.state import CATALOG, StateFolder
 from antiphon.kernel.engine.plans.loading import LoadingNote
-from antiphon.kernel.engine.recording import recorder
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import HeaderWord as SharedWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError, UsageError
@@ -124,7 +123,7 @@ def crashed(tmp_path: Path) -> Path:
     state.save({"patch": "Wah"})
     state.numbers[5] = -9.0
     state.close()
-    (folder / recorder.NOTE).write_text('{"record": "/gone/take.wav", "session": ""}')
+    (folder / pidfile.RECORDINGS).write_text('{"record": "/gone/take.wav", "session": ""}')
     pidfile.write(folder, 0, {}, ServeSettings(patch="wah"))
     (folder / CATALOG).write_text("{}")
     return folder
@@ -145,7 +144,7 @@ def test_a_start_that_fails_late_changes_nothing(crashed: Path, monkeypatch: pyt
         state.save({"patch": "mine"})
         state.numbers[5] = 3.0
         state.close()
-        (starts.folder / recorder.NOTE).unlink()
+        (starts.folder / pidfile.RECORDINGS).unlink()
         raise Failed
 
     monkeypatch.setattr(Starts, "control", control)
@@ -181,7 +180,7 @@ def test_a_start_that_was_killed_midway_is_undone_by_the_next(crashed: Path) -> 
     there = held(crashed)
     watch.back_up(crashed)
     pidfile.write(crashed, 0, {}, ServeSettings(patch="another"))
-    (crashed / recorder.NOTE).unlink()
+    (crashed / pidfile.RECORDINGS).unlink()
     watch.restore(crashed)
     assert held(crashed) == there
     watch.restore(crashed)

@@ -19,8 +19,8 @@ from tests.clock import LoopTime
 from tests.waiting import comes
 from tests.web.test_openapi import server_thread
 
-from antiphon.kernel.engine.recording.take import TakeFile
 from antiphon.kernel.runtime import paths
+from antiphon.recording.take import TakeFile
 from antiphon.web.protocol import application, connection
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 

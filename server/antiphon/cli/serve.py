@@ -195,6 +195,7 @@ def run(
     from antiphon.files.temporary import sweep
     from antiphon.kernel.supervisor.starts import Companions
     from antiphon.kernel.supervisor.watch import Supervisor
+    from antiphon.recording import requests
 
     raise_open_files()
     sweep()
@@ -207,7 +208,9 @@ def run(
         with server_log(settings.log, settings.log_level), log_prints_by_plugin():
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
-            beside = Companions(*modules, _make_secrets, ready, load_sound, TAKES, header, EXPORT, _STRIPS, _JOINING)
+            beside = Companions(
+                *modules, _make_secrets, ready, load_sound, TAKES, header, EXPORT, _STRIPS, requests, _JOINING
+            )
             owner = int(os.environ.pop(OWNER, 0))  # of this server alone, not of those that its scripts start
             status = Supervisor(settings, folder, beside, owner).run()
     finally:

@@ -9,15 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.engine.recording.take import (
-    MIN_FREE_BYTES,
-    SYNC_SECONDS,
-    RecordedTake,
-    TakeFile,
-    describe_take,
-    put,
-)
 from antiphon.kernel.runtime import paths
+from antiphon.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, RecordedTake, TakeFile, describe_take, put
 
 LOG = "session.jsonl"
 

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, missed_fade_out
-from antiphon.kernel.engine.recording.recorder import LIST
-from antiphon.kernel.engine.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, RecordedTake, describe_take
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.typed import parse_json
+from antiphon.recording.note import LIST
+from antiphon.recording.take import MIN_FREE_BYTES, SYNC_SECONDS, RecordedTake, describe_take
 
 # ---- Reading the ring of captures block by block, as files of tracks and strips at ports do
 

@@ -18,7 +18,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.action_schedule import ActionSchedule, Key
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.recording.journal import TrackLabel, heard_lines
+from antiphon.kernel.engine.journal import TrackLabel, heard_lines
 from antiphon.kernel.engine.taps import NodeCapture
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import TempoMap

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct, defstruct
 from antiphon.files.decode import path_text
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.parameter_cell import ParamCell
-from antiphon.kernel.engine.recording.journal import VERSION
+from antiphon.kernel.engine.journal import VERSION
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
 from antiphon.kernel.runtime import paths

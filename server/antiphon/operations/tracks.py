@@ -18,7 +18,6 @@ from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTra
 from antiphon.files.tracks import GAP, HEADER, LOG, TrackFiles, file_name, read_list, read_tracks
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.control.osc.handlers.scenes import RECALL
-from antiphon.kernel.engine.recording.recorder import LIST
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER, SILENCE
 from antiphon.kernel.plugins.loader import load
@@ -31,6 +30,7 @@ from antiphon.offline.replay import ReplayedTracks, replay, write_replayed_track
 from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.requests import Reporting
+from antiphon.recording.note import LIST
 
 TICKS = 960
 _MOST = 1e15

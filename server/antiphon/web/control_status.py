@@ -16,12 +16,12 @@ from antiphon.kernel.control.osc.counters import LABELS
 from antiphon.kernel.control.osc.handlers.time import clock_leader_name
 from antiphon.kernel.engine.drivers.base import MAX_AHEAD, ahead_for
 from antiphon.kernel.engine.link import EngineCounters, EngineStatus
-from antiphon.kernel.engine.recording.journal import RecordingNote, noted
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.settings import MAX_BLOCK
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.workers.status import WorkerStatus
+from antiphon.recording.note import RecordingNote, read_note
 
 # ---- What the log and `/api/status` say of a machine that is too slow, with the options of `serve` that help
 
@@ -243,7 +243,7 @@ def _wait_reason(app: ControlApp, node: Node) -> str:
 def _recorded(app: ControlApp) -> dict[str, dict[str, Any] | None]:
     """Names and start times (seconds of the epoch) of the output's recording and of the tracks; None for none."""
     output, tracks = app.link.recording, app.link.keeping_tracks
-    note = noted(app.folder.folder) if output or tracks else RecordingNote()
+    note = read_note(app.folder.folder) if output or tracks else RecordingNote()
     return {
         "recording": {"name": Path(note.record).name, "since": note.since} if output and note.record else None,
         "recording_tracks": {"name": Path(note.tracks).name, "since": note.tracks_since} if tracks else None,

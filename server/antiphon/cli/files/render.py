@@ -146,11 +146,11 @@ def replay(asked: ReplayRequest) -> None:
     """Render a recorded set to a file, or to its tracks: with the same samples on the same machine. Lists its cues."""
     from antiphon.files.audiowrite import AudioWriter, format_of
     from antiphon.files.decode import path_text
-    from antiphon.kernel.supervisor.recordings import SET
     from antiphon.offline.output_summary import Written
     from antiphon.offline.session_reader import SessionLog, session_folder
     from antiphon.operations import tracks
     from antiphon.operations.finishing import convert_finish_request
+    from antiphon.recording.requests import SET
 
     finish, folder, out = convert_finish_request(asked.finish), session_folder(asked.session), asked.out
     if out:

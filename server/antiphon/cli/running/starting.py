@@ -117,8 +117,8 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
     A recording that `folder` lists as left unfinished by a crashed server is allowed: `first_requests` renames it.
     Raises UsageError: a file is in the way; the message names another path to use.
     """
-    from antiphon.kernel.engine.recording.recorder import LIST
-    from antiphon.kernel.supervisor.recordings import SET, was_recording_to
+    from antiphon.recording.note import LIST
+    from antiphon.recording.requests import SET, was_recording_to
 
     record = settings.record
     for path in filter(None, (record, settings.session, settings.record_tracks)):
@@ -146,7 +146,7 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
 
 def _sibling_path(path: Path) -> Path:
     """A free name for the continuation of a recording: take-2.wav, take-3.wav, … for take.wav."""
-    from antiphon.kernel.engine.recording.recorder import first_of_series
+    from antiphon.recording.note import first_of_series
 
     first, number = first_of_series(path), 2
     while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):

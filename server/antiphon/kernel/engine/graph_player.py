@@ -191,7 +191,7 @@ class GraphPlayer:
         if self.plan is not None:
             plan.copy_wire_contents(self.plan)
             crossing = plan.crossing
-            if crossing is None or crossing.old is not self.plan:
+            if not isinstance(crossing, PlanCrossfade) or crossing.old is not self.plan:
                 crossing = PlanCrossfade(self.plan, plan)
             crossing.begin(round(fade * self.spec.rate), round(tail * self.spec.rate))
             self._crossing = crossing

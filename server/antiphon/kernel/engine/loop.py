@@ -10,12 +10,12 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.journal import Journal
 from antiphon.kernel.engine.link import NodeState
 from antiphon.kernel.engine.loop_words import ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.playing import PlayerReport
-from antiphon.kernel.engine.recording.journal import Journal
 from antiphon.kernel.engine.remote import KINDS, PLACES
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.graph.node_host import NodeHost

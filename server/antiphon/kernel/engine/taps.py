@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.ports import MIXED
+from antiphon.kernel.engine.journal import TrackLabel
 from antiphon.kernel.engine.loop_words import LoopWord
-from antiphon.kernel.engine.recording.journal import TrackLabel
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS, IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan, Strip

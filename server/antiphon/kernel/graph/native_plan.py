@@ -7,7 +7,7 @@ runs the node of an invalid row (`Plan.run_node_at`), and repacks the row once i
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,6 @@ from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.native.kernel import Kernel, Step, address, words_of
-
-if TYPE_CHECKING:
-    from antiphon.kernel.graph.plan import Plan
 
 
 @dataclass(slots=True)
@@ -146,6 +143,19 @@ class _NodeIndices:
     held: object = None
 
 
+class Interpreter(Protocol):
+    """A plan, as it runs the nodes that machine code does not."""
+
+    watched: bool
+    work_at: int
+
+    def run_node_at(self, place: int, time: BlockTime) -> None:
+        """Runs the node of that place for a whole block."""
+
+    def conclude(self, place: int, time: BlockTime, reason: str) -> None:
+        """Ends a whole block of that node, after its outputs are computed."""
+
+
 class NativePlan:
     """The rows of one plan. Built off the block path. `words`: of the plan, for machine code (`PlanWord`)."""
 
@@ -196,12 +206,12 @@ class NativePlan:
         for place in range(len(nodes)):
             self.settle(place)
 
-    def run(self, play: "Plan", time: BlockTime) -> None:
+    def run(self, play: Interpreter, time: BlockTime) -> None:
         """Runs the plan for one whole block."""
         self.begin(play, time)
         self.go_on(play, self._run(), time)
 
-    def begin(self, play: "Plan", time: BlockTime) -> None:
+    def begin(self, play: Interpreter, time: BlockTime) -> None:
         """Writes the block's time for the kernels."""
         whole, real, rate = self._whole, self._real, self._spec.rate
         if whole[PlanWord.TIMES]:
@@ -211,7 +221,7 @@ class NativePlan:
         whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
-    def go_on(self, play: "Plan", stop: int, time: BlockTime) -> None:
+    def go_on(self, play: Interpreter, stop: int, time: BlockTime) -> None:
         """Continues a block after an interruption. `stop`: the result of `run_plan`."""
         whole = self._whole
         while stop:

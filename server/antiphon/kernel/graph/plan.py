@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, WireKey
 from antiphon.kernel.runtime.importing import plugin_location
 from antiphon.native.kernel import Step
-
-if TYPE_CHECKING:
-    from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 
 STATE_BYTES = 1 << 20
 """Maximum size of a state: copying 1 MiB takes about 0.1 ms of the first block."""
@@ -129,7 +126,7 @@ class Plan:
     at_work: Callable[[int], None] | None = None  # called with the number of each node before it runs, or None
     input_at: int = 0
     ran: int = 0  # frames of the last block
-    crossing: PlanCrossfade | None = None
+    crossing: object = None  # the `PlanCrossfade` to it, if it was made ahead
     successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
     played: Samples | None = None  # buffer of what was played in the block before, where a wire carries it
     buses: tuple[InputMix, ...] = ()  # those of the other pairs of channels, in the order of `names.BUSES`

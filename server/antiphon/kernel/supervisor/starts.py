@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.control.state import CATALOG
@@ -51,6 +51,30 @@ def _refuse_sound_file(path: Path, rate: int) -> Samples:
     raise FileError(f"cannot read {path}: the kernel alone decodes no sound files; antiphon serve does")
 
 
+class Recording(Protocol):
+    """The recorder, its first requests, and what they may take; `antiphon.recording.requests`."""
+
+    BEGIN_SECONDS: float
+
+    @property
+    def run(self) -> Callable[..., None]:
+        """Main function of the recorder's process."""
+
+    def first_requests(
+        self, settings: ServeSettings, folder: Path, notes: list[str], header: Callable[[ServeSettings], dict[str, Any]]
+    ) -> Begin:
+        """Messages for the first recorder; lines for the performer are appended to `notes`."""
+
+    def resume_requests(self, folder: Path, notes: list[str]) -> Begin:
+        """Messages for a recorder that replaces a killed one."""
+
+    def check_begun(self, begin: Begin, line: bytes | None) -> None:
+        """Checks a recorder's answer, None for no answer. Raises FileError: a recording cannot begin."""
+
+    def undo(self, begin: Begin) -> None:
+        """Removes the files that a failed start created."""
+
+
 @dataclass(frozen=True, slots=True)
 class Companions:
     """The processes other than the kernel's, which are started and restarted with them."""
@@ -60,10 +84,11 @@ class Companions:
     secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
     ready: Callable[[ServeSettings], None] = _nothing
     read: preload.ReadSound = _refuse_sound_file  # decodes the file of `--input`
-    takes: Mapping[str, str] = field(default_factory=dict)  # what writes sets and tracks, as of `recorder.run`
+    takes: Mapping[str, str] = field(default_factory=dict)  # what writes sets and tracks, as of `Recording.run`
     header: Callable[[ServeSettings], dict[str, Any]] = _no_header  # what begins the log of a set
-    export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recorder`
+    export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recording.run`
     strips: str = ""  # module of the process that plays strips at ports of their own
+    recording: Recording | None = None  # without it nothing is recorded
     control: tuple[str, ...] = ()  # "module:function" of each part that joins the control process, as of `Joining`
 
 
@@ -172,16 +197,15 @@ class Starts:
             raise FileError(errors[0])
 
     def recorder(self, begin: Begin, ready: int | None = None) -> int:
-        """Starts a recorder with `begin`; returns its pid. `ready` gets a line once it has begun (`recorder.run`)."""
-        from antiphon.kernel.engine.recording import recorder
-
+        """Starts a recorder with `begin`; returns its pid. `ready` gets a line once it has begun (`Recording.run`)."""
         limit = self._settings.record_limit * 1e9
         if ready is not None:
             os.set_inheritable(ready, True)
         parts = self.parts
         beside = self._companions
+        assert beside.recording is not None
         given = parts.shared, parts.recorder, begin, ready, self.folder, limit, parts.capture
-        return self._begin("recorder", recorder.run, *given, dict(beside.takes), beside.export)
+        return self._begin("recorder", beside.recording.run, *given, dict(beside.takes), beside.export)
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from antiphon.kernel.control import state
 from antiphon.kernel.control.state import CATALOG, VERSIONS
 from antiphon.kernel.engine.plans.loading import LoadingNote
-from antiphon.kernel.engine.recording import journal
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.io import log_lines
@@ -26,7 +25,7 @@ from antiphon.kernel.runtime.processes import child_process, pidfile
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, exit_cause
 from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.supervisor import jack_server, recordings, watchdog
+from antiphon.kernel.supervisor import jack_server, watchdog
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
 from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
 from antiphon.kernel.synth import info as synths
@@ -105,7 +104,7 @@ def clear_folder(folder: Path) -> None:
 
 
 def _names(folder: Path) -> tuple[str, ...]:
-    return (pidfile.LIST, journal.NOTE, *state.files(folder))
+    return (pidfile.LIST, pidfile.RECORDINGS, *state.files(folder))
 
 
 RESTARTS_BEFORE_PAUSE = 5
@@ -220,7 +219,10 @@ class Supervisor:
 
     def _start_first_recorder(self) -> None:
         """Starts a recorder for the requested recordings; blocks until they begin. Raises FileError: they cannot."""
-        begin = recordings.first_requests(self.settings, self.folder, self._notes, self._companions.header)
+        recording = self._companions.recording
+        if recording is None:
+            return
+        begin = recording.first_requests(self.settings, self.folder, self._notes, self._companions.header)
         if not begin:
             return  # it is started once the server is ready
         read, write = os.pipe()
@@ -228,7 +230,7 @@ class Supervisor:
             self._adopt("recorder", self.starts.recorder(begin, write))
         finally:
             os.close(write)
-        recordings.check_begun(begin, first_line(read, recordings.RECORDER_SECONDS))
+        recording.check_begun(begin, first_line(read, recording.BEGIN_SECONDS))
         self._begin = begin
 
     def _adopt(self, name: str, pid: int) -> None:
@@ -248,7 +250,8 @@ class Supervisor:
                     self.starts.catalog()
             case "recorder":
                 notes: list[str] = []
-                self._adopt(name, self.starts.recorder(recordings.resume_requests(self.folder, notes)))
+                assert self._companions.recording is not None
+                self._adopt(name, self.starts.recorder(self._companions.recording.resume_requests(self.folder, notes)))
                 for note in notes:
                     say(note)
             case jack_server.JACKD:
@@ -387,7 +390,8 @@ class Supervisor:
                     say(synths.silence(self.starts.synths))
                 self._unsaid, self._say_by = message["ready"], time.monotonic() + ANSWER_SECONDS
                 # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
-                self._schedule_start("recorder")
+                if self._companions.recording is not None:
+                    self._schedule_start("recorder")
                 if self.settings.strip_ports:
                     self._schedule_start("strips")
                 if self._companions.web:
@@ -513,7 +517,8 @@ class Supervisor:
                 child.close()  # it has no state to save, and may still be importing
             elif name == "recorder" and not self._plays:
                 child.close()
-                recordings.undo(self._begin)
+                assert self._companions.recording is not None
+                self._companions.recording.undo(self._begin)
             else:
                 child.end()
         if not self._plays:

@@ -14,11 +14,11 @@ from antiphon.kernel.contract.block import Samples, missed_fade_out
 from antiphon.kernel.engine.callback import CallbackWord
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
+from antiphon.kernel.engine.journal import Journal, TrackLabel
 from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop_words import REPORTED_SIZE, ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.waiting import DLL_HZ, publish_clock, take_input
-from antiphon.kernel.engine.recording.journal import Journal, TrackLabel
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
 from antiphon.kernel.engine.taps import BrowserInput, NodeCapture, NodeTaps
 from antiphon.kernel.graph.plan import Plan, Strip

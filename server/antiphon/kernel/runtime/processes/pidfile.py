@@ -15,6 +15,8 @@ from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.settings import ServeSettings
 
 LIST = "processes.json"
+RECORDINGS = "recording.json"
+"""File of a server's folder that names its recordings, for a recorder that replaces a killed one."""
 _FREE, _NAMED = "free-", "osc-"
 _STARTING_SECONDS = 600.0
 """Age in seconds from which a folder without a list cannot belong to a server that is starting."""

@@ -1,4 +1,7 @@
-"""First requests to a recorder: at the start of a server, and after a recorder was killed."""
+"""First requests to a recorder: at the start of a server, and after a recorder was killed.
+
+This module is what a supervisor has of the room, as `Companions.recording`.
+"""
 
 import contextlib
 import json
@@ -6,16 +9,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.kernel.engine.recording import journal, recorder
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.kernel.runtime.processes.forked import START_SECONDS
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.recording.note import LIST, first_of_series, forget, read_note
+from antiphon.recording.recorder import run
 
+__all__ = ["BEGIN_SECONDS", "check_begun", "first_requests", "resume_requests", "run", "undo"]
 SET = ("session.jsonl", "input.wav", "output.wav")
 """The files of a recorded set."""
-RECORDER_SECONDS = 10.0 + PORTABLE * START_SECONDS
+BEGIN_SECONDS = 10.0 + PORTABLE * START_SECONDS
 """Seconds within which a recording must begin, with a fresh interpreter's start; later a hanging disk is reported."""
 BYTES_A_SAMPLE = 3
 """Bytes of one sample of one channel in a recording, which has 24 bits."""
@@ -23,11 +28,8 @@ BYTES_A_SAMPLE = 3
 
 def was_recording_to(path: str, folder: Path) -> bool:
     """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
-    asked = recorder.first_of_series(Path(path).absolute())
-    return any(
-        interrupted and recorder.first_of_series(Path(interrupted)) == asked
-        for interrupted in journal.noted(folder)[:3]
-    )
+    asked = first_of_series(Path(path).absolute())
+    return any(interrupted and first_of_series(Path(interrupted)) == asked for interrupted in read_note(folder)[:3])
 
 
 def first_requests(
@@ -41,9 +43,9 @@ def first_requests(
         here = Path(path).absolute()
         # an empty file is this server's own: `play` has just made it
         if path and (here.is_dir() or (here.is_file() and here.stat().st_size)) and was_recording_to(path, folder):
-            free = paths.claim(recorder.first_of_series(here), 2, folder=here.is_dir())
+            free = paths.claim(first_of_series(here), 2, folder=here.is_dir())
             notes.append(f"what the previous server recorded is now in {here.replace(free)}")
-    recorder.forget(folder)
+    forget(folder)
     if settings.record and not settings.force:
         paths.claim(Path(settings.record), numbered=False)  # another server may have begun it since `check`
     begin: list[dict[str, Any]] = []
@@ -72,7 +74,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
 
     Lines for the performer are appended to `notes`.
     """
-    note = journal.noted(folder)
+    note = read_note(folder)
     record, session, tracks, *_ = note
     begin = []
     if tracks:
@@ -82,7 +84,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
         notes.append(f"the set recorded in {session} ends here; begin another with /session/record")
     if not record:
         return begin
-    path = paths.claim(recorder.first_of_series(Path(record)), 2)
+    path = paths.claim(first_of_series(Path(record)), 2)
     notes.append(f"the recording goes on in {path}")
     return [*begin, {"do": "record", "path": str(path), "last": note.last, "resume": True}]
 
@@ -95,7 +97,7 @@ def undo(begin: list[dict[str, Any]]) -> None:
             if message["do"] == "record":
                 path.unlink()
                 continue
-            for name in (*SET, recorder.LIST):
+            for name in (*SET, LIST):
                 (path / name).unlink(missing_ok=True)
             path.rmdir()  # fails, and is suppressed, where it holds other files
 
@@ -111,7 +113,7 @@ def check_begun(begin: Sequence[dict[str, Any]], line: bytes | None) -> None:
     if line is None:
         where = " and ".join(message["path"] for message in begin)
         raise FileError(
-            f"cannot write {where}: the disk has not answered for {RECORDER_SECONDS:g} s; record to another disk"
+            f"cannot write {where}: the disk has not answered for {BEGIN_SECONDS:g} s; record to another disk"
         )
     errors: list[str] = json.loads(line or b"[]")
     if errors:

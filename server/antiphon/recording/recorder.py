@@ -7,7 +7,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import select
 import signal
 import socket
@@ -20,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, missed_fade_out
-from antiphon.kernel.engine.recording.journal import NOTE, VERSION, to_line
-from antiphon.kernel.engine.recording.take import OutputTake, RecordedTake, write_capture
+from antiphon.kernel.engine.journal import VERSION, to_line
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.errors import FileError, RequestError
 from antiphon.kernel.io.capture_memory import CaptureMemory
@@ -30,14 +28,15 @@ from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.processes.children import TERM_SECONDS, Child, ChildLane, spawn
+from antiphon.kernel.runtime.processes.pidfile import RECORDINGS
+from antiphon.recording.note import forget
+from antiphon.recording.take import OutputTake, RecordedTake, write_capture
 
 MIN_FREE, MAX_LEFT = 0.1, 10e9
 """A recording ends below this share of free disk space, or on a large disk below this many bytes."""
 _TURN, _MESSAGES = 0.05, 256
 _MARGIN = 16
 """Oldest blocks of the tap that a recording which goes on does not take: the engine may overwrite them meanwhile."""
-LIST = "tracks.json"
-"""File with the list of the tracks in a folder."""
 
 
 class Recorder:
@@ -143,7 +142,7 @@ class Recorder:
         begun = {"since": self._since.get("record", 0.0), "tracks_since": self._since.get("tracks", 0.0)}
         note = {"record": "", "session": "", "tracks": "", **names, **begun, "last": self._last_seconds}
         try:
-            (self._folder / NOTE).write_text(json.dumps(note))
+            (self._folder / RECORDINGS).write_text(json.dumps(note))
         except OSError as error:
             say(f"cannot note what is recorded: {paths.os_error_text(error)}")
 
@@ -296,17 +295,6 @@ def _cause(path: Path, error: Exception) -> Exception:
         return FileError(f"{path} ends here: {paths.os_error_text(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
     text = " ".join(str(error).split()) or "it cannot be written on"
     return FileError(f"{path} ends here: {text}; record to another place")
-
-
-def forget(folder: Path) -> None:
-    """Removes the file that names the running recordings, at a clean end."""
-    (folder / NOTE).unlink(missing_ok=True)
-
-
-def first_of_series(path: Path) -> Path:
-    """First file name of a continued recording: take.wav for take-2.wav."""
-    # not the seconds of a name that is a time: 2026-11-20_10-00-05.wav
-    return path.with_name(re.sub(r"(?<!_\d\d-\d\d)-\d+$", "", path.stem) + path.suffix)
 
 
 def run(

@@ -7,8 +7,7 @@ import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
@@ -27,34 +26,8 @@ VERSION = 2
 """Version of the session log's format."""
 _SPAN = struct.Struct("<cqq")
 MAX_WAITING = 16384
-NOTE = "recording.json"
-"""File of the runtime folder that names the recordings, for a recorder that replaces a killed one and for control."""
 TrackLabel = tuple[int, str, int, bool]
 """Track label: number in the ring of captures, name and channels of a sound, and whether it is part of the mix."""
-
-
-class RecordingNote(NamedTuple):
-    """The recording, session folder and tracks folder that a recorder writes, "" for none. `since`, `tracks_since`:
-    start of the recording and of the tracks, in seconds of the epoch. `last`: as for `OutputTake`.
-    """
-
-    record: str = ""
-    session: str = ""
-    tracks: str = ""
-    since: float = 0.0
-    tracks_since: float = 0.0
-    last: float = 0.0
-
-
-def noted(folder: Path) -> RecordingNote:
-    """Reads which files this server's recorder writes, or a killed one was writing."""
-    try:
-        note = json.loads((folder / NOTE).read_bytes())
-        # what those of older servers lack
-        times = (float(note.get(name, 0.0)) for name in ("since", "tracks_since", "last"))
-        return RecordingNote(str(note["record"]), str(note["session"]), str(note.get("tracks", "")), *times)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return RecordingNote()  # nothing is recorded, or the disk was full for the note, which was reported then
 
 
 class Journal:

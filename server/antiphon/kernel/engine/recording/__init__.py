@@ -1,1 +1,0 @@
-"""Recording: the recorder process, its sound files, and the session log."""
