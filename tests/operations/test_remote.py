@@ -345,6 +345,42 @@ def test_subscriptions_come_back_with_the_server(peer: Peer, remote: Remote) -> 
     until(lambda: bool(heard), 5.0, "a note is told")
 
 
+def test_callback_ended_while_another_asks_does_not_wait(peer: Peer, remote: Remote) -> None:
+    end = remote.on("/beat", print)
+    asked, answered = threading.Event(), threading.Event()
+
+    def delay(connection: socket.socket, message: Message) -> None:
+        asked.set()
+        assert answered.wait(5.0)
+        peer.reply(connection, message)
+
+    peer.answer = delay
+    asking = threading.Thread(target=lambda: remote.send("/meter/watch", 1))
+    asking.start()
+    assert asked.wait(5.0)
+    for change in (end, lambda: remote.on("/beat", print)):
+        changing = threading.Thread(target=change, daemon=True)
+        changing.start()
+        changing.join(3.0)
+        assert not changing.is_alive()
+    answered.set()
+    asking.join()
+
+
+def test_callback_that_asks_has_its_answer(peer: Peer, remote: Remote) -> None:
+    heard: list[object] = []
+
+    def ask(*_told: object) -> None:
+        remote.on("/note/event", print)()
+        heard.append(remote.tempo)
+
+    remote.on("/beat", ask)
+    until(lambda: bool(peer.named("/notify")), 5.0, "it is subscribed")
+    peer.tell(peer.connections[1], "/beat", 1)
+    until(lambda: bool(heard), 5.0, "its question is answered")
+    assert heard == [120.0]
+
+
 def test_beats_end_with_the_server_or_close(peer: Peer) -> None:
     ends: list[object] = []
 

@@ -46,3 +46,21 @@ async def test_a_late_capture_is_not_the_next_ones(control: socket.socket, monke
         assert await asked == ("second.wav",)
     finally:
         await refusals.close()
+
+
+async def test_ask_timed_out_leaves_others_refusal(control: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(osc_socket, "DONE_SECONDS", 0.05)
+    refusals = OscRefusals(control.getsockname())
+    try:
+        monkeypatch.setattr(osc_socket, "TIMEOUT_SECONDS", 30.0)
+        sent = asyncio.create_task(refusals.send("/tempo", -1.0))
+        (_, sender), _ping = await heard(control), await heard(control)
+        monkeypatch.setattr(osc_socket, "TIMEOUT_SECONDS", 0.05)
+        with pytest.raises(Refusal, match="has not been answered"):
+            await refusals.ask("/capture", "/capture.reply", 1)
+        assert not sent.done()
+        control.sendto(encode("/fail", "/tempo", "tempo takes 20 to 400"), sender)
+        with pytest.raises(Refusal, match="takes 20 to 400"):
+            await sent
+    finally:
+        await refusals.close()

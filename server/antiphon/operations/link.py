@@ -212,7 +212,7 @@ class Subscription:
     def __init__(self, host: str, port: int, timeout: float = TIMEOUT) -> None:
         self._address = host, port, timeout
         self.dropped, self.closed = 0, False
-        self._calls: dict[str, tuple[Callable[..., object], ...]] = {}
+        self._calls: dict[str, dict[object, Callable[..., object]]] = {}  # changed by one operation, without a lock
         self._waiting: queue.Queue[Message | None] = queue.Queue(MAX_WAITING)
         self._answers: queue.Queue[Message] = queue.Queue(MAX_WAITING)
         self._numbers, self._asking, self._ending = itertools.count(1), threading.Lock(), threading.Event()
@@ -224,12 +224,11 @@ class Subscription:
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
         """Calls a function with the arguments of every message at an address; returns a function that ends this."""
-        with self._asking:
-            self._calls[address] = (*self._calls.get(address, ()), call)
+        key, calls = object(), self._calls.setdefault(address, {})
+        calls[key] = call
 
         def end() -> None:
-            with self._asking:
-                self._calls[address] = tuple(other for other in self._calls.get(address, ()) if other is not call)
+            calls.pop(key, None)
 
         return end
 
@@ -303,7 +302,7 @@ class Subscription:
 
     def _call(self) -> None:
         while (message := self._waiting.get()) is not None and not self.closed:
-            for call in self._calls.get(message.address.decode(errors="replace"), ()):
+            for call in list(self._calls.get(message.address.decode(errors="replace"), {}).values()):
                 try:
                     call(*message.args)
                 except Exception:  # of its program, which sees it; the others are called nevertheless

@@ -206,18 +206,17 @@ class OscRefusals:
         Raises Refusal and WireError like `send`; 503 without an answer in time.
         """
         async with self._asking:
-            done = asyncio.get_running_loop().create_future()
-            self._wanted = address, answer, done
+            # by a socket of its own: a late answer goes to a port that is closed, and to no later question
+            own, done = OscRefusals(self._osc), asyncio.get_running_loop().create_future()
+            own._wanted = address, answer, done
             try:
-                await self.send(address, *args)
+                await own.send(address, *args)
                 async with asyncio.timeout(DONE_SECONDS):
                     given: tuple[Arg, ...] = await done
             except TimeoutError:
-                self._settle(len(self._sent))
-                await self.close()  # a late answer goes to a port that is closed, and to no later question
                 raise Refusal(503, f"{address} has not been answered; try again") from None
             finally:
-                self._wanted = None
+                await own.close()
             return given
 
     async def close(self) -> None:
