@@ -20,7 +20,7 @@ from antiphon.cli import bench, errors, progress
 from antiphon.cli.commands import application
 from antiphon.cli.files import run as files_run
 from antiphon.cli.option_records import read
-from antiphon.cli.running import running_server
+from antiphon.client import http as client
 from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths
 from antiphon.operations.requests import FinishRequest, RunRequest
@@ -260,7 +260,7 @@ def test_what_a_script_wants_is_json(antiphon: Command, monkeypatch: pytest.Monk
     told = {"works": False, "findings": [{"subject": "this", "state": "broken", "said": "is gone", "mend": "get it"}]}
     assert (done.code, json.loads(done.out)) == (1, told)
     assert antiphon("doctor").out == "broken   this: is gone\n           mend: get it\nbroken: see above\n"
-    monkeypatch.setattr(running_server, "ask", lambda *_: {"held": ["10.0.0.1"], "approved": []})
+    monkeypatch.setattr(client, "ask", lambda *_: {"held": ["10.0.0.1"], "approved": []})
     assert json.loads(antiphon("surfaces", "--json").out) == {"held": ["10.0.0.1"], "approved": []}
     assert antiphon("surfaces").out == "held 10.0.0.1\n"
 
@@ -290,7 +290,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, told: object) -> None:
             raise told
         return told
 
-    monkeypatch.setattr(running_server, "get_answer", ask)
+    monkeypatch.setattr(client, "get_answer", ask)
 
 
 def test_status_is_said_in_sections(antiphon: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,16 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.control.rig import Rig, rig
 from tests.each import each
 
 from antiphon.cli.running import osc
-from antiphon.cli.running.osc import ask, message_text, refusal, silent, value
+from antiphon.cli.running.osc import ask, message_text, value
+from antiphon.client import asking
+from antiphon.client.asking import no_answer, refusal
 from antiphon.kernel.errors import EngineError, UsageError, WireError
 from antiphon.kernel.wire.osc import Double, Message, decode, encode, encode_bundle
 
@@ -104,7 +107,7 @@ def test_a_machine_that_is_not_approved_is_told_who_approves_it(words: str) -> N
 
 @pytest.mark.parametrize("done_after", [3, 1000])
 def test_a_server_that_is_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch, done_after: int) -> None:
-    monkeypatch.setattr(osc, "AT_WORK_SECONDS", 60.0 if done_after == 3 else 3.0)
+    monkeypatch.setattr(asking, "AT_WORK_SECONDS", 60.0 if done_after == 3 else 3.0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, ThreadPoolExecutor(1) as pool:
         server.bind(("127.0.0.1", 0))
         server.settimeout(60.0 if done_after == 3 else 1.0)
@@ -137,11 +140,8 @@ def test_a_server_that_is_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_silence_of_another_machine_may_be_a_missing_approval() -> None:
-    class Elsewhere:
-        def getsockname(self) -> tuple[str, int]:
-            return "10.1.2.3", 5000
-
-    told = str(silent(Elsewhere(), "10.1.2.4", 4400))  # type: ignore[arg-type]
+    server = SimpleNamespace(host="10.1.2.4", port=4400, own_ip="10.1.2.3")
+    told = str(no_answer(server))  # type: ignore[arg-type]
     assert "`antiphon serve --lan` there" in told
     assert "antiphon approve 10.1.2.3" in told
 

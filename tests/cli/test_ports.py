@@ -7,8 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from antiphon.cli import ports
 from antiphon.cli.commands import application
+from antiphon.client import finding
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes import pidfile
@@ -40,33 +40,33 @@ def runs(osc: int, http: int, pid: int | None = None) -> None:
 
 def test_one_port_is_found_by_the_other_of_a_server_that_runs() -> None:
     runs(4509, 4510)
-    assert ports.http_port(None, 4509) == 4510
-    assert ports.osc_port(None, 4510) == 4509
-    assert (ports.http_port(4600, 4509), ports.http_port(4601, None)) == (4600, 4601), "what is named counts"
+    assert finding.http_port(None, 4509) == 4510
+    assert finding.osc_port(None, 4510) == 4509
+    assert (finding.http_port(4600, 4509), finding.http_port(4601, None)) == (4600, 4601), "what is named counts"
     with pytest.raises(UsageError, match="no server of yours with --osc-port 4511 runs"):
-        ports.http_port(None, 4511)
+        finding.http_port(None, 4511)
     runs(4509, 4510, pid=2**22 + 1)
     with pytest.raises(UsageError, match="no server of yours"):
-        ports.http_port(None, 4509)
+        finding.http_port(None, 4509)
 
 
 def test_without_a_port_the_only_server_is_meant_and_of_several_the_usual_one() -> None:
     usual = ServeSettings()
-    assert (ports.http_port(None, None), ports.osc_port(None, None)) == (HTTP_PORT, OSC_PORT)
-    assert ports.found(usual) is None
+    assert (finding.http_port(None, None), finding.osc_port(None, None)) == (HTTP_PORT, OSC_PORT)
+    assert finding.find_server(usual) is None
     runs(4509, 4510)
-    assert (ports.http_port(None, None), ports.osc_port(None, None)) == (4510, 4509)
-    assert ports.osc_port(None, None, "192.0.2.7") == OSC_PORT, "another machine's servers are not known"
+    assert (finding.http_port(None, None), finding.osc_port(None, None)) == (4510, 4509)
+    assert finding.osc_port(None, None, "192.0.2.7") == OSC_PORT, "another machine's servers are not known"
     for asked in (usual, usual.with_(osc_port=4509), usual.with_(http_port=4510)):
-        one = ports.found(asked)
+        one = finding.find_server(asked)
         assert one is not None
         assert one.settings.http_port == 4510
-    assert ports.found(usual.with_(http_port=4999)) is None, "a server is started there"
+    assert finding.find_server(usual.with_(http_port=4999)) is None, "a server is started there"
     runs(4519, 4520)
     with pytest.raises(UsageError, match="2 servers of yours run; name one: --http-port 4510 or 4520"):
-        ports.http_port(None, None)
+        finding.http_port(None, None)
     runs(OSC_PORT, HTTP_PORT)
-    assert (ports.http_port(None, None), ports.osc_port(None, None)) == (HTTP_PORT, OSC_PORT)
+    assert (finding.http_port(None, None), finding.osc_port(None, None)) == (HTTP_PORT, OSC_PORT)
 
 
 @pytest.mark.parametrize("command", ["page", "learn"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.cli.running import page, running_server
+from antiphon.cli.running import page
+from antiphon.client import http as client
 from antiphon_bench.rig import TIMEOUT_SECONDS, ServerProcess
 
 OPTIONS = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "through", "--synth", "null")
@@ -23,20 +24,20 @@ def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_pat
         answer = plain.getresponse()
         assert (answer.status, b"https://" in answer.read()) == (400, True)
         plain.close()
-        before = running_server.get_answer("/api/status", folder, server.http)
+        before = client.get_answer("/api/status", folder, server.http)
         assert page.change("approve", "192.168.77.7", folder, server.http) == "approved 192.168.77.7"
         for name in ("control", "web"):
             os.kill(before[name]["pid"], signal.SIGKILL)
 
         def back() -> bool:
             try:
-                now = running_server.get_answer("/api/status", folder, server.http)
+                now = client.get_answer("/api/status", folder, server.http)
             except Exception:
                 return False  # its connection was reset
             return all(now[name]["pid"] != before[name]["pid"] for name in ("control", "web"))
 
         until(back, 5.0, "others answer")
-        assert running_server.get_answer("/api/surfaces", folder, server.http)["approved"] == ["192.168.77.7"]
+        assert client.get_answer("/api/surfaces", folder, server.http)["approved"] == ["192.168.77.7"]
 
 
 def test_a_token_that_cannot_be_read_is_said_before_anything_plays(tmp_path: Path) -> None:

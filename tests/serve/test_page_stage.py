@@ -9,7 +9,7 @@ import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
-from antiphon.cli.running import running_server
+from antiphon.client import http as client
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.io.listening import local_addresses
 from antiphon_bench.rig import ServerProcess, message
@@ -67,7 +67,7 @@ class LanRig:
         self.server, self.folder = server, server.home / "config"
 
     def status(self) -> dict[str, Any]:
-        return running_server.get_answer("/api/status", self.folder, self.server.http)
+        return client.get_answer("/api/status", self.folder, self.server.http)
 
     def opened(self, browser: Chromium) -> Tab:
         tab = browser.tab()
@@ -139,7 +139,7 @@ def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: Lan
         click(two, f"Revoke {ip}")
         for tab in pages:
             tab.until("!document.querySelector('.surfaces .approved')")
-        assert running_server.get_answer("/api/surfaces", stage.folder, stage.server.http)["approved"] == []
+        assert client.get_answer("/api/surfaces", stage.folder, stage.server.http)["approved"] == []
         stage.server.send("/node/keys/wet", 1.0)
 
 

@@ -19,7 +19,8 @@ from tests.each import each
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.cli.running import page as cli_approve, running_server
+from antiphon.cli.running import page as cli_approve
+from antiphon.client import http as client
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
@@ -527,10 +528,10 @@ async def test_what_is_only_shown_is_asked_of_a_server_with_lan_and_of_one_witho
     """A certificate left by an earlier `serve --lan` does not keep `antiphon status` from a server on loopback."""
     for use_lan in (False, True, False):
         async with serving(tmp_path, use_lan) as server:
-            told = await asyncio.to_thread(running_server.get_answer, "/api/status", tmp_path, server.port)
+            told = await asyncio.to_thread(client.get_answer, "/api/status", tmp_path, server.port)
             assert told["blocks"] == 7
     with pytest.raises(EngineError, match="no server answers"):
-        await asyncio.to_thread(running_server.get_answer, "/api/status", tmp_path, server.port)
+        await asyncio.to_thread(client.get_answer, "/api/status", tmp_path, server.port)
 
 
 @pytest.mark.parametrize("word", ["surfaces", "approve", "forget"])
@@ -552,7 +553,7 @@ async def test_nothing_is_sent_in_clear_to_what_speaks_no_tls(tmp_path: Path, wo
         ("GET", "/api/surfaces", None) if word == "surfaces" else ("POST", f"/{word}", {"ip": "10.0.0.1"})
     )
     with pytest.raises(EngineError, match="nothing was sent"):
-        await asyncio.to_thread(running_server.ask, method, path, tmp_path, port, data)
+        await asyncio.to_thread(client.ask, method, path, tmp_path, port, data)
     assert token.encode() not in heard
     assert b"HTTP" not in heard
     stranger.close()

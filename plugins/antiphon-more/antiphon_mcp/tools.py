@@ -21,15 +21,13 @@ from msgspec import Struct
 from pydantic import ConfigDict, Field
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.cli import owner_token
+from antiphon.api.backends.cli import http_request, owner_token
 from antiphon.api.backends.files import built_in_folder, config_folder
 from antiphon.api.backends.transports import offered
 from antiphon_mcp.route_types import HearBody, LandBody, ProposeBody, SayBody
 
 SECONDS = 60.0
 """Timeout of an answer."""
-MAX_BYTES = 16 << 20
-"""Maximum bytes of an answer."""
 REHEARSAL_SECONDS = 240.0
 
 
@@ -46,23 +44,20 @@ class ServerClient:
 
     def get(self, path: str) -> Any:
         """JSON of an answer. Raises `ServerRefused`."""
-        return json.loads(self._asked("GET", path, None))
+        return json.loads(self.get_bytes(path))
 
     def post(self, path: str, body: Any = None) -> Any:
         """JSON of the answer to a request with a body. Raises `ServerRefused`."""
-        return json.loads(self._asked("POST", path, {} if body is None else body))
+        return json.loads(self._request("POST", path, {} if body is None else body))
 
-    def picture(self, path: str) -> bytes:
-        """The bytes of an answer."""
-        return self._asked("GET", path, None)
+    def get_bytes(self, path: str) -> bytes:
+        """Bytes of an answer. Raises `ServerRefused`."""
+        return self._request("GET", path, None)
 
-    def _asked(self, method: str, path: str, body: Any) -> bytes:
+    def _request(self, method: str, path: str, body: Any) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=SECONDS)
         try:
-            headers = {"Authorization": f"Bearer {owner_token(config_folder())}", "Content-Type": "application/json"}
-            connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
-            response = connection.getresponse()
-            data = response.read(MAX_BYTES)
+            status, data = http_request(connection, method, path, body, owner_token(config_folder()))
         except AntiphonError as error:
             raise ServerRefused(str(error)) from None
         except TimeoutError:
@@ -74,9 +69,7 @@ class ServerClient:
                 f"the server at HTTP port {self._port} ended the request without an answer: it is busy, then try "
                 "again; or it was started with --lan, then start it without"
             ) from None
-        finally:
-            connection.close()
-        if response.status >= 400:
+        if status >= 400:
             raise ServerRefused(_reason(data))
         return data
 
@@ -250,7 +243,7 @@ class CoperformerTools:
             raise ToolError(f"its rehearsal takes longer than {REHEARSAL_SECONDS:g} s; propose less") from None
         picture = b""
         if proposal["figures"]:
-            picture = await self._do(self._client.picture, f"{path}/picture")
+            picture = await self._do(self._client.get_bytes, f"{path}/picture")
         return _answer(proposal, picture)
 
     async def land(self, body: Body) -> CallToolResult:

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from antiphon.operations.link import GIVEN_UP
+from antiphon.client.connection import GIVEN_UP
 from antiphon.operations.listening import Song
 from antiphon.operations.python import render as _render, run as _run
 from antiphon.operations.remote import LOOK_SECONDS, Remote, RemoteNode, Server as _Server, connect as _connect

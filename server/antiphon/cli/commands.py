@@ -163,7 +163,7 @@ def _version(asked: bool) -> None:
 
 def _first_commands() -> Iterator[tuple[str, str]]:
     """Yields six first commands for this machine, by its server, sound card, MIDI keyboard and files in this folder."""
-    from antiphon.cli.ports import running
+    from antiphon.client.finding import running_servers
     from antiphon.kernel.runtime.extras import absent
 
     here = sorted(entry.name for entry in os.scandir() if entry.is_file())
@@ -172,7 +172,7 @@ def _first_commands() -> Iterator[tuple[str, str]]:
         return next((shlex.quote(name) for name in here if name.lower().endswith(endings) and name[0] != "-"), "")
 
     card = sys.platform != "linux" or any(Path("/dev/snd").glob("pcm*p"))
-    if running():
+    if running_servers():
         yield "antiphon page", "the page of the server that runs, in your browser"
     else:
         yield "antiphon learn", "lessons in your browser: code, play or sing, recordings, OSC"

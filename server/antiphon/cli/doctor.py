@@ -16,6 +16,8 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.option_records import Json
 from antiphon.cli.progress import Role, echo_answer, style_text
+from antiphon.client import LOCAL
+from antiphon.client.finding import osc_port as port_of
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -109,7 +111,7 @@ def devices(
     `--use` takes a number or a name of the list, `jack`, `jack:SERVER`, `portaudio` or `headless`.
     """
     if use:
-        _use(use, rate, block, ports.osc_port(osc_port, http_port))
+        _use(use, rate, block, port_of(osc_port, http_port))
         return
     if rate or block:
         raise UsageError("--rate and --block are those of --use; name a device with it")
@@ -127,7 +129,7 @@ def _use(name: str, rate: int, block: int, port: int) -> None:
     from antiphon.cli.running.osc import ask
 
     args: list[tuple[str, Arg]] = [("s", name), ("i", rate), ("i", block)]
-    for line in ask("/audio/device", args, ports.LOCAL, port, tcp=False, timeout=CHANGE_SECONDS):
+    for line in ask("/audio/device", args, LOCAL, port, tcp=False, timeout=CHANGE_SECONDS):
         typer.echo(line.removeprefix("/done /audio/device "))
 
 

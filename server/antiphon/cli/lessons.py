@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import ports
 from antiphon.cli.option_records import by_records
+from antiphon.client.finding import find_server
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
 
@@ -61,7 +61,7 @@ def learn(
     no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
     """Open the page at its lessons, on your running server, or on one started here. Ctrl-C ends the latter."""
-    found = ports.found(server)
+    found = find_server(server)
     if found is not None:
         from antiphon.cli.running.page import show_page
 

@@ -22,6 +22,8 @@ from antiphon.kernel.runtime import paths
 log = logging.getLogger("antiphon.lan")
 
 TOKEN_FILE = "token"
+CERTIFICATE_FILE = "certificate.pem"
+"""The certificate of this user's servers with `--lan`."""
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 

@@ -17,6 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from antiphon.client import LOCAL
+from antiphon.client.http import request
+from antiphon.client.link import TIMEOUT, Question, ServerLink, Subscription
+from antiphon.client.starting import StartedServer
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import AntiphonError, EngineError, MissingAttribute, RequestError, UsageError
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
@@ -24,7 +28,6 @@ from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.signal import named_note
 from antiphon.kernel.wire.osc import Arg, Double, Message
-from antiphon.operations.link import TIMEOUT, Question, ServerLink, StartedServer, Subscription
 from antiphon.operations.python import loaded
 from antiphon.operations.wording import called, option_words
 
@@ -139,7 +142,7 @@ class Remote:
 
     def __init__(
         self,
-        host: str = "127.0.0.1",
+        host: str = LOCAL,
         port: int = OSC_PORT,
         *,
         token: str = "",
@@ -236,15 +239,11 @@ class Remote:
     @property
     def status(self) -> dict[str, Any]:
         """The answer of `GET /api/status`. Raises EngineError: the server has no HTTP port here."""
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         connection = http.client.HTTPConnection(self.host, self._http, timeout=self._timeout)
         try:
-            connection.request("GET", "/api/status", headers=headers)
-            return dict(json.loads(connection.getresponse().read()))
+            return dict(json.loads(request(connection, "GET", "/api/status", token=self._token)[1]))
         except (OSError, OverflowError, ValueError, http.client.HTTPException):
             raise EngineError(f"no status is answered at {self.host}:{self._http}; name http_port=") from None
-        finally:
-            connection.close()
 
     @property
     def tempo(self) -> float:
@@ -479,7 +478,7 @@ class Server(Remote):
         self._process = StartedServer(words)
         osc, web = self._process.ports
         try:
-            super().__init__("127.0.0.1", osc, http_port=web)
+            super().__init__(LOCAL, osc, http_port=web)
         except BaseException:
             self._process.end()
             raise
@@ -491,7 +490,7 @@ class Server(Remote):
 
 
 def connect(
-    host: str = "127.0.0.1", port: int = OSC_PORT, *, token: str = "", http_port: int = 0, timeout: float = TIMEOUT
+    host: str = LOCAL, port: int = OSC_PORT, *, token: str = "", http_port: int = 0, timeout: float = TIMEOUT
 ) -> Remote:
     """Connects to a running server, by OSC over TCP.
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from antiphon.client.starting import StartedServer
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import suggest_parameters
 from antiphon.kernel.errors import AntiphonError, EngineError
@@ -25,7 +26,6 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.wire.osc import Message
 from antiphon.live.listening import missing
 from antiphon.live.records import MIDI, OUTSIDE
-from antiphon.operations.link import StartedServer
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import Display, SentEvent, show_failure
 from antiphon.performer.pair import SEND_AHEAD

@@ -1,7 +1,6 @@
 """Connects to a server: OSC over TCP, its beat, and its messages to subscribers."""
 
 import contextlib
-import errno
 import socket
 import time
 from collections import deque
@@ -10,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from antiphon.client import LOCAL
+from antiphon.client.connection import OscConnection
 from antiphon.files.owner_token import TokenProof, find_token, nonce
-from antiphon.kernel.wire.frames import Framer
-from antiphon.kernel.wire.osc import Arg, Double, Long, Message, decode, encode, encode_bundle, messages_of
+from antiphon.kernel.errors import EngineError
+from antiphon.kernel.wire.osc import Arg, Double, Long, Message, encode, encode_bundle
 from antiphon.live.records import MIDI, OUTSIDE
 from antiphon.performer.outgoing import SentEvent
 
-HOST = "127.0.0.1"
 _MAX_UNSENT = 8 << 20
 """Maximum unsent bytes; a server that reads nothing is treated as gone."""
 _TEMPO_SECONDS = 0.5
@@ -32,48 +32,40 @@ class ServerConnection:
         """Makes a closed connection. `port`: the server's OSC port."""
         self.port = port
         self.connected = False
-        self._sock: socket.socket | None = None
-        self._framer = Framer()
+        self._connection: OscConnection | None = None
         self._out = bytearray()
 
     def fileno(self) -> int:
         """Descriptor for `select`; -1 while closed."""
-        return -1 if self._sock is None else self._sock.fileno()
+        return -1 if self._connection is None else self._connection.socket.fileno()
 
     @property
     def own_port(self) -> int:
         """Local port of the connection; 0 while closed."""
-        return 0 if self._sock is None else int(self._sock.getsockname()[1])
+        return 0 if self._connection is None else int(self._connection.socket.getsockname()[1])
 
     def open(self) -> bool:
         """Opens the connection and subscribes; returns whether a server answers."""
         self.close()
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock.settimeout(1.0)
-            sock.connect((HOST, self.port))
-            # on loopback a port without a listener can be connected to itself
-            if sock.getsockname() == sock.getpeername():
-                raise ConnectionRefusedError(errno.ECONNREFUSED, "")
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            sock.close()
+            self._connection = OscConnection(LOCAL, self.port, tcp=True, timeout=1.0)
+        except EngineError:
             return False
-        sock.setblocking(False)
-        self._sock, self._framer, self._out, self.connected = sock, Framer(), bytearray(), True
+        self._connection.socket.setblocking(False)
+        self._out, self.connected = bytearray(), True
         self.send("/notify", 1)
         return True
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._sock is not None:
-            self._sock.close()
-        self._sock, self.connected = None, False
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self.connected = None, False
 
     def send(self, address: str, *args: Arg) -> None:
         """Sends a message; ignored without a connection."""
-        packet = encode(address, *args)
-        self._out += len(packet).to_bytes(4, "big") + packet
+        if self._connection is not None:
+            self._out += self._connection.wrap(encode(address, *args))
         self.flush()
 
     def play(self, event: SentEvent) -> None:
@@ -82,12 +74,11 @@ class ServerConnection:
 
     def flush(self) -> None:
         """Sends as much as the connection accepts."""
-        if self._sock is None:
-            self._out.clear()
+        if self._connection is None:
             return
         try:
             while self._out:
-                del self._out[: self._sock.send(self._out)]
+                del self._out[: self._connection.socket.send(self._out)]
         except BlockingIOError:
             if len(self._out) > _MAX_UNSENT:
                 self.close()
@@ -97,19 +88,12 @@ class ServerConnection:
     def messages(self) -> Iterator[Message]:
         """Reads the messages that have arrived. Closes the connection when the server ends it."""
         self.flush()
-        while self._sock is not None:
-            try:
-                data = self._sock.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.close()
-                return
-            for packet in self._framer.feed(data):
-                if isinstance(packet, bytes):
-                    yield from messages_of(decode(packet))
+        if self._connection is None:
+            return
+        try:
+            yield from self._connection.messages_of_now()
+        except OSError:
+            self.close()
 
 
 class BeatClock:

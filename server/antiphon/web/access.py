@@ -13,7 +13,6 @@ from antiphon.web.http_message import HttpRequest, Refusal
 
 log = logging.getLogger("antiphon.lan")
 
-CERTIFICATE_FILE = "certificate.pem"
 KEY_FILE = "certificate.key"
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
 """Rate limit of wrong tokens: number per address, period in seconds, and addresses remembered. Beyond it: 429."""

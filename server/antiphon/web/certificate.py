@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from antiphon.files.owner_token import CERTIFICATE_FILE
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
-from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
+from antiphon.web.access import KEY_FILE
 
 VALID = datetime.timedelta(days=365)
 RENEW_BEFORE = datetime.timedelta(days=1)

@@ -42,7 +42,7 @@ class Refusing:
         self.asked.append(path)
         raise ServerRefused("no server answers here")
 
-    post = picture = get
+    post = get_bytes = get
 
 
 async def test_every_tool_has_a_schema_and_one_sentence() -> None:
@@ -115,7 +115,7 @@ async def test_a_proposal_is_waited_for_and_shown() -> None:
             self.polls += 1
             return {"id": "1f", "state": "ready" if self.polls > 1 else "rehearsing", "figures": {"peak": -1.0}}
 
-        def picture(self, path: str) -> bytes:
+        def get_bytes(self, path: str) -> bytes:
             return b"\x89PNG"
 
     async with Client(server(Judging(), trust=True)) as client:  # type: ignore[arg-type]

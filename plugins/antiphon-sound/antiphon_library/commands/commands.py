@@ -243,14 +243,14 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
     Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
     """
-    from antiphon.api.backends.cli import closing_socket, follow
+    from antiphon.api.backends.cli import OscConnection, follow
     from antiphon.api.backends.transports import encode
 
-    with closing_socket(host, port, False) as sock:
+    with OscConnection(host, port, tcp=False) as server:
         nodes: set[str] | None = None
         values: dict[str, float] = {}
         last = -1
-        for message in follow(sock, (host, port), (encode("/notify", 1), encode("/node/list")), until):
+        for message in follow(server, (encode("/notify", 1), encode("/node/list")), until):
             if message.address == b"/node/list.reply":
                 nodes = _nodes(message, nodes)
             elif nodes and (reported := _reported(message, nodes)) is not None:
@@ -261,7 +261,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
                     last = number
                     yield number, values.get("position"), values.get("score")
                     if (patch := load(number)) is not None:
-                        sock.send(encode("/patch/load", patch))
+                        server.send(encode("/patch/load", patch))
                 if number == 0:
                     values = {"track": 0.0}
 

@@ -16,9 +16,10 @@ from tests.control.rig import GRAPH, Rig
 from tests.waiting import comes
 
 from antiphon.api.backends.transports import ServeSettings
+from antiphon.files.owner_token import CERTIFICATE_FILE
 from antiphon.kernel.engine.link import Reported
 from antiphon.web import certificate, control_status
-from antiphon.web.access import CERTIFICATE_FILE, KEY_FILE
+from antiphon.web.access import KEY_FILE
 from antiphon_mqtt.bridge import MAX_TOPICS, MqttBridge, PublishQueue, identifier
 from antiphon_mqtt.broker import Broker, mqtt_broker
 

@@ -5,8 +5,10 @@ from antiphon.cli.completion import named as complete_named
 from antiphon.cli.errors import complain, termination_signals
 from antiphon.cli.option_records import Json, by_records
 from antiphon.cli.plugin_commands import command_group, epilog
-from antiphon.cli.ports import http_port, osc_port
 from antiphon.cli.progress import ProgressBar, clear as clear_progress, echo_answer, progress_bar
-from antiphon.cli.running.osc import answers as ask_server, closing_socket, follow
+from antiphon.client.asking import answers as ask_server, follow
+from antiphon.client.connection import OscConnection
+from antiphon.client.finding import http_port, osc_port
+from antiphon.client.http import request as http_request
 from antiphon.files.owner_token import load_token as owner_token
 from antiphon.offline.file_job import free as refuse_existing

@@ -36,11 +36,11 @@ def process(asked: RunRequest) -> int:
 
 def set_priority_below_servers() -> None:
     """Gives this process a priority below that of servers of this user."""
-    from antiphon.cli.ports import running
+    from antiphon.client.finding import running_servers
     from antiphon.kernel.errors import AntiphonError
     from antiphon.offline.priority import give_way
 
     beside = False
     with contextlib.suppress(AntiphonError):  # no folder for it: the command says so, if it needs one
-        beside = bool(running())
+        beside = bool(running_servers())
     give_way(beside=beside)

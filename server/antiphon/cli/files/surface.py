@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import ports
-from antiphon.cli.running.running_server import get_answer
+from antiphon.client.finding import http_port
+from antiphon.client.http import get_answer
 from antiphon.kernel.errors import AntiphonError, PatchError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
@@ -52,7 +52,7 @@ def surface(
 def _playing() -> str:
     """The file name of the patch that this machine's server plays."""
     try:
-        name = str(get_answer("/api/status", paths.config(), ports.http_port(None, None))["patch"])
+        name = str(get_answer("/api/status", paths.config(), http_port(None, None))["patch"])
     except AntiphonError:  # none runs, or several
         name = ""
     if not name:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from antiphon.cli.ports import LOCAL
 from antiphon.cli.running.osc import ask, value
-from antiphon.cli.running.running_server import get_answer
+from antiphon.client import LOCAL
+from antiphon.client.http import get_answer
 from antiphon.kernel.errors import AntiphonError, UsageError, sentence
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import escape_unprintable

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from contextlib import suppress
 from typing import Annotated
 
@@ -11,15 +10,18 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.errors import complain
 from antiphon.cli.option_records import by_records
-from antiphon.cli.running.osc import Timeout, closing_socket, listen, refusal, send
+from antiphon.cli.running.osc import Timeout
+from antiphon.client import LOCAL
+from antiphon.client.asking import refusal
+from antiphon.client.connection import OscConnection
+from antiphon.client.finding import osc_port as port_of, running_servers
 from antiphon.files.owner_token import find_token
 from antiphon.kernel.errors import EngineError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.wire.frames import Framer
-from antiphon.kernel.wire.osc import Message, encode
+from antiphon.kernel.wire.osc import encode
 from antiphon.operations.wording import option_words
 from antiphon.web.messages import MAX_QUANTUM
 
@@ -72,7 +74,7 @@ def _with_page(sentence: str, picture: str = "", *, fault: bool = False) -> None
         return
     from antiphon.web.page.files import page_address
 
-    for found in ports.running():
+    for found in running_servers():
         if f"http://127.0.0.1:{found.settings.http_port}" in sentence.split() and found.settings.local:
             show(f"page {page_address(found.folder, found.settings.http_port)}: it works once; press Listen there")
 
@@ -102,7 +104,7 @@ def evaluate(
     Both run already: a server with --live, as `antiphon play` has it, then `antiphon live SET.py`. FILE takes over like
     a saved SET.py: on the next beat, or by its --quantum. Your token is proved without sending it.
     """
-    performers = hand_over(_read(script), ports.osc_port(osc_port, http_port), timeout)
+    performers = hand_over(_read(script), port_of(osc_port, http_port), timeout)
     if not performers:
         name = "SET.py" if script == "-" else script
         raise EngineError(
@@ -124,19 +126,19 @@ def hand_over(text: str, port: int, timeout: float) -> int:
         token = find_token(paths.config())
     if not token:
         raise UsageError("you have no token here; `antiphon serve --live` makes one, in the same ANTIPHON_HOME")
-    with closing_socket(ports.LOCAL, port, True) as sock:
-        send(sock, encode("/live/join", asked), True)
-        for message in listen(sock, Framer(), time.monotonic() + timeout):
+    with OscConnection(LOCAL, port, tcp=True) as server:
+        server.send(encode("/live/join", asked))
+        for message in server.messages_within(timeout):
             match message.address, message.args:
                 case b"/live/challenge", (str(given), proof):
                     found = TokenProof(token, port, asked, given)
                     if not found.check(proof, "server"):
                         raise EngineError(f"the server on OSC port {port} does not have your token; nothing was sent")
-                    send(sock, encode("/live/eval", found.make("hand over", text), text), True)
+                    server.send(encode("/live/eval", found.make("hand over", text), text))
                 case b"/done", ("/live/eval", int(count)):
                     return count
                 case b"/fail", _:
-                    raise refusal(Message(*message))
+                    raise refusal(message)
     raise EngineError(f"nothing answers on OSC port {port}; start `antiphon serve --live`, or name its --port")
 
 

@@ -12,6 +12,7 @@ import typer
 from antiphon.cli import ports
 from antiphon.cli.option_records import Json
 from antiphon.cli.progress import echo_answer
+from antiphon.client import finding
 from antiphon.kernel.errors import EngineError, FileError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
@@ -28,14 +29,14 @@ def page(
     no_open: Annotated[bool, argument("Print the address alone.")] = False,
 ) -> None:
     """Open the page of your running server in your browser, which then needs no token."""
-    port = ports.http_port(http_port, osc_port)
-    found = next((one for one in ports.running() if one.settings.http_port == port), None)
+    port = finding.http_port(http_port, osc_port)
+    found = next((one for one in finding.running_servers() if one.settings.http_port == port), None)
     if found is None:
         raise UsageError(f"no server of yours with --http-port {port} runs on this machine; name its --http-port")
     show_page(found, opens=not no_open)
 
 
-def show_page(found: ports.Running, room: str = "", *, opens: bool) -> None:
+def show_page(found: finding.Running, room: str = "", *, opens: bool) -> None:
     """Prints the page's address of a running server; `opens` opens it. `UsageError` if it is open to the network."""
     if not found.settings.local:
         raise UsageError("that server is open to the network, so its page asks for the token; `antiphon qr` shows it")
@@ -91,9 +92,9 @@ _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "�
 
 def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Show the page's address as a QR code for a phone. It contains the token: anyone who scans it is an owner."""
-    from antiphon.cli.running.running_server import ask
+    from antiphon.client.http import ask
 
-    found = ask("GET", "/api/phone", paths.config(), ports.http_port(http_port, osc_port))["addresses"]
+    found = ask("GET", "/api/phone", paths.config(), finding.http_port(http_port, osc_port))["addresses"]
     if not found:
         raise EngineError("this machine has no address on a network; connect it, and start the server again")
     for one in found:
@@ -121,25 +122,25 @@ Machine = Annotated[str, argument("The surface's IP address, or its host name.",
 
 def surfaces(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
     """List the phones and controllers that wait for approval, and the approved ones."""
-    from antiphon.cli.running.running_server import ask
+    from antiphon.client.http import ask
 
-    answer = ask("GET", "/api/surfaces", paths.config(), ports.http_port(http_port, osc_port))
+    answer = ask("GET", "/api/surfaces", paths.config(), finding.http_port(http_port, osc_port))
     echo_answer(as_json, answer, listing(answer))
 
 
 def approve(machine: Machine, http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Let a phone or controller play the server, for twelve hours."""
-    typer.echo(change("approve", machine, paths.config(), ports.http_port(http_port, osc_port)))
+    typer.echo(change("approve", machine, paths.config(), finding.http_port(http_port, osc_port)))
 
 
 def forget(machine: Machine, http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Revoke an approval: that phone or controller can no longer play, and is sent nothing."""
-    typer.echo(change("forget", machine, paths.config(), ports.http_port(http_port, osc_port)))
+    typer.echo(change("forget", machine, paths.config(), finding.http_port(http_port, osc_port)))
 
 
 def change(word: str, machine: str, folder: Path, port: int) -> str:
     """Asks the running server to `approve` or `forget` an address; returns the action, and the address as stored."""
-    from antiphon.cli.running.running_server import ask
+    from antiphon.client.http import ask
 
     answer = ask("POST", f"/api/surfaces/{word}", folder, port, {"ip": address_of(machine)})
     done = "approved" if word == "approve" else "forgot"

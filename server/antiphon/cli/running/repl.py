@@ -3,6 +3,7 @@
 import typer
 
 from antiphon.cli import ports
+from antiphon.client import finding
 from antiphon.kernel.runtime import paths
 
 
@@ -14,7 +15,7 @@ def repl(osc_port: ports.Osc = None, http_port: ports.HttpBesideOsc = None) -> N
     from antiphon.cli.running.conversation import PROMPT, REFRESH_SECONDS, AddressCompleter, Repl, panic_key, run_repl
 
     # one of the two is enough for a server of one's own
-    connected = Repl(ports.osc_port(osc_port, http_port), ports.http_port(http_port, osc_port))
+    connected = Repl(finding.osc_port(osc_port, http_port), finding.http_port(http_port, osc_port))
     history = paths.make_folder(paths.data()) / "repl-history"
     session: PromptSession[str] = PromptSession(
         PROMPT,

@@ -21,10 +21,11 @@ Row = tuple[str, str]
 
 def status(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
     """Show the state of the running server: its sound, gaps, messages, nodes and trouble. Exit 1 if none runs."""
-    from antiphon.cli.running.running_server import get_answer
+    from antiphon.client import finding
+    from antiphon.client.http import get_answer
 
     try:
-        answer = get_answer("/api/status", paths.config(), ports.http_port(http_port, osc_port))
+        answer = get_answer("/api/status", paths.config(), finding.http_port(http_port, osc_port))
     except EngineError as error:
         complain(str(error))
         raise typer.Exit(1) from None

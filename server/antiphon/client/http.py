@@ -1,4 +1,4 @@
-"""Requests to the running server on this machine, by this user's certificate and token."""
+"""Requests to the HTTP API of a running server on this machine, by this user's certificate and token."""
 
 import http.client
 import json
@@ -7,14 +7,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from antiphon.files.owner_token import TOKEN_FILE, load_token
+from antiphon.client import LOCAL
+from antiphon.files.owner_token import CERTIFICATE_FILE, TOKEN_FILE, load_token
 from antiphon.kernel.errors import EngineError, WireError
 from antiphon.kernel.runtime.shortening import escape_unprintable
-from antiphon.web.access import CERTIFICATE_FILE
 
 TIMEOUT = 5.0
 """Timeout in seconds for an answer."""
+MAX_BYTES = 16 << 20
+"""Maximum bytes of an answer; the others are left out."""
 _NOT_HTTP = "what answers on port {port} is no HTTP port of Antiphon; --http-port names it, not the port of OSC"
+
+
+def request(
+    connection: http.client.HTTPConnection, method: str, path: str, data: Any = None, token: str = ""
+) -> tuple[int, bytes]:
+    """Sends one request and returns the status and body of its answer; closes the connection.
+
+    `data`: sent as JSON. `token`: the owner's; "" for none. Raises OSError, HTTPException.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    body = None if data is None else json.dumps(data).encode()
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        return response.status, response.read(MAX_BYTES)
+    finally:
+        connection.close()
 
 
 def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
@@ -29,7 +48,7 @@ def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> di
     if not secure and method != "GET":
         raise EngineError("surfaces are approved at a server with --lan, and none has run here; start one first")
     try:
-        return _read(*(_secure(method, path, folder, port, data) if secure else _plain(path, port)), port)
+        return _read(*(_ask_securely(method, path, folder, port, data) if secure else _get(path, port)), port)
     except (ssl.SSLError, ConnectionResetError, http.client.HTTPException):
         raise EngineError(
             f"the program on port {port} is not a server of yours with --lan; nothing was sent to it. "
@@ -45,8 +64,8 @@ def get_answer(path: str, folder: Path, port: int) -> dict[str, Any]:
     """
     if (folder / CERTIFICATE_FILE).exists():
         with suppress(ssl.SSLError, ConnectionResetError, http.client.HTTPException):
-            return _read(*_secure("GET", path, folder, port, None), port)
-    return _read(*_plain(path, port), port)
+            return _read(*_ask_securely("GET", path, folder, port), port)
+    return _read(*_get(path, port), port)
 
 
 def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
@@ -61,7 +80,7 @@ def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
     return answer
 
 
-def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple[int, bytes]:
+def _ask_securely(method: str, path: str, folder: Path, port: int, data: Any = None) -> tuple[int, bytes]:
     """Sends a request by HTTPS. Only the stored certificate is accepted, not the system's authorities.
 
     Raises `ssl.SSLError`, `ConnectionResetError` or `HTTPException` if the other side has no TLS, else `EngineError`.
@@ -69,14 +88,14 @@ def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     own = folder / CERTIFICATE_FILE
     context.load_verify_locations(own)
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT, context=context)
+    connection = http.client.HTTPSConnection(LOCAL, port, timeout=TIMEOUT, context=context)
     try:
         connection.connect()
         shown = connection.sock.getpeercert(binary_form=True) or b""
         if shown != ssl.PEM_cert_to_DER_cert(own.read_text("ascii")):
             raise ssl.SSLCertVerificationError("another certificate")
-        token = {"Authorization": f"Bearer {load_token(folder)}"} if (folder / TOKEN_FILE).exists() else {}
-        return _exchange(connection, method, path, data, token)
+        token = load_token(folder) if (folder / TOKEN_FILE).exists() else ""
+        return request(connection, method, path, data, token)
     except ssl.SSLCertVerificationError:
         raise EngineError(f"what answers on port {port} is not this user's Antiphon; nothing was sent to it") from None
     except (ssl.SSLError, ConnectionResetError):
@@ -87,26 +106,14 @@ def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple
         connection.close()
 
 
-def _plain(path: str, port: int) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+def _get(path: str, port: int) -> tuple[int, bytes]:
     try:
-        return _exchange(connection, "GET", path, None, {})
+        return request(http.client.HTTPConnection(LOCAL, port, timeout=TIMEOUT), "GET", path)
     except (ConnectionResetError, http.client.HTTPException):
         raise EngineError(_NOT_HTTP.format(port=port)) from None
     except OSError:
         raise _absent(port) from None
-    finally:
-        connection.close()
 
 
 def _absent(port: int) -> EngineError:
     return EngineError(f"no server answers on HTTP port {port}; start `antiphon serve`, or name its --http-port")
-
-
-def _exchange(
-    connection: http.client.HTTPConnection, method: str, path: str, data: Any, headers: dict[str, str]
-) -> tuple[int, bytes]:
-    body = None if data is None else json.dumps(data)
-    connection.request(method, path, body, {"Content-Type": "application/json", **headers})
-    response = connection.getresponse()
-    return response.status, response.read(1024 * 1024)

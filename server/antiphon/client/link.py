@@ -1,115 +1,31 @@
-"""Connections to a running server by OSC over TCP, where nothing is lost: questions, and messages to subscribers."""
+"""Questions to a running server by one connection, several threads' in turn; messages to subscribers by another."""
 
 import itertools
 import math
-import os
 import queue
-import re
-import socket
-import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
-from typing import IO
 
+from antiphon.client.connection import GIVEN_UP, OscConnection
 from antiphon.kernel.errors import EngineError, RequestError, UsageError
-from antiphon.kernel.runtime.processes.child_process import OWNER
-from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.typed import HALF
-from antiphon.kernel.wire.frames import Framer
-from antiphon.kernel.wire.osc import Arg, Message, decode, encode, encode_bundle, messages_of
+from antiphon.kernel.wire.osc import Arg, Message, encode, encode_bundle
 
 TIMEOUT = 10.0
 """Timeout in seconds for the answer to a question, after which it is given up."""
 AGAIN_SECONDS = 0.5
 """Interval in seconds at which a subscription whose server is away tries to connect."""
-START_SECONDS = 120.0
-"""Timeout in seconds for the start of a server: the first start compiles."""
-STOP_SECONDS = 8.0
-"""Timeout in seconds for the end of a server, in addition to that of any child."""
 MAX_WAITING = 4096
 """Maximum messages to subscribers that wait for a slow program; newer ones are dropped."""
 NOW = 1
 """Time tag of a bundle that is due at once."""
-GIVEN_UP: ContextVar[Callable[[], bool]] = ContextVar("GIVEN_UP", default=lambda: False)
-"""Function that returns whether the caller has given up: a question is then not sent, and a server's start ends."""
-LOOK_SECONDS = 0.1
-"""Interval in seconds at which a start checks `GIVEN_UP`."""
 Question = tuple[str, Sequence[Arg]]
 """Address and arguments of a message."""
 _ANSWERS = (b"/done", b"/fail", b"/synced")
-_PIECE = 65536
-
-
-class OscConnection:
-    """One TCP connection: packets out, messages in."""
-
-    def __init__(self, host: str, port: int, timeout: float) -> None:
-        """Connects to a server. Raises EngineError: nothing answers there."""
-        self._framer = Framer()
-        self._come: deque[Message] = deque()
-        try:
-            self.socket = socket.create_connection((host, port), timeout)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise EngineError(
-                f"{host}:{port} cannot be reached ({reason}); start `antiphon serve`, or name its port"
-            ) from None
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def send(self, *packets: bytes) -> None:
-        """Sends packets. Raises OSError: not all of it could be sent, and the connection is closed."""
-        try:
-            self.socket.sendall(b"".join(map(self._framer.wrap, packets)))
-        except OSError:
-            self.socket.close()
-            raise
-
-    def messages(self, until: float = math.inf) -> Iterator[Message]:
-        """Yields messages as they arrive.
-
-        Raises ConnectionError at the connection's end, TimeoutError at the time `until`, of `time.monotonic`.
-        """
-        while True:
-            while self._come:
-                yield self._come.popleft()
-            left = until - time.monotonic()
-            if left <= 0.0:
-                raise TimeoutError
-            self.socket.settimeout(left if left < math.inf else None)
-            self._read()
-
-    def forget(self) -> bool:
-        """Drops the messages that have come, which answer earlier questions; returns whether the connection lives."""
-        try:
-            self.socket.settimeout(0.0)  # raises where it was closed
-            while True:
-                self._read()
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        finally:
-            self._come.clear()
-
-    def _read(self) -> None:
-        data = self.socket.recv(_PIECE)
-        if not data:
-            raise ConnectionResetError
-        for packet in self._framer.feed(data):
-            if isinstance(packet, bytes):
-                self._come.extend(messages_of(decode(packet)))
-
-    def close(self) -> None:
-        """Ends the connection, also for a thread that waits for a message."""
-        with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
 
 
 class ServerLink:
@@ -119,7 +35,7 @@ class ServerLink:
         self.host, self.port, self.timeout = host, port, timeout
         self._numbers = itertools.count(1)
         self._asking = threading.Lock()
-        self._connection, self._closed = OscConnection(host, port, timeout), False
+        self._connection, self._closed = OscConnection(host, port, tcp=True, timeout=timeout), False
 
     def ask(self, *questions: Question) -> list[Message]:
         """Sends messages, several as one bundle, and waits until they have taken effect.
@@ -158,7 +74,7 @@ class ServerLink:
         self.check_open()
         if not self._connection.forget():
             self._connection.close()
-            self._connection = OscConnection(self.host, self.port, self.timeout)
+            self._connection = OscConnection(self.host, self.port, tcp=True, timeout=self.timeout)
             if self._closed:  # by another thread meanwhile
                 self._connection.close()
                 self.check_open()
@@ -210,7 +126,7 @@ class Subscription:
     """
 
     def __init__(self, host: str, port: int, timeout: float = TIMEOUT) -> None:
-        self._address = host, port, timeout
+        self._host, self._port, self._timeout = host, port, timeout
         self.dropped, self.closed = 0, False
         self._calls: dict[str, dict[object, Callable[..., object]]] = {}  # changed by one operation, without a lock
         self._waiting: queue.Queue[Message | None] = queue.Queue(MAX_WAITING)
@@ -218,7 +134,7 @@ class Subscription:
         self._numbers, self._asking, self._ending = itertools.count(1), threading.Lock(), threading.Event()
         self._own: dict[str, bytes] = {}
         self._away_since = math.inf
-        self._connection = self._connected()
+        self._connection = self._connect()
         for task in (self._receive, self._call):
             threading.Thread(target=task, name="antiphon-subscription", daemon=True).start()
 
@@ -237,7 +153,7 @@ class Subscription:
 
         Returns the answers. Raises RequestError: the server refuses. Raises EngineError: it does not answer.
         """
-        packets, until = _encode_questions(questions), time.monotonic() + self._address[2]
+        packets, until = _encode_questions(questions), time.monotonic() + self._timeout
 
         def messages() -> Iterator[Message]:
             while True:
@@ -252,15 +168,16 @@ class Subscription:
                 self._connection.send(*packets, encode("/sync", number))
                 answers = _answers(number, messages())
             except (OSError, queue.Empty):
-                raise EngineError("the server at {}:{} did not answer a subscriber".format(*self._address)) from None
+                raise EngineError(f"the server at {self._host}:{self._port} did not answer a subscriber") from None
             self._own |= zip((address for address, _ in questions), packets, strict=True)
         return answers
 
     def check(self) -> None:
         """Raises EngineError: the server has been away for the whole timeout."""
-        host, port, timeout = self._address
-        if time.monotonic() - self._away_since > timeout:
-            raise EngineError(f"the server at {host}:{port} has ended; what it tells comes again once it is started")
+        if time.monotonic() - self._away_since > self._timeout:
+            raise EngineError(
+                f"the server at {self._host}:{self._port} has ended; what it tells comes again once it is started"
+            )
 
     def close(self) -> None:
         """Ends the subscription."""
@@ -270,8 +187,8 @@ class Subscription:
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
 
-    def _connected(self) -> OscConnection:
-        connection = OscConnection(*self._address)
+    def _connect(self) -> OscConnection:
+        connection = OscConnection(self._host, self._port, tcp=True, timeout=self._timeout)
         connection.socket.settimeout(None)
         connection.send(encode("/notify", 1), *self._own.values())
         return connection
@@ -290,7 +207,7 @@ class Subscription:
             self._connection.close()
             while not self._ending.wait(AGAIN_SECONDS):
                 with suppress(EngineError, OSError):
-                    self._connection, self._away_since = self._connected(), math.inf
+                    self._connection, self._away_since = self._connect(), math.inf
                     break
         self._connection.close()  # one that was opened while `close` was called
 
@@ -307,74 +224,3 @@ class Subscription:
                     call(*message.args)
                 except Exception:  # of its program, which sees it; the others are called nevertheless
                     threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
-
-
-class StartedServer:
-    """`antiphon serve` as a child process, which ends with this one. `ready`: the line that it printed when ready."""
-
-    def __init__(self, words: Sequence[str], *, shown: bool = False) -> None:
-        """Starts the server, and waits until it is ready.
-
-        `words`: its options. `shown`: whether its errors go to this process's standard error. Raises EngineError: it
-        does not start; it has the reason unless that is shown.
-        """
-        self._said: deque[str] = deque(maxlen=100)
-        self._starting = True
-        pipe = subprocess.PIPE
-        lane = ChildLane(output=pipe, errors=None if shown else pipe)
-        # in a session of its own: Ctrl-C is for this program, which ends it; not bound, as the thread may end before it
-        env = {**os.environ, OWNER: str(os.getpid())}
-        self._process = spawn("antiphon", "serve", *words, lane=lane, bound=False, env=env)
-        try:
-            self.ready = self._ready()
-        except BaseException:
-            self.end()
-            raise
-
-    @property
-    def ports(self) -> tuple[int, int]:
-        """OSC port and HTTP port."""
-        found = [int(port) for port in re.findall(r":(\d+)", self.ready)]
-        return found[0], found[-1]
-
-    @property
-    def ended(self) -> bool:
-        """Whether the server has ended."""
-        return self._process.ended
-
-    def end(self) -> None:
-        """Ends the server, and completes its recording."""
-        self._process.end(STOP_SECONDS)
-
-    def _ready(self) -> str:
-        lines: queue.Queue[str | None] = queue.Queue()
-        streams = [stream for stream in (self._process.output, self._process.errors) if stream is not None]
-        for stream in streams:
-            threading.Thread(target=self._read, args=(stream, lines), daemon=True).start()
-        until, ended = time.monotonic() + START_SECONDS, 0
-        while ended < len(streams):
-            try:
-                line = lines.get(timeout=LOOK_SECONDS)
-            except queue.Empty:
-                if GIVEN_UP.get()():
-                    raise EngineError("the server's start was cancelled") from None
-                if time.monotonic() > until:
-                    raise EngineError(f"the server was not ready within {START_SECONDS:g} s") from None
-                continue
-            ended += line is None
-            if line is not None and line.startswith("ready"):
-                self._starting = False
-                return line
-        if len(streams) == 1:
-            raise EngineError("the server could not be started; what it said stands above")
-        reason = next((line for line in reversed(self._said) if line.startswith("antiphon: ")), "")
-        raise EngineError(reason.removeprefix("antiphon: ") or "the server ended before it was ready")
-
-    def _read(self, stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:
-        """Reads a stream to its end, since a full pipe would block the server."""
-        for line in stream:
-            self._said.append(line.decode("utf-8", "replace").strip())
-            if self._starting:
-                lines.put(self._said[-1])
-        if self._starting:
-            lines.put(None)
