@@ -40,7 +40,7 @@ test: $(DEV)  ## set everything up and run the fast tests; ARGS=--slow: the slow
 alone: $(DEV)  ## run the tests of one distribution with what it depends on alone: make alone DIST=antiphon-sound; turn: of another one each day
 	@$(PY) tools/alone.py $(or $(DIST),antiphon) -n $(PROCESSES) --dist loadfile $(ARGS)
 
-test-kernel: $(DEV)  ## run the tests of the kernel alone, in a minute and a half on two cores
+test-kernel: $(DEV)  ## run the tests of the kernel alone
 	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(KERNEL:%=tests/%) $(BEYOND:%=--ignore=tests/%) $(ARGS)
 
 test-real: $(DEV) $(EXTRAS)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
@@ -58,7 +58,7 @@ hostile: $(DEV)  ## attack servers in twenty minutes: floods at every port, kill
 	@HOSTILE_FIGURES=build/hostile.txt $(PY) -m pytest -q -m "standing or not real" tests/hostile $(ARGS); code=$$?; \
 	cat build/hostile.txt 2>/dev/null; exit $$code
 
-lint: $(DEV)  ## check style, format, which room imports which, and that THIRD_PARTY.md is current
+lint: $(DEV)  ## check style, format, which room imports which, that THIRD_PARTY.md is current, and that no test file is slow without the mark
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(VENV)/bin/lint-imports --no-logo --no-cache

@@ -17,6 +17,7 @@ from tests.waiting import play_for, until
 
 import antiphon
 from antiphon.files.set_header import model_checksums as checksums
+from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE = 48000
@@ -187,6 +188,7 @@ DRUMS = """format = 1
 tempo = 120
 [nodes.drums]
 type = "sampler"
+library = "kit"
 [wires]
 "drums" = "out"
 """
@@ -194,7 +196,9 @@ type = "sampler"
 
 def test_notes_of_a_clip_off_the_grid_sound_on_it_and_again_in_a_replay(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(DRUMS)
-    kept = tmp_path / "set"
+    kept, sound = tmp_path / "set", tmp_path / "data/library/kit/rs/a.wav"
+    sound.parent.mkdir(parents=True)
+    audio.write(sound, audio.clicks([0], 64))
     options = "--audio", "headless", "--patch", str(tmp_path / "p.toml"), "--session", str(kept)
     with ServerProcess(*options, home=tmp_path, wait=120.0) as server, socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.settimeout(60.0)
@@ -218,4 +222,4 @@ def test_notes_of_a_clip_off_the_grid_sound_on_it_and_again_in_a_replay(tmp_path
     assert min(exact) >= line + 4.0
     assert {beat % 4.0 for beat in exact} == {0.0, 1.0, 2.0, 3.0}
     assert len(frames) - 4 - len(exact) <= late, "what is not on its beat came too late"
-    same(kept, tmp_path / "again.wav")
+    same(kept, tmp_path / "again.wav", tmp_path)

@@ -1,11 +1,14 @@
 """Sound in the containers of phones, cameras and browsers: read sample by sample as ffmpeg does, and written."""
 
+import atexit
 import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.testing import sound as audio
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: nothing is made")
-pytestmark = needs_ffmpeg
+pytestmark = [pytest.mark.slow, needs_ffmpeg]
 
 MADE: dict[str, tuple[int, int, str]] = {
     "aac.m4a": (44100, 2, "-c:a aac"),
@@ -77,10 +80,31 @@ def run_ffmpeg(*words: str, data: bytes = b"") -> bytes:
     return subprocess.run(["ffmpeg", "-v", "error", "-y", *words], input=data, capture_output=True, check=True).stdout
 
 
-def made(folder: Path, name: str, seconds: float = 1.1234, *more: str) -> Path:
+@cache
+def everything() -> Path:
+    """A folder with all of `MADE`, 1.1234 s of noise each, and what ffmpeg decodes of each in `NAME.raw`."""
+    held = tempfile.TemporaryDirectory(prefix="antiphon-carriers-")
+    atexit.register(held.cleanup)
+    folder, outputs, inputs, raw = Path(held.name), list[str](), list[str](), list[str]()
+    for n, (name, (rate, channels, how)) in enumerate(MADE.items()):
+        path = str(folder / name)
+        outputs += ["-ar", str(rate), "-ac", str(channels), *how.split(), path]
+        inputs += ["-i", path]
+        raw += ["-map", f"{n}:a", "-f", "f32le", f"{path}.raw"]
+    x = audio.noise(round(1.1234 * 96000), channels=6, seed=3) * 0.3
+    form = ("-f", "f32le", "-ar", "96000", "-channel_layout", "5.1", "-i", "pipe:0")
+    run_ffmpeg(*form, *outputs, data=x.T.astype("<f4").tobytes())
+    run_ffmpeg(*inputs, *raw)
+    return folder
+
+
+def made(folder: Path, name: str, seconds: float = 0.0, *more: str) -> Path:
+    """One of `MADE` in a folder: of that length, with more options, or a copy."""
     rate, channels, how = MADE[name]
-    x = audio.noise(round(seconds * rate), channels=channels, seed=3) * 0.3
     path = folder / name
+    if not seconds:
+        return Path(shutil.copy(everything() / name, path))
+    x = audio.noise(round(seconds * rate), channels=channels, seed=3) * 0.3
     form = ("-f", "f32le", "-ar", str(rate), "-ac", str(channels), "-i", "pipe:0")
     run_ffmpeg(*form, *how.split(), *more, str(path), data=x.T.astype("<f4").tobytes())
     return path
@@ -88,7 +112,9 @@ def made(folder: Path, name: str, seconds: float = 1.1234, *more: str) -> Path:
 
 def by_ffmpeg(path: Path, channels: int) -> np.ndarray:
     """Samples by ffmpeg, without the padding of the last packet where the file states the length of its sound."""
-    samples = np.frombuffer(run_ffmpeg("-i", str(path), "-f", "f32le", "pipe:1"), "<f4").reshape(-1, channels).T
+    raw = path.with_name(f"{path.name}.raw")
+    data = raw.read_bytes() if raw.exists() else run_ffmpeg("-i", str(path), "-f", "f32le", "pipe:1")
+    samples = np.frombuffer(data, "<f4").reshape(-1, channels).T
     with open(path, "rb") as file:
         demuxer = layout(file.fileno()).demuxer
         return samples[:, : probe(file.fileno(), demuxer).frames] if demuxer == "mov" else samples
@@ -96,7 +122,7 @@ def by_ffmpeg(path: Path, channels: int) -> np.ndarray:
 
 def test_an_m4a_has_the_length_that_went_into_it(tmp_path: Path) -> None:
     for name in ("aac.m4a", "alac.m4a", "aac.mov", "mp3.mp4"):
-        assert read(made(tmp_path, name, 4.0)).samples.shape[1] == 4 * MADE[name][0]
+        assert read(made(tmp_path, name, 1.0)).samples.shape[1] == MADE[name][0]
 
 
 def refusal(path: Path) -> str:
@@ -106,8 +132,8 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_every_sample_is_that_of_ffmpeg(tmp_path: Path, name: str) -> None:
-    path = made(tmp_path, name)
+def test_every_sample_is_that_of_ffmpeg(name: str) -> None:
+    path = everything() / name
     sound = read(path)
     assert (sound.rate, len(sound.samples)) == MADE[name][:2]
     np.testing.assert_array_equal(sound.samples, by_ffmpeg(path, len(sound.samples)))
@@ -146,9 +172,9 @@ def test_what_went_into_a_pipe_is_read_whole(tmp_path: Path, form: str, picture:
 
 
 @pytest.mark.parametrize("name", ["aac.m4a", "alac.m4a", "opus.mkv", "a.wv", "pcm_24.mov", "two.wma"])
-def test_the_libraries_give_the_samples_of_the_program(tmp_path: Path, name: str) -> None:
+def test_the_libraries_give_the_samples_of_the_program(name: str) -> None:
     pytest.importorskip("av", reason="the extra containers is not installed")
-    path, parts = made(tmp_path, name), []
+    path, parts = everything() / name, []
     with open(path, "rb") as file:
         sound = AvFile(file.fileno(), layout(file.fileno()).demuxer, "m4a")
         while len(block := sound.read()):
@@ -160,7 +186,7 @@ def test_the_libraries_give_the_samples_of_the_program(tmp_path: Path, name: str
 
 
 def test_a_cut_by_an_edit_list_begins_where_it_says(tmp_path: Path) -> None:
-    whole = made(tmp_path, "aac.m4a")
+    whole = everything() / "aac.m4a"
     run_ffmpeg("-ss", "0.517", "-i", str(whole), "-c", "copy", str(tmp_path / "cut.m4a"))
     np.testing.assert_array_equal(read(tmp_path / "cut.m4a").samples, by_ffmpeg(tmp_path / "cut.m4a", 2))
 
@@ -211,7 +237,7 @@ def untouched(server: socket.socket) -> bool:
 )
 @pytest.mark.parametrize("ending", ["mp4", "m4a", "mkv"])
 def test_a_playlist_opens_nothing(tmp_path: Path, listener: socket.socket, text: str, ending: str) -> None:
-    secret = made(tmp_path, "aac.m4a", 0.2)
+    secret = everything() / "aac.m4a"
     for url in (f"http://127.0.0.1:{listener.getsockname()[1]}/a.ts", f"file://{secret}"):
         path = tmp_path / f"in.{ending}"
         path.write_text(text.format(url=url))
@@ -233,7 +259,7 @@ def grown(data: bytes, names: list[bytes], inner: bytes) -> bytes:
 
 
 def test_a_url_inside_a_container_is_not_opened(tmp_path: Path, listener: socket.socket) -> None:
-    path = made(tmp_path, "aac.m4a", 0.2)
+    path = made(tmp_path, "aac.m4a")
     place = f"http://127.0.0.1:{listener.getsockname()[1]}/a.m4a\0".encode()
     entry = struct.pack(">I4sI", 12 + len(place), b"url ", 0) + place
     inner = struct.pack(">II", 0, 1) + entry
@@ -276,7 +302,7 @@ def test_what_is_cut_short_or_without_sound_is_refused(tmp_path: Path) -> None:
 def test_bytes_by_chance_are_refused_in_one_sentence(tmp_path: Path) -> None:
     chance = np.random.default_rng(5)
     for name in ("aac.m4a", "opus.webm", "two.wma", "a.wv", "a.tta", "a.flv"):
-        whole = bytearray(made(tmp_path, name, 0.5).read_bytes())
+        whole = bytearray((everything() / name).read_bytes())
         for at in chance.integers(0, len(whole), 40):
             whole[at] = int(chance.integers(256))
         path = tmp_path / f"broken-{name}"
@@ -355,7 +381,7 @@ def test_a_full_disk_is_said_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_video_says_where_its_sound_begins(tmp_path: Path) -> None:
-    sound = made(tmp_path, "aac.m4a")
+    sound = everything() / "aac.m4a"
     path = tmp_path / "late.mp4"
     picture = ("-f", "lavfi", "-i", "color=black:s=32x32:r=25:d=2")
     run_ffmpeg(*picture, "-itsoffset", "0.4", "-i", str(sound), "-map", "0", "-map", "1", "-c:a", "copy", str(path))
@@ -365,8 +391,8 @@ def test_a_video_says_where_its_sound_begins(tmp_path: Path) -> None:
     assert info.begins == pytest.approx(0.4, abs=0.03)
 
 
-def test_threads_decode_at_once(tmp_path: Path) -> None:
-    paths = [made(tmp_path, name) for name in ("aac.m4a", "opus.webm", "a.wv")]
+def test_threads_decode_at_once() -> None:
+    paths = [everything() / name for name in ("aac.m4a", "opus.webm", "a.wv")]
     wanted, found = [read(path).samples for path in paths], dict[int, np.ndarray]()
     threads = [
         threading.Thread(target=lambda n, path: found.update({n: read(path).samples}), args=(n, path))

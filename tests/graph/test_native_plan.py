@@ -158,7 +158,7 @@ def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded
         np.testing.assert_array_equal(native[kind], reference, err_msg=kind)
 
 
-HELD_BLOCKS, QUICK = 20, 2400.0
+HELD_BLOCKS, QUICK = 10, 4800.0
 """Blocks for which a changed value stays, and a tempo at which a beat begins in them."""
 
 
@@ -191,7 +191,7 @@ def change_each(plan: Plan) -> tuple[Samples, list[tuple[int, Event]], list[tupl
     for turn, (place, number) in enumerate(values):
         host.post(place, 20, number, 0.0)
         for block in range(HELD_BLOCKS):
-            if takes_notes and block in (2, 12):
+            if takes_notes and block in (2, 6):
                 host.play(Event("on" if block == 2 else "off", 5, 48 + 3 * (turn % 8), 0.8))
             plan.input[:] = x[:, block * SPEC.block : (block + 1) * SPEC.block]
             out.append(plan.run(SPEC.block, time).copy())

@@ -55,7 +55,7 @@ VOICE = sum(audio.sine(220.0 * n, 1.0, RATE, -14.0 - 4.0 * n) for n in range(1, 
 
 @pytest.mark.parametrize("info", THROUGH, ids=lambda info: info.type)
 def test_the_samples_are_those_of_the_command(antiphon_typed: Command, tmp_path: Path, info: ProcessorInfo) -> None:
-    sound = VOICE[:, : RATE // 2]
+    sound = VOICE[:, : RATE // 4]
     soundfile.write(tmp_path / "in.wav", sound.T, RATE, "FLOAT")
     done = antiphon_typed("run", info.type, "in.wav", "out.wav")
     assert done.code == 0, done.err
@@ -63,7 +63,8 @@ def test_the_samples_are_those_of_the_command(antiphon_typed: Command, tmp_path:
     called = antiphon.run(info.type, sound, RATE)
     assert called.rate == rate
     np.testing.assert_array_equal(called.sound, typed.T)
-    np.testing.assert_array_equal(antiphon.run(info.type, tmp_path / "in.wav").sound, typed.T)
+    if info.type == "gain":  # a path is the same for all
+        np.testing.assert_array_equal(antiphon.run(info.type, tmp_path / "in.wav").sound, typed.T)
 
 
 @pytest.mark.parametrize("notes", [[], ()])
@@ -139,7 +140,6 @@ ODD = st.sampled_from([None, np.nan, np.inf, -np.inf, 1e30])
 @given(
     HELD, st.lists(st.integers(0, 70), min_size=0, max_size=3), ODD, st.sampled_from("CF"), st.booleans(), st.booleans()
 )
-@settings(max_examples=150, deadline=None)
 def test_any_array_is_right_or_refused_in_one_sentence(
     kind: str, shape: list[int], odd: float | None, order: str, strided: bool, writeable: bool
 ) -> None:
@@ -172,7 +172,6 @@ NUMBER = st.one_of(st.integers(0, 9), st.floats(0.0, 9.0), st.floats(), st.integ
 
 
 @given(st.lists(st.builds(antiphon.Note, NUMBER, NUMBER, NUMBER, NUMBER, NUMBER), min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None)
 def test_any_notes_are_kept_or_refused_in_one_sentence(tmp_path_factory: pytest.TempPathFactory, notes) -> None:
     path = tmp_path_factory.getbasetemp() / "odd.mid"
     try:

@@ -9,6 +9,8 @@ from tests.paste.judged import LANGUAGES, difference, rows
 from antiphon.live import reading
 from antiphon.live.patterns.harmony import chord
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_kept_lines_play_the_events_of_their_language(language: str) -> None:

@@ -5,95 +5,23 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
 from fractions import Fraction as F
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.performer.rig import BEAT, IMPORTS, STEP, PlayerRig
 from tests.waiting import until
 
 from antiphon.kernel.runtime.platform import PORTABLE
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import BranchProcesses, reap_closed
-from antiphon.performer.outgoing import MAX_WAITING_CUES, SentEvent, WaitingCues
+from antiphon.performer.outgoing import MAX_WAITING_CUES, WaitingCues
 from antiphon.performer.pair import PerformerPair, Skip, Skips
-from antiphon.performer.player import Player
 from antiphon.performer.scripts import Begin
 from antiphon.performer.wire import BeatClock
-
-IMPORTS = "from antiphon.live import *\n"
-STEP = 1 / 32
-"""Beats of a tick."""
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[BranchProcesses]:
-    shared = BranchProcesses()
-    yield shared
-    shared.close()
-
-
-class PlayerRig:
-    """A player, what it showed and sent, and a clock that waits for its processes."""
-
-    def __init__(self, processes: BranchProcesses) -> None:
-        self.said: list[str] = []
-        self.sent: list[SentEvent] = []
-        self.player = Player("/sets/set.py", processes, self._show)
-        self.now, self.bpm = 0.0, 120.0
-
-    def _show(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
-        self.said.append(sentence)
-
-    def save(self, text: str) -> None:
-        self.player.save(IMPORTS + text)
-
-    def tick(self) -> None:
-        self.sent += self.player.tick(self.now, self.bpm)
-        if self.player.wanted:
-            self.player.loaded()
-
-    def until_true(self, true: Callable[[], object], what: str) -> None:
-        """Ticks without time passing."""
-
-        def done() -> bool:
-            self.tick()
-            return bool(true())
-
-        until(done, 10.0, f"{what}; said {self.said}")
-
-    def play(self, beats: float) -> None:
-        """Lets so many beats pass, each step once the processes have given what belongs to it."""
-        end = self.now + beats
-        while self.now < end:
-            self.now += STEP
-            self.until_true(lambda: self.player.covered >= self.now + 0.3, f"events to {self.now}")
-            self.tick()
-
-    def first(self, text: str) -> float:
-        """Saves the first version; the server's beat that it begins on."""
-        self.save(text)
-        self.until_true(lambda: self.player.playing, "the first version plays")
-        assert self.sent[0].address == "/beat"
-        return self.sent[0].beat
-
-    def on(self, address: str, since: float) -> list[tuple[float, object]]:
-        return [
-            (e.beat - since, e.args[1] if address.endswith("/play") else e.args[0])
-            for e in self.sent
-            if e.address == address
-        ]
-
-
-@pytest.fixture
-def stage(processes: BranchProcesses) -> Iterator[PlayerRig]:
-    made = PlayerRig(processes)
-    yield made
-    made.player.close()
-
 
 KNOWN = not PORTABLE
 """Whether it is known how a copy of a script's process ended: where orphans can be adopted."""
@@ -101,7 +29,6 @@ ENDLESS = r"set\.py(?: line \d+)?: " + (
     "it runs without end" if KNOWN else "it(?: runs without end|s process has ended)"
 )
 """Which of the limits is reached first is the machine's."""
-BEAT = "track('beat', 'bd*4')\n"
 
 
 def test_what_is_sent_is_what_a_file_gets_and_no_more_than_a_tenth_of_a_second_ahead(stage: PlayerRig) -> None:
@@ -588,73 +515,6 @@ def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage
     stage.player.cue("b")
     stage.play(1.0)
     assert [note for _, note in stage.on("/note/on", zero)] == [61, 50]
-
-
-def test_a_script_that_cannot_keep_up_leaves_out_what_is_slow_and_its_mended_version_plays_on_the_next_bar(
-    stage: PlayerRig,
-) -> None:
-    zero = stage.first(BEAT)
-    stage.play(zero + 1.0 - stage.now)
-    began = time.monotonic() - stage.now / 2.0
-
-    def play_really(beats: float) -> list[SentEvent]:
-        """Lets beats of the real clock pass, at 120: those whose events were sent before they were due."""
-        end, early = stage.now + beats, list[SentEvent]()
-        while stage.now < end:
-            time.sleep(0.005)  # the script is too slow for the real clock, which is what is tried
-            stage.now = (time.monotonic() - began) * 2.0
-            count = len(stage.sent)
-            stage.tick()
-            early += [e for e in stage.sent[count:] if e.beat >= stage.now]
-        return early
-
-    heavy = (
-        "@loop\ndef b():\n    began = time.thread_time()\n    while time.thread_time() < began + .1:\n        pass\n"
-    )
-    stage.save(f"import time\n{BEAT}{heavy}    play('a1', length=.1)\n    yield 1/8\n")
-    stage.until_true(lambda: stage.player.swaps == 2, "the slow version plays")
-    play_really(4.0)
-    kicks = [e.beat for e in play_really(16.0) if e.address == "/node/drums/play"]
-    assert len(kicks) >= 10, "a track that is not slow plays on, in time"
-    assert all((beat - zero) % 1.0 == 0.0 for beat in kicks)
-    slow = [said for said in stage.said if "real time" in said]
-    assert len(slow) == 1, "it is said once"
-    assert re.match(r"set\.py line \d+: the script needs [\d.]+ times real time, most of it b; ", slow[0])
-    saved = stage.now
-    stage.save(BEAT.replace("bd", "sn") + "@loop\ndef b():\n    play('a2', length=.1)\n    yield 1/8\n")
-    sent = play_really(8.0)
-    snares = [e.beat for e in sent if e.address == "/node/drums/play" and "sn" in e.args]
-    assert stage.player.swaps == 3
-    assert snares[0] - saved < 6.0, "on the next bar as the server counts it"
-    assert (snares[0] - zero) % 4.0 == 0.0
-    assert snares == [snares[0] + k for k in range(len(snares))]
-    assert [e.beat for e in sent if e.address == "/note/on" and e.args[0] == 45][:2] == [snares[0], snares[0] + 1 / 8]
-
-
-_BURN = "def burn(s):\n    began = time.thread_time()\n    while time.thread_time() < began + s:\n        pass\n"
-"""A function of a script that takes CPU time in seconds."""
-
-
-def test_the_loop_that_takes_the_time_is_refused_and_not_the_one_that_is_called_next(stage: PlayerRig) -> None:
-    heavy, light = (f"@loop(on='keys')\ndef {name}():\n    " for name in ("heavy", "light"))
-    # 16 calls of .08 s in a quarter of a beat, each well within its own limit: over the 4 s for a beat
-    text = f"import time\n{BEAT}{_BURN}{heavy}burn(.08)\n    yield 1/64\n{light}play(60, length=.01)\n    yield 1/64\n"
-    zero = stage.first(text)
-    stage.play(zero + 2.0 - stage.now)
-    assert [said for said in stage.said if "4 s for a beat" in said] == [
-        "set.py line 8: loops and tracks take over 4 s for a beat; make them lighter"
-    ]
-    notes = [beat for beat, _ in stage.on("/note/on", zero) if beat < 1.9]
-    assert notes == pytest.approx([k / 64 for k in range(len(notes))])
-    assert len(notes) == 122
-
-
-def test_short_calls_of_a_loop_have_each_the_limit_of_one_call(stage: PlayerRig) -> None:
-    loop = "@loop(on='keys')\ndef short():\n    burn(.015)\n    play(60, length=.01)\n    yield 1/64\n"
-    zero = stage.first(f"import time\n{BEAT}{_BURN}{loop}")
-    stage.play(zero + 1.0 - stage.now)
-    assert not [said for said in stage.said if "without" in said], stage.said
-    assert [beat for beat, _ in stage.on("/note/on", zero) if beat < 0.9] == [k / 64 for k in range(58)]
 
 
 class _Asked:

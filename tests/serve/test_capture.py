@@ -12,6 +12,7 @@ from tests.waiting import until
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
+from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.records import FileEntry, FileState, SoundIdentity
@@ -27,6 +28,7 @@ gain = 0.5
 
 [nodes.drums]
 type = "sampler"
+library = "kit"
 
 [wires]
 "in" = "half"
@@ -95,6 +97,8 @@ def fitting_now(server: ServerProcess, home: Path) -> None:
 
 def test_the_last_bars_are_what_sounded_and_play_at_once(tmp_path: Path) -> None:
     (tmp_path / "page.toml").write_text(PATCH)
+    (tmp_path / "data/library/kit/bd").mkdir(parents=True)
+    audio.write(tmp_path / "data/library/kit/bd/a.wav", audio.clicks([0], 64))
     source, record = noise(tmp_path / "in.wav"), tmp_path / "all.wav"
     options = ("--audio", "headless", "--patch", str(tmp_path / "page.toml"), "--input", str(source))
     with ServerProcess(*options, "--record", str(record), home=tmp_path) as server:

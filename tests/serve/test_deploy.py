@@ -113,7 +113,7 @@ def is_in(server: ServerProcess, job: str, *states: str) -> dict[str, Any]:
 
 
 def test_a_killed_web_process_begins_its_job_anew_and_a_cancelled_one_ends(tmp_path: Path) -> None:
-    with ServerProcess("--audio", "headless", home=tmp_path) as server:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
         pid = server.status()["web"]["pid"]
         job = f"/api/jobs/{server.request('POST', '/api/render/keys', {'seconds': 8})[1]['id']}"
         is_in(server, job, "running")

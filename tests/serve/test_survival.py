@@ -17,6 +17,7 @@ from tests.workers.rig import gone
 
 from antiphon_bench.rig import ServerProcess, free_port
 
+pytestmark = pytest.mark.slow
 RATE, BLOCK = 48000, 256
 
 

@@ -10,8 +10,6 @@ from antiphon_accompany.harmony import live_network
 from antiphon_accompany.harmony.network import FEATURE_COUNT, ChordNetwork
 from antiphon_models.accompany import evaluation
 
-pytestmark = pytest.mark.slow
-
 torch = pytest.importorskip("torch")
 
 

@@ -1,7 +1,9 @@
 """The player's beat: filters on synthetic performances, files, and the server's clock in a rendered patch."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.commands import AwaitPlayer, Beat
 from antiphon.offline.note_file import commands as commands_of, find_song_players, read as read_notes
 from antiphon.offline.rendering import PlayerRunner
+from antiphon.testing import without_workers
 from antiphon_follow.clock import SURE, BeatCounter, range_of
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.jobs import run
@@ -32,6 +35,7 @@ from antiphon_follow.notes import EDGES, FRAMES_PER_SECOND, NoteBeats, NoteInter
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 
 RATE, BLOCK = 48000, 512
+load_all = cache(partial(load_plugins, check=False))
 CHORDS = ((48, 64, 67), (45, 60, 64), (53, 60, 65), (43, 59, 62))
 
 
@@ -194,7 +198,7 @@ def test_run_writes_beats_as_strokes_of_a_drum_kit(tmp_path: Path) -> None:
 
 
 def test_a_performance_is_followed_on_files_and_a_song_on_its_own_beats_is_not(tmp_path: Path) -> None:
-    loaded, beats = load_plugins(check=False), beats_of(SWELL[:40])
+    loaded, beats = load_all(), beats_of(SWELL[:40])
     graph = Graph((NodeSpec("follow", "follow"), NodeSpec("keys", "sampler", {"s": "piano"})))
     on_grid = [(float(np.interp(at, beats, np.arange(len(beats)))) / 2.0, *note) for at, *note in pianist(beats)]
     # steady performances whose beats lie elsewhere than the file's, by a share of a beat
@@ -237,9 +241,23 @@ def clock_of(
 ) -> F64:
     """(seconds, beat, tempo, node that leads, whether it goes) of a patch's clock, by blocks.
 
-    `late`: frames of the output. It does not wait for the player unless `values` say so.
+    `late`: frames of the output. Without `sound` no worker runs. It waits for the player where `values` say so.
     """
-    loaded = load_plugins(check=False)
+    with nullcontext() if sound is not None else without_workers():
+        return _clock_of(notes, seconds, drive, sound, commands, late, tempo, values)
+
+
+def _clock_of(
+    notes: list[tuple[float, int, float]],
+    seconds: float,
+    drive: str,
+    sound: F64 | None,
+    commands: Sequence[Command],
+    late: int,
+    tempo: float,
+    values: dict[str, Any],
+) -> F64:
+    loaded = load_all()
     graph = Graph((NodeSpec("follow", "follow", {"drive": drive, "waits": False, **values}),))
     graph = replace(
         graph, wires=(Wire(graph.end("in", "out", loaded.catalog), graph.end("follow", "in", loaded.catalog)),)

@@ -16,8 +16,6 @@ from antiphon_hum.notes import end_at_repeats
 from antiphon_hum.processor import Hum
 from antiphon_hum.quantise import FrameNote
 
-pytestmark = pytest.mark.slow
-
 PLAYED = (0.5, (48, 55, 64)), (1.5, (45, 57, 60)), (2.5, (50, 66, 69))
 FIFTHS = (0.5, (45, 52)), (1.5, (50, 57)), (2.5, (47, 54))
 

@@ -12,6 +12,7 @@ import soundfile
 from antiphon.api.backends.runtime import Child, spawn
 from antiphon.files.sound_picture import HEIGHT, KEYS
 
+pytestmark = pytest.mark.slow
 SET = """\
 from antiphon.live import *\n
 patch("band")

@@ -12,7 +12,7 @@ from tests.workers.rig import PATIENCE, Rig
 
 from antiphon.api import PluginError, StreamSpec, WorkerError
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.kernel.workers.arena import State
+from antiphon.kernel.workers.arena import State, WorkerWord
 from antiphon.kernel.workers.pool import HopStart
 from antiphon.kernel.workers.status import workers
 from antiphon.networks import lockstep
@@ -247,14 +247,14 @@ def test_a_file_that_misbehaves_ends_its_worker_alone(home: Path, rig: Rig, trap
         assert reason in stream.entry.reason
         return
     stream = rig.open(spec)
-    sound = np.zeros((6, 1, 480), np.float32)
+    words, sound = stream.entry.words, np.zeros((6, 1, 480), np.float32)
     sound[:, 0, 1] = 0.5
     sound[3, 0, 0] = 1.0
-    answers = []
+    answers, first = [], words[WorkerWord.GENERATION]
     for hop, x in enumerate(sound):
         if hop == 4:
             until(lambda: reason in stream.entry.reason, PATIENCE, f"{reason}: {stream.entry.reason}")
-            until(stream.runs, PATIENCE, "another worker runs")
+            until(lambda: words[WorkerWord.GENERATION] > first and stream.runs(), PATIENCE, "another worker runs")
         if stream.start(hop) is not HopStart.NO_WORKER:
             stream.input(hop)[:] = x
             stream.post(hop)

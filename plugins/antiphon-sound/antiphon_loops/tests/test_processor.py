@@ -84,13 +84,13 @@ CHANGES: list[Change] = [(30000, "intensity", 0.1), (60000, "tempo", 126.0), (10
 
 def test_any_blocks_give_the_same_samples(library: Path):
     values: dict[str, Value] = {"library": str(library), "bars": 4}
-    whole = Deck(Loops(), values).play(160000, CHANGES)
+    whole = Deck(Loops(), values).play(112000, CHANGES)
     assert np.abs(whole).max() > 0.1
 
     @settings(max_examples=3)
     @given(blocks=st.lists(st.integers(1, 512), min_size=1, max_size=4))
     def split(blocks: list[int]) -> None:
-        made = Deck(Loops(), values).play(160000, CHANGES, [max(64, b) for b in blocks] + blocks[:1])
+        made = Deck(Loops(), values).play(112000, CHANGES, [max(64, b) for b in blocks] + blocks[:1])
         np.testing.assert_allclose(made, whole, atol=1e-5)
 
     split()

@@ -26,8 +26,6 @@ from antiphon_loops.record import ROLES, scale_of
 from antiphon_loops.rules import Rules, load
 from antiphon_loops.tests.conftest import render
 
-pytestmark = pytest.mark.slow
-
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
