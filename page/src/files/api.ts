@@ -2,7 +2,6 @@
 import { effect, signal } from "@preact/signals";
 import { forgetToken, keysCame, lacksToken, token } from "../link";
 import { say } from "../model";
-import { shortSize } from "./state";
 
 /** Why the token is asked for; "" while it is not. */
 export const asked = signal("");
@@ -177,4 +176,9 @@ export async function download(path: string, name: string, owner = location.prot
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } else link.href = path;
   link.click();
+}
+
+export function shortSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -3,24 +3,10 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { filesToPads } from "../clips/own";
-import { download, request } from "./api";
+import { download, request, shortSize } from "./api";
 import { beatsOfBar, stamp, written } from "./heard";
 import { listen, load, loadStems } from "./sound";
-import {
-  chosen,
-  clock,
-  files,
-  forget,
-  HEARD,
-  isNotes,
-  type Job,
-  jobs,
-  left,
-  nameOf,
-  repeat,
-  shortSize,
-  stemsOf,
-} from "./state";
+import { chosen, clock, files, forget, HEARD, isNotes, type Job, jobs, left, nameOf, repeat, stemsOf } from "./state";
 
 const SLOW = 20; // seconds in which a job on a machine with time for it has begun
 const ALMOST = 0.99; // share behind which nobody can say how long the rest takes

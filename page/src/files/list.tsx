@@ -5,7 +5,7 @@ import type { Recording } from "../api";
 import { filesToPads } from "../clips/own";
 import { kept, keysCame, token } from "../link";
 import { recorded, recording } from "../model";
-import { asked, download, fetched, request } from "./api";
+import { asked, download, fetched, request, shortSize } from "./api";
 import { Examples } from "./examples";
 import { listen } from "./sound";
 import {
@@ -20,7 +20,6 @@ import {
   overviews,
   remove,
   type Stored,
-  shortSize,
   upload,
   uploads,
 } from "./state";

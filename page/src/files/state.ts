@@ -297,11 +297,6 @@ export async function run(path: string, body: unknown, refused: (why: string) =>
   return next !== null;
 }
 
-export function shortSize(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`;
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
 export function clock(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
