@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from antiphon.joining import learning, monitor, note_watch, set_lists
+from antiphon.joining import learning, monitor, note_watch, patch_lists, set_lists
 from antiphon.kernel.contract.addresses import AddressInfo
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import HOST_PARAMS, Param
@@ -14,7 +14,10 @@ from antiphon.kernel.control.osc.counters import IN_STATUS
 from antiphon.operations.lists import operation_addresses
 from antiphon.performer import script_gate
 
-JOINED = (*set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch, note_watch.note_watch_ext)
+JOINED = (
+    patch_lists.patch_list, *set_lists.ADDRESSES, *learning.ADDRESSES, monitor.monitor, note_watch.note_watch,
+    note_watch.note_watch_ext,
+)  # fmt: skip
 ROOT = Path(__file__).parents[1]
 HEAD = """\
 # OSC

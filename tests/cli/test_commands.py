@@ -21,8 +21,8 @@ from antiphon.cli.commands import application
 from antiphon.cli.files import run as files_run
 from antiphon.cli.option_records import read
 from antiphon.client import http as client
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.runtime import paths
+from antiphon.operations import patch_list
 from antiphon.operations.requests import FinishRequest, RunRequest
 from antiphon.testing import sound as audio
 from antiphon_bench import rig

@@ -12,7 +12,7 @@ from typing import Any
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.waiting import comes
 
-from antiphon.joining import learning, monitor, note_watch, operations, set_lists
+from antiphon.joining import learning, monitor, note_watch, operations, patch_lists, set_lists
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
@@ -24,7 +24,10 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.wire.osc import Bundle, Message, decode, encode, encode_bundle
 from antiphon.performer import script_gate
 
-JOINING = (set_lists.join, learning.join, monitor.join, note_watch.join, operations.join, script_gate.open_gate)
+JOINING = (
+    patch_lists.join, set_lists.join, learning.join, monitor.join, note_watch.join, operations.join,
+    script_gate.open_gate,
+)  # fmt: skip
 
 GAIN = ProcessorInfo(
     "gain",

@@ -11,15 +11,15 @@ import pytest
 from tests.control.rig import Client, Rig, rig, save_three
 from tests.waiting import SHARED, comes
 
+from antiphon.joining.patch_lists import MAX_WAITING
 from antiphon.kernel.control.osc import arguments
 from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.control.osc.answers import MAX_WAITING
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.io.osc_peer import Lane, Peer, Rotation
 from antiphon.kernel.wire.osc import Message, address_text, decode, encode, encode_bundle
+from antiphon.operations import patch_list
 
 MOST_SECONDS = 0.05
 """Processor time of one turn, at most, on an idle machine."""

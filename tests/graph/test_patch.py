@@ -20,9 +20,9 @@ from antiphon.kernel.graph import patch_reader
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import IN, OUT, RESERVED, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.patch import Patch, dump, find, load, parse
-from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.toml_location import line_of
+from antiphon.operations.patch_list import names
 
 GAIN = (
     Param("gain", default=1.0, high=2.0),

@@ -5,9 +5,10 @@ from tests import accepted
 
 from antiphon.joining import set_list
 from antiphon.kernel.errors import PatchError
-from antiphon.kernel.graph import patch, patch_list
+from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths, resources
+from antiphon.operations import patch_list
 
 GOOD = """format = 1
 name = "An evening"

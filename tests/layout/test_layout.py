@@ -13,11 +13,11 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.control.subscribers.feedback import osc_value_of
 from antiphon.kernel.graph.patch import Patch, load as load_patch
-from antiphon.kernel.graph.patch_list import names
 from antiphon.kernel.plugins.loader import load
 from antiphon.layout.controls import MAX_CONTROLS, MAX_TABS, Page, Widget, pages
 from antiphon.layout.stage_control import to_session
 from antiphon.layout.touchosc import HEIGHT, WIDTH, layout, to_tosc
+from antiphon.operations.patch_list import names
 
 MOST_BYTES = 1 << 18
 PHONE = min(844 / WIDTH, 390 / HEIGHT)

@@ -11,9 +11,10 @@ import pytest
 from tests.patches import performances
 from tests.patches.performances import GALLERY, ODE_ON, PERFORMANCES, RATE, TUNE_ON, difference
 
-from antiphon.kernel.graph import clips, patch, patch_list
-from antiphon.kernel.graph.patch_list import TOOLS
+from antiphon.kernel.graph import clips, patch
 from antiphon.kernel.runtime import resources
+from antiphon.operations import patch_list
+from antiphon.operations.patch_list import TOOLS
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.testing import sound as audio
 

@@ -11,13 +11,13 @@ from antiphon.doctor import software
 from antiphon.jobs import live_sets
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import PatchError, UsageError
-from antiphon.kernel.graph import patch, patch_list
+from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.suggestion import MAX_LIST_LETTERS, instead, list_names, nearest_names
 from antiphon.networks.info import examine_models
-from antiphon.operations import lessons, lists
+from antiphon.operations import lessons, lists, patch_list
 
 MODULES = {
     "LinkPython-extern": "link",

@@ -21,10 +21,10 @@ from tests.web.test_page import Control, opened, said
 from antiphon.jobs import board
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.errors import WireError
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import Message, encode, encode_bundle
+from antiphon.operations import patch_list
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api import live as live_routes
 from antiphon.web.api.jobs import JobRoutes

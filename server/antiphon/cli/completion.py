@@ -29,14 +29,14 @@ plugins = named("plugins")
 
 def patches(incomplete: str) -> list[str]:
     """Completions of listed patches."""
-    from antiphon.kernel.graph import patch_list
+    from antiphon.operations import patch_list
 
     return _begin(incomplete, patch_list.names())
 
 
 def sets(incomplete: str) -> list[str]:
     """Completions of set lists."""
-    from antiphon.kernel.graph import patch_list
+    from antiphon.operations import patch_list
 
     return _begin(incomplete, patch_list.names(patch_list.SETS))
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from antiphon.cli.progress import style_text
 from antiphon.kernel.graph.names import SCENE_NAME
-from antiphon.kernel.graph.patch_list import SETS, PatchEntry
 from antiphon.kernel.runtime import extras, paths
 from antiphon.operations.lists import FoundWords, KnownModels, ShownPatch
+from antiphon.operations.patch_list import SETS, PatchEntry
 
 if TYPE_CHECKING:
     from antiphon.networks.info import FileListing, Row

@@ -16,6 +16,7 @@ import typer
 from antiphon.cli.errors import termination_signals
 from antiphon.cli.option_records import by_records
 from antiphon.kernel.errors import AntiphonError, UsageError
+from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import OSC_PORT, ServeSettings
@@ -48,7 +49,7 @@ def play(
     from antiphon.cli.serve import check_ports_free, run
     from antiphon.cli.transports import transports
     from antiphon.kernel.engine.drivers.probe import probe
-    from antiphon.kernel.graph.patch_list import playable
+    from antiphon.operations.patch_list import playable
 
     options: dict[str, Any] = {}
     for _, one in transports():
@@ -85,8 +86,8 @@ def play(
 
 
 def _check_song_and_patch(song: str, patch: str) -> None:
-    from antiphon.kernel.graph import patch_list
     from antiphon.kernel.graph.patch import find, read_text
+    from antiphon.operations import patch_list
 
     if song and not os.path.isfile(song):
         is_patch = song in patch_list.names()
@@ -96,7 +97,7 @@ def _check_song_and_patch(song: str, patch: str) -> None:
             else "name a MIDI file, or a patch by --patch"
         )
         raise UsageError(f"there is no file {song}; {other}")
-    if os.sep in patch or patch.endswith(patch_list.SUFFIX):
+    if os.sep in patch or patch.endswith(SUFFIX):
         read_text(Path(patch))
     else:
         find(patch)
@@ -166,11 +167,11 @@ def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
 
 def hint_of(patch: str) -> str:
     """Hint of a patch, given by name or path; "" without a hint or patch."""
-    from antiphon.kernel.graph import patch_list
     from antiphon.kernel.graph.patch import find
+    from antiphon.operations import patch_list
 
     try:
-        path = Path(patch) if patch.endswith(patch_list.SUFFIX) or os.sep in patch else find(patch)
+        path = Path(patch) if patch.endswith(SUFFIX) or os.sep in patch else find(patch)
     except AntiphonError:
         return ""  # the server reports it
     return patch_list.hint(path)

@@ -11,8 +11,8 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PluginError, RequestError, UsageError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, NodeSpec, Wire
+from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.graph.patch import dump, load, parse
-from antiphon.kernel.graph.patch_list import SUFFIX
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
 from antiphon.offline import note_file

@@ -267,6 +267,7 @@ TAKES = {"session": "antiphon.files.set_take:SetTake", "tracks": "antiphon.files
 """Writers of a set and of its tracks."""
 _JOINING = (
     "antiphon.files.set_header:join",
+    "antiphon.joining.patch_lists:join",
     "antiphon.joining.set_lists:join",
     "antiphon.joining.learning:join",
     "antiphon.joining.monitor:join",

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.jobs.job import Missing
-from antiphon.kernel.graph.patch_list import MAX_LINE_LETTERS, SETS, head_of, playable
+from antiphon.kernel.graph.names import MAX_LINE_LETTERS
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import composed, escape_unprintable, shorten
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.operations.patch_list import SETS, head_of, playable
 
 SUFFIX = ".py"
 PREVIOUS = "~"

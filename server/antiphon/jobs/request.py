@@ -14,7 +14,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import ParamError, WireError
-from antiphon.kernel.graph import clips, patch_list
+from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.arguments import Argument, arguments
 from antiphon.kernel.runtime.shortening import shorten
@@ -22,6 +22,7 @@ from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_has_output, check_source, lacking, needed, needed_value, read_settings
+from antiphon.operations import patch_list
 from antiphon.operations.requests import RUN_OPTIONS, RenderRequest, RunRequest, check_applies
 
 T = TypeVar("T")

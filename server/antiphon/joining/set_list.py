@@ -10,12 +10,14 @@ import tomli_w
 from msgspec import Meta
 
 from antiphon.kernel.errors import PatchError
-from antiphon.kernel.graph import patch as patches, patch_list
+from antiphon.kernel.graph import patch as patches
+from antiphon.kernel.graph.names import PREVIOUS, SUFFIX
 from antiphon.kernel.graph.patch_reader import Line, check_single_line, is_midi_controller
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.toml_location import place_of
 from antiphon.kernel.runtime.typed import Misfit, convert
+from antiphon.operations import patch_list
 
 FOLDER = patch_list.SETS
 """Name of the subfolder of set lists in a folder of patches."""
@@ -71,11 +73,11 @@ def dump(sets: SetList) -> str:
 
 def save(sets: SetList) -> None:
     """Saves a set list for the performer; an existing file is kept as NAME~. `FileError` if it cannot be written."""
-    path = paths.path_inside(paths.make_folder(paths.patches() / FOLDER), sets.file, patches.SUFFIX, PatchError)
+    path = paths.path_inside(paths.make_folder(paths.patches() / FOLDER), sets.file, SUFFIX, PatchError)
     text = dump(sets)
     parse(text, path.name)
     if path.is_file() and (before := patches.read_text(path)) != text:
-        kept = path.with_name(f"{path.stem}{patch_list.PREVIOUS}{patches.SUFFIX}")
+        kept = path.with_name(f"{path.stem}{PREVIOUS}{SUFFIX}")
         paths.write_atomic(kept, before.encode())
     paths.write_atomic(path, text.encode())
 
@@ -83,10 +85,10 @@ def save(sets: SetList) -> None:
 def load(name: str) -> SetList:
     """Loads the set list of that name, the performer's own before a built-in one; `PatchError` if there is none."""
     for folder in (paths.patches() / FOLDER, resources.patches() / FOLDER):
-        path = paths.path_inside(folder, name, patches.SUFFIX, PatchError)
+        path = paths.path_inside(folder, name, SUFFIX, PatchError)
         if path.is_file():
             return parse(patches.read_text(path), path.name)
-    raise PatchError(f"there is no set {name!r}{instead(name, patch_list.sibling_names(FOLDER))}")
+    raise PatchError(f"there is no set {name!r}{instead(name, patches.stems(FOLDER))}")
 
 
 def names() -> list[str]:

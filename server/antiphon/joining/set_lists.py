@@ -18,7 +18,7 @@ from antiphon.kernel.control.osc.handlers.graph import listing
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.errors import AntiphonError, PatchError, RequestError
 from antiphon.kernel.graph import patch as patches
-from antiphon.kernel.graph.patch import SUFFIX
+from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime.settings import ServeSettings
 

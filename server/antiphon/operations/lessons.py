@@ -23,11 +23,11 @@ import msgspec
 
 from antiphon.demo import HUM
 from antiphon.kernel.errors import AntiphonError, FileError
-from antiphon.kernel.graph.patch_list import playable
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.extras import absent
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.operations.drums import DRUM_NOTES, DRUMS, is_same_drum
+from antiphon.operations.patch_list import playable
 
 if TYPE_CHECKING:
     import numpy as np

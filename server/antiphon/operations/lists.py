@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from antiphon.kernel.contract.addresses import AddressInfo, AddressList
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.graph.patch_list import SETS, PatchEntry, entries
 from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.suggestion import instead, suggest
+from antiphon.operations.patch_list import SETS, PatchEntry, entries
 from antiphon.operations.shared import ASKER, Request, SharedOperation, add_operation_addresses, added_operations
 from antiphon.operations.wording import called
 

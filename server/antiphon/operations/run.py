@@ -131,7 +131,7 @@ def check_no_patch(name: str, known: Container[str]) -> None:
     """Raises UsageError for the name of a patch instead of a plugin."""
     if name in known:
         return
-    from antiphon.kernel.graph import patch_list
+    from antiphon.operations import patch_list
 
     if name in patch_list.names():
         raise UsageError(f"{name} is a patch: antiphon render {name} --in IN --out OUT")

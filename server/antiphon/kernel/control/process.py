@@ -18,7 +18,7 @@ from antiphon.kernel.control.osc.served import ControlOptions
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import MappingShape, Shared
 from antiphon.kernel.errors import AntiphonError
-from antiphon.kernel.graph import patch as patches, patch_list
+from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.graph import IN
 from antiphon.kernel.graph.names import CANCELLER
 from antiphon.kernel.io.listening import lan_address
@@ -96,7 +96,6 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     arena = Arena(fds["arena"])
     link.direct = EventWriter(arena, given["wakes"])
     app.workers = lambda: workers(arena)
-    loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     for join in joining:
         join(app, settings, fds)
     restored = await app.start()

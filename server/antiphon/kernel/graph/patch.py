@@ -1,10 +1,12 @@
 """Reads and writes patches: TOML files of data only. An invalid one is refused as a whole, with file, line and key."""
 
+import contextlib
 import os
 import re
 import tomllib
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -14,11 +16,10 @@ from msgspec import to_builtins
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph
 from antiphon.kernel.graph.macros import macros_to_json
-from antiphon.kernel.graph.patch_list import OPTIONAL_KEY
+from antiphon.kernel.graph.names import OPTIONAL_KEY, PREVIOUS, SUFFIX
 from antiphon.kernel.graph.patch_reader import PatchReader, check_single_line, named_nodes
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.suggestion import instead
@@ -28,7 +29,10 @@ from antiphon.kernel.runtime.typed import Misfit
 FORMAT = 1
 MAX_SIZE = 1 << 18
 """Most bytes of a patch: more than the largest valid patch needs, and parsed in well under a second."""
-SUFFIX = patch_list.SUFFIX
+MAX_READ = 300
+"""Most files that are read for the names in an error; beyond it, every file is named."""
+MAX_HEAD = 4096
+_UNLISTED = re.compile(rb"^listed *= *false", re.MULTILINE)
 _LONG = re.compile(r"[0-9_]{4000,}")
 """A number with more digits than Python converts."""
 
@@ -126,7 +130,28 @@ def find(name: str) -> Path:
         path = paths.path_inside(folder, name, SUFFIX, PatchError)
         if path.is_file():
             return path
-    raise PatchError(f"there is no patch {name!r}{instead(name, patch_list.sibling_names())}")
+    raise PatchError(f"there is no patch {name!r}{instead(name, stems())}")
+
+
+def stems(part: str = "") -> list[str]:
+    """Names of the files of patches, or of those in a folder `part` of theirs, for an error message."""
+    folders = paths.patches() / part, resources.patches() / part
+    return _stems(*((folder, folder.stat().st_mtime_ns) for folder in folders if folder.is_dir()))
+
+
+@lru_cache(maxsize=8)
+def _stems(*folders: tuple[Path, int]) -> list[str]:
+    """Names in folders with times of change; of few files those that lists leave out are left out here too."""
+    files = [file for folder, _ in folders for file in folder.glob(f"[!.]*{SUFFIX}") if PREVIOUS not in file.name]
+    return sorted({file.stem for file in files if len(files) > MAX_READ or _is_listed(file)})
+
+
+def _is_listed(file: Path) -> bool:
+    with contextlib.suppress(OSError):
+        if file.is_file():
+            with file.open("rb") as head:
+                return _UNLISTED.search(head.read(MAX_HEAD)) is None
+    return False
 
 
 def dump(patch: Patch) -> str:

@@ -13,7 +13,6 @@ from msgspec import Meta
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.kernel.contract.params import Param, Value, suggest_parameters
 from antiphon.kernel.errors import FileError, ParamError, PatchError, RequestError
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import (
@@ -30,7 +29,14 @@ from antiphon.kernel.graph.graph import (
 )
 from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.macros import MOST, Macro, macro_info, read_macro
-from antiphon.kernel.graph.names import MACRO, MAX_SCENE_NAME, SCENE_NAME
+from antiphon.kernel.graph.names import (
+    MACRO,
+    MAX_GROUP_LETTERS,
+    MAX_LINE_LETTERS,
+    MAX_SCENE_NAME,
+    OPTIONAL_KEY,
+    SCENE_NAME,
+)
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.shortening import shorten
@@ -100,8 +106,8 @@ class PatchReader:
         if convert(data, _Head, "a patch").format > newest:
             raise Misfit(("format",), f"is later than this Antiphon reads, which is {newest}; update Antiphon")
         file = convert(data, PatchFile, "a patch")
-        check_single_line("hint", file.hint, 0, patch_list.MAX_LINE_LETTERS)
-        check_single_line("group", file.group, 0, patch_list.MAX_GROUP_LETTERS)
+        check_single_line("hint", file.hint, 0, MAX_LINE_LETTERS)
+        check_single_line("group", file.group, 0, MAX_GROUP_LETTERS)
         return file
 
     def tables(self, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -247,9 +253,9 @@ class PatchReader:
     def _is_left_out(self, name: str, body: object) -> bool:
         if not isinstance(body, dict):
             return False
-        optional, kind = body.get(patch_list.OPTIONAL_KEY, False), body.get("type", name)
+        optional, kind = body.get(OPTIONAL_KEY, False), body.get("type", name)
         if not isinstance(optional, bool):
-            raise Misfit(("nodes", name, patch_list.OPTIONAL_KEY), f"takes true or false, not {value_text(optional)}")
+            raise Misfit(("nodes", name, OPTIONAL_KEY), f"takes true or false, not {value_text(optional)}")
         with _at("nodes", name):
             check_name(name)
         return optional and isinstance(kind, str) and self.catalog.get(kind) is None
@@ -269,7 +275,7 @@ class PatchReader:
         cells = {p.name: p for p in info.cells}
         values: dict[str, Value] = {}
         for key, value in body.items():
-            if key in ("type", patch_list.OPTIONAL_KEY):
+            if key in ("type", OPTIONAL_KEY):
                 continue
             if key not in cells:
                 settable = ("type", *defaults(info))

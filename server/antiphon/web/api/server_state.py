@@ -9,12 +9,12 @@ from typing import Any
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import PatchError
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.graph.graph import NodeSpec, known_type
 from antiphon.kernel.graph.io_nodes import declaration
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.wire.osc import Arg
 from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
+from antiphon.operations import patch_list
 from antiphon.signal.lyrics import syllables
 from antiphon.web import operations
 from antiphon.web.access import plain_ip

@@ -1,13 +1,9 @@
-"""Delayed answers: on unknown words of notes, and lists of patches."""
+"""Delayed answers on unknown words of notes, and answers of many words."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.subscribers.replies import Replies
-from antiphon.kernel.errors import EngineBusy
-from antiphon.kernel.graph import patch_list
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
@@ -23,43 +19,6 @@ from antiphon.kernel.wire.osc import MAX_ARGS, MAX_DATAGRAM, encode
 
 MAX_LIST = 128 << 10
 """Maximum bytes of a list by TCP."""
-MAX_WAITING = 100
-"""Maximum queries waiting for the next list; a further one is refused."""
-
-
-class PatchQueries:
-    """Open queries. Queries that arrive while a list is read share the next one, which includes the latest changes."""
-
-    def __init__(self, replies: Replies, syncs: Syncs) -> None:
-        """Begins without queries; answers go by `replies`, and a sender's `/synced` comes after them."""
-        self._replies, self._syncs = replies, syncs
-        self._waiting: list[Peer] = []
-        self._answering: list[Peer] = []
-        syncs.busy.append(lambda peer: any(one.key == peer.key for one in (*self._waiting, *self._answering)))
-        self._reading: asyncio.Task[None] | None = None
-
-    def ask(self, peer: Peer) -> None:
-        """Answers `/patch/list.reply s:name…` to the sender, later."""
-        if len(self._waiting) >= MAX_WAITING:
-            raise EngineBusy(f"{MAX_WAITING} wait for the list of patches already; wait for the answer")
-        self._waiting.append(peer)
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.get_running_loop().create_task(self._answer())
-
-    async def _answer(self) -> None:
-        while self._waiting:
-            self._answering, self._waiting = self._waiting, []
-            try:
-                names = await asyncio.to_thread(patch_list.names)
-                for peer in self._answering:
-                    reply_words(self._replies, peer, "/patch/list.reply", names)
-            except OSError as error:
-                for peer in self._answering:
-                    self._replies.fail(peer, "/patch/list", f"the patches cannot be read: {error.strerror}")
-            finally:
-                self._answering = []
-                self._syncs.release()
-                self._replies.send()
 
 
 def reply_words(replies: Replies, peer: Peer, address: str, words: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from antiphon.kernel.control.commands.executor import (
 from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
 from antiphon.kernel.control.commands.syncs import Captures, Syncs
 from antiphon.kernel.control.faults import ControlFaults, ServerEvents
-from antiphon.kernel.control.osc.answers import PatchQueries, UnknownWords
+from antiphon.kernel.control.osc.answers import UnknownWords
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
 from antiphon.kernel.control.patches.plans import Plans
 from antiphon.kernel.control.state import StateFolder, StateSaver
@@ -103,7 +103,6 @@ class OscServer:
         self.device = SoundDevice(link, self.replies, self.syncs)
         self.headphones, self.delays = headphones(), delays()
         self.plans = Plans(catalog, self.executor, self.syncs, self.folder, self.structure_changed)
-        self.patch_questions = PatchQueries(self.replies, self.syncs)
         self.device.changed, self.plans.delay = self._restore_headphones, self._delay
         self.services: list[tuple[str, Service]] = []
         self.kept = [self.plans.to_json, self.subscribers.to_json]  # what is saved, each as JSON with names of its own

@@ -9,8 +9,8 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.graph import NodeSpec
+from antiphon.kernel.graph.names import PREVIOUS, SUFFIX
 from antiphon.kernel.graph.patch import Patch, dump, parse
-from antiphon.kernel.graph.patch_list import PREVIOUS, SUFFIX
 from antiphon.kernel.runtime import paths
 
 MAX_PREVIOUS = 1 << 20

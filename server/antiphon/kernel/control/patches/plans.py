@@ -34,7 +34,8 @@ from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, Reques
 from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.graph.clips import PatchClip, check_clips
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.patch import SUFFIX, Patch
+from antiphon.kernel.graph.names import SUFFIX
+from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr

@@ -82,12 +82,6 @@ def patch_redo(ask: OscCall) -> None:
     ask.server.plans.redo(ask.peer, "/patch/redo")
 
 
-@osc("/patch/list", once=True)
-def patch_list(ask: OscCall) -> None:
-    """Answers `/patch/list.reply s:name…`; where that is more than a datagram, or by TCP 128 KiB, `/remark` says so."""
-    ask.server.patch_questions.ask(ask.peer)
-
-
 @osc("/patch/hint", once=True)
 def patch_hint(ask: OscCall) -> None:
     """A sentence on the first thing to do with the present patch. Answers `/patch/hint.reply s:patch s:hint`."""

@@ -9,33 +9,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from antiphon.kernel.graph.names import MAX_GROUP_LETTERS, MAX_LINE_LETTERS, OPTIONAL_KEY, PREVIOUS, SUFFIX
 from antiphon.kernel.runtime import extras, paths, resources
 from antiphon.kernel.runtime.shortening import composed, escape_unprintable
 
-SUFFIX = ".toml"
-PREVIOUS = "~"
-"""Suffix of the name of a patch's previous version, before it was saved over. It can be loaded and is not listed."""
 SETS = "live"
 """Folder of the set lists, inside a folder of patches."""
 LISTED_KEY = "listed"
 """Key of a patch file: `listed = false` leaves it out of lists. It can still be loaded."""
-OPTIONAL_KEY = "optional"
-"""Key of a node: with `optional = true` the patch plays without the node if its type is not installed."""
 TOOLS = "tools"
 """Group of the rig-check patches, which are not performed: lists show them last."""
 HEAD = 4096
 """Bytes read of a file: enough for its first comment and its first keys."""
-MAX_LINE_LETTERS = 400
-"""Most characters of a description, and of a hint."""
-MAX_GROUP_LETTERS = 40
-"""Most characters of a group's name."""
 FRESH_NS, SHARE = 250_000_000, 20
 """Lifetime of a cached list while its folders are unchanged: nanoseconds, and a multiple of the time it took to build.
 Files may be edited in place, and frequent requests must not block control."""
 TICK_NS = 50_000_000
 """Coarsest timestamp step of a file system's clock, by which a change is detected."""
-MAX_NAME_READS = 300
-"""Maximum files read for an error's list of names; beyond it, file stems are listed."""
 MAX_ENTRIES = 20_000
 """Maximum cached file entries."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
@@ -70,7 +60,6 @@ class PatchEntry:
 
 _entries: dict[Path, tuple[tuple[int, int, int], PatchEntry]] = {}
 _listings: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...], int, list[PatchEntry]]] = {}
-_file_names: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...], list[str]]] = {}
 
 
 def entries(part: str = "") -> list[PatchEntry]:
@@ -150,18 +139,6 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 def names(part: str = "") -> list[str]:
     """Names of the entries that lists show."""
     return [entry.name for entry in entries(part) if entry.listed]
-
-
-def sibling_names(part: str = "") -> list[str]:
-    """Names for an error message, made between two OSC messages: with many files, stems without reading."""
-    folders = _folders(part)
-    now, stamps = time.time_ns(), tuple(map(_stamp, folders))
-    known = _file_names.get(folders)
-    if known is None or known[0] != stamps:
-        known = stamps, sorted({path.stem for folder in folders for path in _files(folder)})
-        if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
-            _file_names[folders] = known
-    return names(part) if len(known[1]) <= MAX_NAME_READS else known[1]
 
 
 def line(text: str) -> str:
