@@ -39,12 +39,15 @@ WORKER = (
 
 def kernels() -> None:
     """Compiles the kernels of a server's engine and of a job's process, each in the order of its start."""
+    from antiphon.backends.serving import ServedSynth
     from antiphon.files.audiofile import load_sound
     from antiphon.kernel.runtime import paths
     from antiphon.kernel.runtime.settings import ServeSettings
     from antiphon.kernel.supervisor import preload
+    from antiphon.kernel.supervisor.companions import Companions
 
-    preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"), load_sound)
+    beside = Companions(read=load_sound, notes=ServedSynth())
+    preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"), beside)
     _write_sound("/tmp/warm.wav", bytes(9600))
     for words in (("run", "gain", "/tmp/warm.wav", "/tmp/warm-out.wav"), ("render", "keys", "--seconds", "0.1")):
         out = () if words[0] == "run" else ("--out", "/tmp/warm-keys.wav")

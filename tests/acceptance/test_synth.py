@@ -13,7 +13,7 @@ import soundfile
 from tests import forked
 from tests.waiting import play_for, until
 
-from antiphon.kernel.synth.info import NULL_LOG_FILE
+from antiphon.backends.info import NULL_LOG_FILE
 from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 pytest.importorskip("pyo")

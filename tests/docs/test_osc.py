@@ -6,8 +6,8 @@ from pathlib import Path
 from tools.lists import find_outdated_lists
 from tools.osc_reference import built_in, markdown
 
+from antiphon.backends.backend import INSTRUMENTS, MORE_INSTRUMENTS
 from antiphon.kernel.control.osc.addresses import ADDRESSES
-from antiphon.kernel.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "osc.md"

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from tests.sources import PYTHONPATH
 
+from antiphon.backends import info as synths
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.harness import run_processor
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins import loader
-from antiphon.kernel.synth import info as synths
 from antiphon.networks import info as models
 from antiphon.newplugin import SHAPES, files
 

@@ -61,9 +61,9 @@ def declared() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that is the whole of the path: kernel, compiler, recorder, API, two plugins, and what is declared."""
+    """A folder that is the whole of the path: the kernel, the rooms beside it, two plugins, and what is declared."""
     place = tmp_path_factory.mktemp("alone")
-    for part in ("native", "kernel", "recording", "api"):
+    for part in ("native", "kernel", "recording", "backends", "api"):
         shutil.copytree(SERVER / part, place / "antiphon" / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(SERVER / "__init__.py", place / "antiphon")
     for plugin in ("antiphon_effects", "antiphon_utilities"):

@@ -302,7 +302,7 @@ BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}
 @pytest.mark.parametrize(
     "work",
     [
-        pytest.param("preload.warm(ServeSettings(), Path(sys.argv[1]), load_sound)", id="serve without a choice"),
+        pytest.param("preload.warm(ServeSettings(), Path(sys.argv[1]), beside)", id="serve without a choice"),
         pytest.param("play_with('cpu', 'auto', load(check=True), None, print)", id="run"),
     ],
 )
@@ -312,7 +312,8 @@ def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
         "import json, sys; from pathlib import Path; from antiphon.operations.file_tasks import play_with;"
         "from antiphon.files.audiofile import load_sound;"
         "from antiphon.kernel.plugins.loader import load; from antiphon.kernel.runtime.settings import ServeSettings;"
-        f"from antiphon.kernel.supervisor import preload; {work};"
+        "from antiphon.backends.serving import ServedSynth; from antiphon.kernel.supervisor import companions, preload;"
+        f"beside = companions.Companions(read=load_sound, notes=ServedSynth()); {work};"
         "print(json.dumps(list(sys.modules)))"
     )
     done = subprocess.run(

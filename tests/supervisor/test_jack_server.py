@@ -7,9 +7,8 @@ import pytest
 
 from antiphon.kernel.engine.drivers.probe import Found
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import jack_server
-from antiphon.kernel.synth.info import SynthInfo
 
 
 class Machine:
@@ -42,8 +41,6 @@ class Machine:
         return 77
 
 
-HARP = SynthInfo("harp", "harp:Harp", program="harpist", jack=True, option=ServeOption("address", "Where it runs."))
-"""A backend that plays by a program over JACK."""
 JOINED = {"address": "127.0.0.1:57110"}
 """What it is given to join one that runs already."""
 
@@ -54,7 +51,7 @@ def asked(audio: str, **other: Any) -> ServeSettings:
 
 def find(settings: ServeSettings) -> tuple[Found, int]:
     """As a supervisor asks, which knows the backend by then."""
-    return jack_server.find(settings, HARP if settings.synth == "harp" else None)
+    return jack_server.find(settings, "harpist" if settings.synth == "harp" else "", bool(settings.options))
 
 
 CLOCKS = "harpist plays through a JACK server|two clocks"

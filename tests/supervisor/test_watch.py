@@ -20,8 +20,9 @@ from antiphon.kernel.runtime.processes.child_process import leave, socket_pair
 from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import jack_server, watch, watchdog
+from antiphon.kernel.supervisor.companions import Companions
 from antiphon.kernel.supervisor.parts import SupervisorFaults
-from antiphon.kernel.supervisor.starts import Companions, Starts
+from antiphon.kernel.supervisor.starts import Starts
 from antiphon.kernel.supervisor.watch import Supervisor
 from antiphon.recording import requests
 from antiphon.web.messages import pack, unpack
@@ -56,6 +57,7 @@ def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
     made._hangs = watchdog.HangWatch(made.parts.shared.words, made._loading, watch._WATCH)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
+    made.starts._warm = SimpleNamespace(plugins=SimpleNamespace(factories={"synths": {}}))  # type: ignore[assignment]
     made._plays = True
     return made
 
@@ -221,7 +223,7 @@ def test_a_zygote_that_is_wanted_is_due_until_it_is_there(
 
 
 def test_the_performer_is_due_with_the_first_script_and_reads_it_itself(supervisor: Supervisor) -> None:
-    supervisor._companions = watch.Companions(performer="p")
+    supervisor._companions = Companions(performer="p")
     for asked, due in (({"do": "state"}, []), ({"do": "run", "text": "x"}, ["performer"])):
         supervisor.parts.scripts.send(pack(asked))
         supervisor._wait()
@@ -298,7 +300,7 @@ def starts(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> Starts:
     settings = ServeSettings(audio="jack")
     parts = SimpleNamespace(**vars(supervisor.parts), settings=settings, engine=engine, control=control)
     parts.found = Found("jack", 48000, 256)
-    made = Starts(parts, supervisor.folder, watch.Companions())  # type: ignore[arg-type]
+    made = Starts(parts, supervisor.folder, Companions())  # type: ignore[arg-type]
 
     def found(given: ServeSettings, device: str, *_figures: object) -> tuple[ServeSettings, Found]:
         if device == "none":

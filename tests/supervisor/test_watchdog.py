@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from antiphon.backends import info as synths
+from antiphon.backends.info import SynthInfo
+from antiphon.backends.serving import ServedSynth
 from antiphon.kernel.control.state import CATALOG, StateFolder
 from antiphon.kernel.engine.plans.loading import LoadingNote
 from antiphon.kernel.engine.remote import RemoteEngine
@@ -21,10 +24,9 @@ from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import watch, watchdog
+from antiphon.kernel.supervisor.companions import Companions
 from antiphon.kernel.supervisor.starts import Starts
 from antiphon.kernel.supervisor.watch import Supervisor
-from antiphon.kernel.synth import info as synths
-from antiphon.kernel.synth.info import SynthInfo
 from antiphon.kernel.workers.arena import State, WorkerWord
 
 HARP = SynthInfo("harp", "harp:Harp", program="harpist", fallback=True)
@@ -58,19 +60,19 @@ def arena() -> Any:
 def test_what_plays_instead_is_said(needs: str, said: str) -> None:
     registered = {info.name: partial(replace, info) for info in (HARP, replace(LUTE, needs=needs), synths.NULL)}
     heard: list[str] = []
-    assert watchdog.replace_failed_synth(arena(), registered, heard.append)
+    assert ServedSynth().replace_failed(arena(), registered, heard.append)
     assert heard == [f"harpist is given up (it ended); {said}"]
     assert synths.chosen().instead
-    assert not watchdog.replace_failed_synth(arena(), registered, heard.append)
+    assert not ServedSynth().replace_failed(arena(), registered, heard.append)
 
 
 def test_one_that_nothing_stands_in_for_is_not_given_up() -> None:
     synths.use(synths.BackendChoice(replace(HARP, fallback=False)))
-    assert not watchdog.replace_failed_synth(arena(), {}, print)
+    assert not ServedSynth().replace_failed(arena(), {}, print)
 
 
 def test_an_engine_is_not_ended_before_all_is_ready(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    supervisor, ended = Supervisor(ServeSettings(), tmp_path), []
+    supervisor, ended = Supervisor(ServeSettings(), tmp_path, Companions(notes=ServedSynth())), []
     supervisor.parts = SimpleNamespace(arena=arena())
     supervisor.starts = SimpleNamespace(synths={"null": lambda: synths.NULL})
     supervisor._children["engine"] = Child("engine", 4711)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from antiphon.kernel.synth.info import SynthInfo
+from antiphon.backends.info import SynthInfo
 
 HOP = 32
 AHEAD = 1000

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.backends.backend import SynthSettings
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.synth.backend import SynthSettings
 
 CRASH = 13
 """The note that ends the process."""

@@ -12,6 +12,10 @@ import soundfile
 from tests import accepted
 from tests.cli.conftest import Command, in_process
 
+from antiphon.backends import info as synths, null
+from antiphon.backends.backend import SynthSettings
+from antiphon.backends.null import Null
+from antiphon.backends.serving import ServedSynth
 from antiphon.cli.serve import select_synth_by_option
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError
@@ -19,9 +23,7 @@ from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload
-from antiphon.kernel.synth import info as synths, null
-from antiphon.kernel.synth.backend import SynthSettings
-from antiphon.kernel.synth.null import Null
+from antiphon.kernel.supervisor.companions import Companions
 from antiphon.synths.processor import Dial, parse
 
 HOOKS = """
@@ -35,7 +37,7 @@ def antiphon_synths(register):
 """
 INFO = """
 from antiphon.kernel.runtime.settings import ServeOption
-from antiphon.kernel.synth.info import SynthInfo
+from antiphon.backends.info import SynthInfo
 
 def lute():
     return SynthInfo("lute", "lute.player:Lute", support="lute.support:LuteSupport",
@@ -45,7 +47,7 @@ SUPPORT = """
 from dataclasses import replace
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.errors import ParamError, UsageError
-from antiphon.kernel.synth.info import SynthSupport
+from antiphon.backends.info import SynthSupport
 
 class LuteSupport(SynthSupport):
     def delay(self, rate, hop):
@@ -122,9 +124,7 @@ def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
     choice = synths.apply_backend_option(asked, synths.BackendChoice(info))
     assert (choice.info.backend, choice.settings) == ("lute.player:Carved", (("wood", "plum at 44100"),))
     synths.use(choice)
-    told = pickle.dumps(
-        preload.PreloadedModules(asked, loader.load(), lambda *_: np.zeros((1, 1), np.float32), None).loading()
-    )
+    told = pickle.dumps(preload.PreloadedModules(asked, loader.load(), Companions(notes=ServedSynth()), None).loading())
     synths.use(None)
     preload.load_again(pickle.loads(told))
     assert synths.chosen() == choice, "a fresh interpreter plays by the same"

@@ -6,10 +6,10 @@ from hypothesis import given, strategies as st
 from tests import accepted
 from tests.local import graph, staged
 
+from antiphon.backends.backend import pack, shape_in, unpack
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Sample
-from antiphon.kernel.synth.backend import pack, shape_in, unpack
 from antiphon.synths.processor import FIRST_DIAL, MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
 from antiphon.synths.shapes import ChannelBends
 

@@ -10,12 +10,12 @@ from tests.synth.hasty import AHEAD, HASTY, HOP
 from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
+from antiphon.backends.backend import SynthSettings, pack
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import COMMANDS, MappingShape, Shared, command_ring
 from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Sample, SetTempo
-from antiphon.kernel.synth.backend import SynthSettings, pack
 from antiphon.kernel.workers import low_latency_events as module
 from antiphon.kernel.workers.arena import DIRECT, Arena, SlotWord, State, WorkerWord
 from antiphon.kernel.workers.low_latency_events import BACK_NS, FIRST, EventReader, EventWriter

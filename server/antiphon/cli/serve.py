@@ -53,7 +53,7 @@ class ServeCommand(SynthCommand):
             at = next(place for place, param in enumerate(self.params) if param.name == _FOLLOWING_OPTION)
             self._add(at, (option for transport in self._transports for option in transport.options))
             if any(word.startswith("--") and word.partition("=")[0] not in self._names() for word in args):
-                from antiphon.kernel.synth.info import infos
+                from antiphon.backends.info import infos
 
                 self._add(len(self.params), (info.option for info in infos() if info.option is not None))
             self._asked = True
@@ -138,7 +138,7 @@ def serve(ctx: typer.Context, asked: ServeSettings) -> None:
 
 def select_synth_by_option(settings: ServeSettings) -> ServeSettings:
     """Selects the synth backend whose option was given, and returns the settings."""
-    from antiphon.kernel.synth.info import infos
+    from antiphon.backends.info import infos
 
     for info in infos():
         option = info.option
@@ -188,12 +188,13 @@ def run(
 
     opens: whether to open the page in a browser, in `room`; says: lines to print once the server is ready.
     """
+    from antiphon.backends.serving import ServedSynth
     from antiphon.cli.running.page import announce
     from antiphon.cli.running.starting import log_prints_by_plugin, server_log
     from antiphon.files.audiofile import load_sound
     from antiphon.files.set_header import header
     from antiphon.files.temporary import sweep
-    from antiphon.kernel.supervisor.starts import Companions
+    from antiphon.kernel.supervisor.companions import Companions
     from antiphon.kernel.supervisor.watch import Supervisor
     from antiphon.recording import requests
 
@@ -209,7 +210,17 @@ def run(
             ready = partial(announce, folder, opens=opens, says=says, room=room)
             modules = "antiphon.web.process", "antiphon.performer.process"
             beside = Companions(
-                *modules, _make_secrets, ready, load_sound, TAKES, header, EXPORT, _STRIPS, requests, _JOINING
+                *modules,
+                _make_secrets,
+                ready,
+                load_sound,
+                TAKES,
+                header,
+                EXPORT,
+                _STRIPS,
+                requests,
+                ServedSynth(),
+                _JOINING,
             )
             owner = int(os.environ.pop(OWNER, 0))  # of this server alone, not of those that its scripts start
             status = Supervisor(settings, folder, beside, owner).run()

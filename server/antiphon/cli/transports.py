@@ -45,7 +45,7 @@ class SynthCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the help page."""
-        from antiphon.kernel.synth.info import infos
+        from antiphon.backends.info import infos
 
         named = ["auto", *(info.name for info in infos())]
         for param in self.params:

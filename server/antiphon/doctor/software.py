@@ -226,7 +226,7 @@ def check_pipeline() -> Iterator[Finding]:
 
 def check_synths() -> Iterator[Finding]:
     """Checks each synth backend, without importing its libraries."""
-    from antiphon.kernel.synth.info import infos
+    from antiphon.backends.info import infos
 
     for info in infos():
         yield from info.make_support().findings()

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from antiphon.backends import info as synths
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import info as synths
 from antiphon.kernel.workers import devices
 
 if TYPE_CHECKING:  # the supervisor has no control

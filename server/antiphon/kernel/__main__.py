@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from antiphon.backends.serving import ServedSynth
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import AUDIO, OSC_PORT, ServeSettings
-from antiphon.kernel.supervisor.starts import Companions
+from antiphon.kernel.supervisor.companions import Companions
 from antiphon.kernel.supervisor.watch import Supervisor
 from antiphon.recording import requests
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         settings = settings.check()
         folder = pidfile.folder(settings)
         pidfile.end_orphans(folder)
-        return Supervisor(settings, folder, Companions(recording=requests)).run()
+        return Supervisor(settings, folder, Companions(recording=requests, notes=ServedSynth())).run()
     except AntiphonError as error:
         say(str(error))
         return 2

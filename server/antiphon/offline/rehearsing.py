@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.backends.info import BackendChoice, choose, chosen, use
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import AntiphonError, PatchError
@@ -28,7 +29,6 @@ from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.session.commands import Command, Sample, SetTransport
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.synth.info import BackendChoice, choose, chosen, use
 from antiphon.live.faults import fault_in_script
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read

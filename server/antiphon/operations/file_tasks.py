@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from antiphon.kernel.plugins.loader import Loaded
 
 J = TypeVar("J")
-BACKENDS = "antiphon.kernel.synth.info"
+BACKENDS = "antiphon.backends.info"
 """The module that stores the chosen synth."""
 DEVICES = "antiphon.kernel.workers.devices"
 """The module that stores the chosen device; if it has not been imported, none was chosen."""
@@ -121,7 +121,7 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, comp
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if synth == "auto" and not plays and BACKENDS not in sys.modules:
         return  # one is chosen where it is asked for
-    from antiphon.kernel.synth import info as synths
+    from antiphon.backends import info as synths
 
     if synth == "auto" and not plays:
         synths.use(None)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.backends.info import OfflinePasses, chosen
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import path_text
@@ -30,7 +31,6 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
 from antiphon.kernel.session.commands import Beat, Command, NoteOn, SetTransport
 from antiphon.kernel.session.notes import Players
-from antiphon.kernel.synth.info import OfflinePasses, chosen
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, choose_tail, fade_end

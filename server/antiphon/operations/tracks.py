@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from antiphon.backends.info import chosen
 from antiphon.files.audiofile import stream
 from antiphon.files.own_files import OTHER_FOLDER, first_entry_names
 from antiphon.files.scores import midifile, studio
@@ -23,7 +24,6 @@ from antiphon.kernel.graph.io_nodes import OUT_NUMBER, SILENCE
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
-from antiphon.kernel.synth.info import chosen
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import GAIN
 from antiphon.offline.replay import ReplayedTracks, replay, write_replayed_tracks

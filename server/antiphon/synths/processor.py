@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from antiphon.backends.backend import COLUMNS, VOICES, SynthSettings, pack
+from antiphon.backends.info import BackendChoice
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param
@@ -21,8 +23,6 @@ from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.kernel.contract.processor import IO, PEDAL, Event
 from antiphon.kernel.errors import ParamError
 from antiphon.kernel.session.play import BEGIN, FIRST_WORD, LOW, MAX_NAMED, MAX_WORD, NAME, PIECE, PLAY
-from antiphon.kernel.synth.backend import COLUMNS, VOICES, SynthSettings, pack
-from antiphon.kernel.synth.info import BackendChoice
 from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import scale

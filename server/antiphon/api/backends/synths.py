@@ -1,8 +1,7 @@
 """Backends of `synth` nodes: their description, their interface, and the events they receive."""
 
-from antiphon.kernel.errors import Unanswered
-from antiphon.kernel.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
-from antiphon.kernel.synth.info import (
+from antiphon.backends.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
+from antiphon.backends.info import (
     NULL,
     BackendChoice,
     OfflinePasses,
@@ -12,6 +11,7 @@ from antiphon.kernel.synth.info import (
     infos as synth_infos,
     use as use_backend,
 )
+from antiphon.kernel.errors import Unanswered
 from antiphon.synths.processor import (
     DIALS,
     DROPPED,

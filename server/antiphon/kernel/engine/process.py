@@ -29,10 +29,10 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.platform import fifo as real_time, short_slices
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
-from antiphon.kernel.synth import info as synths
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import Arena, Bells
 from antiphon.kernel.workers.devices import Device
+from antiphon.kernel.workers.spec import WorkerSpec
 
 FIFO_PRIORITY = 60
 """Real-time priority of the engine: below jackd -R, above everything that is not audio."""
@@ -70,9 +70,12 @@ class EngineParts:
 
 def run(
     given: EngineParts, driver_name: str, options: DriverOptions, plugins: Loaded, sound: Samples | None, *, fifo: bool,
-    synth: bool,
+    opens: WorkerSpec | None,
 ) -> int:  # fmt: skip
-    """Main function after the fork: 0, `NO_DEVICE` or `DEVICE_GONE`. `sound`, `[channels, frames]`, loops as input."""
+    """Main function after the fork: 0, `NO_DEVICE` or `DEVICE_GONE`. `sound`, `[channels, frames]`, loops as input.
+
+    `opens`: a worker that is opened at the start.
+    """
     shared, words = given.shared, given.shared.words
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -97,9 +100,8 @@ def run(
     pool = pools.Pool(given.arena, given.bells, given.device)
     pools.use(pool)
     overruns.exclude_waits(lambda: pool.waited_ns)
-    if synth:
-        choice = synths.chosen()
-        pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
+    if opens is not None:
+        pool.open(opens)
     looped = fit_channel_count(sound, options.channels) if sound is not None else None
     loop = EngineLoop(player, driver, shared, given.bell, _loop_parts(given, looped, pool, options, spec))
     # before _reduce_interruptions: a thread inherits the scheduling class, and the loader must not run as real-time

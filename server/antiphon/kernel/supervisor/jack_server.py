@@ -15,7 +15,6 @@ from antiphon.kernel.runtime.processes.child_process import block_signals, liste
 from antiphon.kernel.runtime.processes.children import SILENT, spawn
 from antiphon.kernel.runtime.processes.scheduling import StallTimer
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth.info import SynthInfo
 
 NAME = "JACK_DEFAULT_SERVER"
 """Environment variable with the name of the server that JACK clients connect to, a synth's program included."""
@@ -31,11 +30,6 @@ TWO_CLOCKS = (
 JACKD = "jackd"
 """Name of the child in the supervisor's process list."""
 MEMORY = Path("/dev/shm")
-
-
-def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
-    """Whether the synth needs a JACK server: it plays over JACK, and no running one was given by its option."""
-    return synth is not None and synth.jack and not synth.is_option_given(settings)
 
 
 def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
@@ -62,21 +56,23 @@ def notes(settings: ServeSettings, device: Found) -> list[str]:
     return lines
 
 
-def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
+def find(settings: ServeSettings, program: str = "", joined: bool = False) -> tuple[Found, int]:
     """Probes the driver, and starts jackd where the synth needs a JACK server and there is none; its pid or 0.
 
     Without a sound card jackd is started where no server of our name answers, and drives the engine too. With PortAudio
     it is started where no JACK server answers at all; the synth's sound then crosses between two clocks.
+
+    `program`: what plays notes through JACK, "" for none. `joined`: it runs already, and needs no server of ours.
     """
     device = probe(settings)
-    if synth is not None and synth.jack and synth.is_option_given(settings) and settings.audio == "headless":
+    if program and joined and settings.audio == "headless":
         # it may be a client of JACK, and then its sound comes back
         with contextlib.suppress(AntiphonError):
             return probe(settings.with_(audio="jack")), 0
-    if synth is None or not needs(settings, synth):
+    if not program or joined:
         return device, 0
     if device.driver == "portaudio":
-        return _find_with_portaudio(settings, device, synth)
+        return _find_with_portaudio(settings, device, program)
     if device.driver != "headless":
         return device, 0
     _set_name(settings)
@@ -84,7 +80,7 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
     try:
         ours = probe(over_jack)
     except AntiphonError:
-        ours, pid = _start_and_probe(settings, over_jack, synth)
+        ours, pid = _start_and_probe(settings, over_jack, program)
     return replace(ours, own=True, note=f"{device.note}\n{ours.note}".strip()), pid
 
 
@@ -93,12 +89,8 @@ def _set_name(settings: ServeSettings) -> None:
         os.environ[NAME] = DEFAULT
 
 
-def _program(synth: SynthInfo) -> str:
-    return synth.program or synth.name
-
-
-def _find_with_portaudio(settings: ServeSettings, device: Found, synth: SynthInfo) -> tuple[Found, int]:
-    two_clocks = f"{device.note}\n{_program(synth)} {TWO_CLOCKS}".strip()
+def _find_with_portaudio(settings: ServeSettings, device: Found, program: str) -> tuple[Found, int]:
+    two_clocks = f"{device.note}\n{program} {TWO_CLOCKS}".strip()
     over_jack = settings.with_(audio="jack", input="", output="", rate=device.rate, block=device.block)
     with contextlib.suppress(AntiphonError):
         probe(over_jack)
@@ -109,14 +101,14 @@ def _find_with_portaudio(settings: ServeSettings, device: Found, synth: SynthInf
         with contextlib.suppress(AntiphonError):
             probe(over_jack)
             return replace(device, note=two_clocks), 0
-        _, pid = _start_and_probe(over_jack, over_jack, synth)
+        _, pid = _start_and_probe(over_jack, over_jack, program)
     except EngineError as error:
         # not fatal: another backend plays the notes, and reports that it does
         return replace(device, note=f"{device.note}\n{error}".strip()), 0
     return replace(device, note=two_clocks), pid
 
 
-def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: SynthInfo) -> tuple[Found, int]:
+def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, program: str) -> tuple[Found, int]:
     pid = start(settings)
     still = StallTimer(ANSWER_SECONDS)
     while True:
@@ -129,7 +121,7 @@ def _start_and_probe(settings: ServeSettings, over_jack: ServeSettings, synth: S
                 if not ended:
                     os.kill(pid, signal.SIGKILL)
                     os.waitpid(pid, 0)
-                raise EngineError(f"jackd, which {_program(synth)} plays through, does not start: {why}") from error
+                raise EngineError(f"jackd, which {program} plays through, does not start: {why}") from error
         time.sleep(0.05)
 
 

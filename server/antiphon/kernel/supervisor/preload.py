@@ -6,7 +6,6 @@ import contextlib
 import gc
 import json
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,18 +22,13 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.platform import PORTABLE, cores
 from antiphon.kernel.runtime.processes.child_process import fork
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import info as synths
-from antiphon.kernel.synth.info import NULL_LOG_FILE
+from antiphon.kernel.supervisor.companions import Companions, NoteBackend
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.devices import Device
 
 if TYPE_CHECKING:
     from antiphon.kernel.engine.drivers.base import DriverOptions
     from antiphon.kernel.engine.process import EngineParts
-
-ReadSound = Callable[[Path, int], Samples]
-"""A sound file as float32 `[channels, frames]` at a rate in Hz; raises `FileError`."""
-
 
 IMPORTS = {
     __name__: tuple(f"antiphon.kernel.engine.{name}" for name in ("callback", "loop", "process")),
@@ -49,22 +43,22 @@ class PreloadedModules:
 
     settings: ServeSettings
     plugins: loader.Loaded
-    read: ReadSound
+    beside: Companions
     sound: Samples | None  # the decoded input file, float32 `[channels, frames]`, or None without `--input`
     types: frozenset[str] = frozenset()  # of the nodes of the patch of the start
 
     def __reduce__(self) -> Any:
-        return _again, (self.settings, self.loading(), self.read, self.sound is not None)
+        return _again, (self.settings, self.loading(), self.beside, self.sound is not None)
 
     def loading(self) -> Loading:
         """Arguments of `load_again`."""
-        return self.plugins.catalog, synths.chosen()
+        return self.plugins.catalog, self.beside.notes, self.beside.notes.choice
 
 
-Loading: TypeAlias = "tuple[Catalog, synths.BackendChoice]"
+Loading: TypeAlias = tuple[Catalog, NoteBackend, Any]
 
 
-def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> PreloadedModules:
+def warm(settings: ServeSettings, folder: Path, beside: Companions) -> PreloadedModules:
     """Loads kernels, plugins, input file and synth, for engines to fork with; the catalog as `CATALOG` in `folder`."""
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - warm for the fork
     from antiphon.native.compiling import compile_all, declared_kernels
@@ -82,14 +76,8 @@ def warm(settings: ServeSettings, folder: Path, read: ReadSound) -> PreloadedMod
     types = _patch_types(settings, loaded)
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
-    chosen = synths.choose(settings.synth, loaded.factories["synths"])
-    choice = synths.apply_backend_option(settings, synths.BackendChoice(chosen))
-    if choice.info.name == synths.NULL.name:
-        log = folder / NULL_LOG_FILE
-        log.unlink(missing_ok=True)
-        choice = replace(choice, settings=(("path", str(log)),))
-    synths.use(choice)
-    return replace(_ready(settings, loaded, read, settings.input_file is not None), types=types)
+    beside.notes.choose(settings, loaded.factories["synths"], folder)
+    return replace(_ready(settings, loaded, beside, settings.input_file is not None), types=types)
 
 
 def _patch_types(settings: ServeSettings, loaded: loader.Loaded) -> frozenset[str]:
@@ -110,21 +98,21 @@ def load_again(loading: Loading, device: Device | None = None) -> loader.Loaded:
 
     `device`: the workers' device, in a copy in which the weigher tries nodes.
     """
-    catalog, choice = loading
+    catalog, notes, choice = loading
     if device is not None:
         devices.set_preferred_device(device)
     loaded = loader.load_again(catalog)
-    synths.use(choice)  # not chosen anew: an option of it has changed what it plays by
+    notes.use(choice)  # not chosen anew: an option of it has changed what it plays by
     return loaded
 
 
-def _again(settings: ServeSettings, loading: Loading, read: ReadSound, sound: bool) -> PreloadedModules:
+def _again(settings: ServeSettings, loading: Loading, beside: Companions, sound: bool) -> PreloadedModules:
     from antiphon.kernel.engine import callback, loop, process  # noqa: F401 - their kernels are compiled
     from antiphon.native.compiling import compile_all
 
     loaded = load_again(loading)
     compile_all()
-    return _ready(settings, loaded, read, sound)
+    return _ready(settings, loaded, beside, sound)
 
 
 def play(
@@ -133,7 +121,8 @@ def play(
     """Main function of an engine."""
     from antiphon.kernel.engine import process
 
-    return process.run(given, driver, options, warm.plugins, warm.sound, fifo=fifo, synth=synth)
+    worker = warm.beside.notes.worker(options.rate, options.block) if synth else None
+    return process.run(given, driver, options, warm.plugins, warm.sound, fifo=fifo, opens=worker)
 
 
 def weigh(warm: PreloadedModules, requests: socket.socket, spec: StreamSpec, device: Device) -> int:
@@ -144,9 +133,9 @@ def weigh(warm: PreloadedModules, requests: socket.socket, spec: StreamSpec, dev
     return admission.run_weigher(requests, warm.plugins.catalog, lambda: warm.plugins, spec)
 
 
-def _ready(settings: ServeSettings, loaded: loader.Loaded, read: ReadSound, with_sound: bool) -> PreloadedModules:
+def _ready(settings: ServeSettings, loaded: loader.Loaded, beside: Companions, with_sound: bool) -> PreloadedModules:
     path = settings.input_file if with_sound else None
-    sound = None if path is None else kept(read(path, settings.rate), settings.channels)
+    sound = None if path is None else kept(beside.read(path, settings.rate), settings.channels)
     resources.trim()
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
-    return PreloadedModules(settings, loaded, read, sound)
+    return PreloadedModules(settings, loaded, beside, sound)

@@ -8,13 +8,13 @@ import secrets
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.control.state import CATALOG
 from antiphon.kernel.engine.drivers.probe import Found, device_settings
 from antiphon.kernel.engine.shared import HeaderWord
@@ -27,69 +27,14 @@ from antiphon.kernel.runtime.processes.children import Child, ChildLane, spawn
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import chores, jack_server, preload
+from antiphon.kernel.supervisor.companions import Begin, Companions, Registrations
 from antiphon.kernel.supervisor.parts import Parts, why
-from antiphon.kernel.synth.info import Registered
 from antiphon.kernel.workers import zygote
 
 SOFT_DEPTH = 4
 """Blocks in a software clock's buffer per block of a device's buffer: its delay is not heard on any sound card."""
 SECRETS_SECONDS = 10.0
 """Timeout in seconds within which the token and the certificate must be written."""
-Begin = list[dict[str, Any]]
-"""Messages to a recorder about the recordings that start with the first block."""
-
-
-def _nothing(*_: object) -> None:
-    pass
-
-
-def _no_header(settings: ServeSettings) -> dict[str, Any]:
-    return {}
-
-
-def _refuse_sound_file(path: Path, rate: int) -> Samples:
-    raise FileError(f"cannot read {path}: the kernel alone decodes no sound files; antiphon serve does")
-
-
-class Recording(Protocol):
-    """The recorder, its first requests, and what they may take; `antiphon.recording.requests`."""
-
-    BEGIN_SECONDS: float
-
-    @property
-    def run(self) -> Callable[..., None]:
-        """Main function of the recorder's process."""
-
-    def first_requests(
-        self, settings: ServeSettings, folder: Path, notes: list[str], header: Callable[[ServeSettings], dict[str, Any]]
-    ) -> Begin:
-        """Messages for the first recorder; lines for the performer are appended to `notes`."""
-
-    def resume_requests(self, folder: Path, notes: list[str]) -> Begin:
-        """Messages for a recorder that replaces a killed one."""
-
-    def check_begun(self, begin: Begin, line: bytes | None) -> None:
-        """Checks a recorder's answer, None for no answer. Raises FileError: a recording cannot begin."""
-
-    def undo(self, begin: Begin) -> None:
-        """Removes the files that a failed start created."""
-
-
-@dataclass(frozen=True, slots=True)
-class Companions:
-    """The processes other than the kernel's, which are started and restarted with them."""
-
-    web: str = ""  # module of the process that serves HTTP; "" for none
-    performer: str = ""  # module of the process that performs the scripts of pages, with `--live`
-    secrets: Callable[[], None] = _nothing  # makes what `--lan` needs, in a process of its own; raises `FileError`
-    ready: Callable[[ServeSettings], None] = _nothing
-    read: preload.ReadSound = _refuse_sound_file  # decodes the file of `--input`
-    takes: Mapping[str, str] = field(default_factory=dict)  # what writes sets and tracks, as of `Recording.run`
-    header: Callable[[ServeSettings], dict[str, Any]] = _no_header  # what begins the log of a set
-    export: tuple[str, ...] = ()  # command that completes a folder of tracks, as of `Recording.run`
-    strips: str = ""  # module of the process that plays strips at ports of their own
-    recording: Recording | None = None  # without it nothing is recorded
-    control: tuple[str, ...] = ()  # "module:function" of each part that joins the control process, as of `Joining`
 
 
 class Starts:
@@ -110,14 +55,14 @@ class Starts:
             with block_signals():
                 for module, imports in preload.IMPORTS.items():
                     prepare(module, *imports)
-        self._warm = preload.warm(self._settings, self.folder, self._companions.read)
+        self._warm = preload.warm(self._settings, self.folder, self._companions)
 
     @property
     def _settings(self) -> ServeSettings:
         return self.parts.settings
 
     @property
-    def synths(self) -> Registered:
+    def synths(self) -> Registrations:
         """The registered synth backends."""
         return self._warm.plugins.factories["synths"]
 

@@ -26,9 +26,9 @@ from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVI
 from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import jack_server, watchdog
+from antiphon.kernel.supervisor.companions import Begin, Companions
 from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
-from antiphon.kernel.supervisor.starts import Begin, Companions, Starts, first_line
-from antiphon.kernel.synth import info as synths
+from antiphon.kernel.supervisor.starts import Starts, first_line
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.status import wanted_zygotes
 
@@ -152,7 +152,6 @@ class Supervisor:
         self._notes: list[str] = []
         self._begin: Begin = []
         self._retry_device, self._since = 0.0, time.time()
-        self._synth: synths.SynthInfo | None = None
 
     def run(self) -> int:
         """Runs the server until SIGINT or SIGTERM; returns the exit status."""
@@ -176,8 +175,7 @@ class Supervisor:
         device = devices.resolve(settings.device)
         sockets = open_sockets(settings)
         settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
-        self._synth = synths.requested_backend(settings)
-        device_info, jackd = jack_server.find(settings, self._synth)
+        device_info, jackd = jack_server.find(settings, *self._companions.notes.request(settings))
         if jackd:
             self._adopt(jack_server.JACKD, jackd)
         self.settings = settings = settings.with_(rate=device_info.rate, block=device_info.block)
@@ -204,12 +202,11 @@ class Supervisor:
         if self.settings.lan:
             self.starts.secrets()
         self.starts.warm()
-        self._synth = synths.chosen().info
         self.starts.catalog()
-        module = self._synth.imports or self._synth.zygote
-        if module != "none" and self.settings.patch and self.starts.plays_notes():
+        kind, imports = self._companions.notes.zygote()
+        if (imports or kind) != "none" and self.settings.patch and self.starts.plays_notes():
             # it imports while the patch is tried
-            self._adopt(_ZYGOTE + self._synth.zygote, self.starts.zygote(self._synth.zygote, self._synth.imports))
+            self._adopt(_ZYGOTE + kind, self.starts.zygote(kind, imports))
         self._start_first_recorder()
         self._adopt("weigher", self.starts.weigher())
         if _PROBE in self._children:
@@ -386,8 +383,8 @@ class Supervisor:
             if "ready" in message and not self._plays:
                 self._plays = True
                 drop_backup(self.folder)
-                if self._synth == synths.NULL and self.settings.synth == "auto":
-                    say(synths.silence(self.starts.synths))
+                if silence := self._companions.notes.silence(self.settings, self.starts.synths):
+                    say(silence)
                 self._unsaid, self._say_by = message["ready"], time.monotonic() + ANSWER_SECONDS
                 # last, so that they do not delay the sound; what asks them waits in the queues of their sockets
                 if self._companions.recording is not None:
@@ -492,7 +489,7 @@ class Supervisor:
 
     def _look_for_synth(self) -> None:
         """Restarts the engine after a synth was given up; only once ready, as until then an engine's end is fatal."""
-        if self._plays and watchdog.replace_failed_synth(self.parts.arena, self.starts.synths, say):
+        if self._plays and self._companions.notes.replace_failed(self.parts.arena, self.starts.synths, say):
             self._renew_engine()
 
     def _renew_engine(self) -> None:
@@ -528,5 +525,4 @@ class Supervisor:
             clear_folder(self.folder)
         if hasattr(self, "starts"):
             pidfile.remove(self.folder)
-        if self._synth is not None:
-            self._synth.make_support().clear(self._since)
+        self._companions.notes.clear(self._since)

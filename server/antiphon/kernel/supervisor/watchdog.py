@@ -1,7 +1,6 @@
 """Checks of the supervisor's loop: a hanging engine or control, a device that is back, a synth given up."""
 
 import signal
-from collections.abc import Callable
 from enum import Enum
 
 from antiphon.kernel.engine import shared
@@ -12,8 +11,6 @@ from antiphon.kernel.runtime.platform import is_stopped
 from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.kernel.runtime.processes.scheduling import StallTimer
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.synth import info as synths
-from antiphon.kernel.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
@@ -90,28 +87,6 @@ def blame(words: memoryview, loading: LoadingNote, code: int, hung: Hang) -> str
 def forget_control(words: memoryview) -> None:
     """Clears the mark of a control that has ended, so that the next one is not taken for hung."""
     words[shared.HeaderWord.CONTROL_BEAT] = 0
-
-
-def replace_failed_synth(arena: Arena, registered: synths.Registered, say: Callable[[str], None]) -> bool:
-    """Chooses another backend if the present synth's workers are quarantined or refused. Returns whether it did.
-
-    The new one plays notes from the next engine on.
-    """
-    info = synths.chosen().info
-    if not info.fallback:
-        return False
-    name = synths.PREFIX + info.name
-    for entry in arena.entries:
-        given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
-        if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
-            other = synths.choose("auto", registered)
-            consequence = f"{other.name} plays notes from here on, and a piano for instruments it has not"
-            if other.name == synths.NULL.name:
-                consequence = "notes make no sound from here on"
-            say(f"{info.program or info.name} is given up ({entry.reason}); {consequence}")
-            synths.use(synths.BackendChoice(other, instead=True))
-            return True
-    return False
 
 
 def is_device_back(settings: ServeSettings, wanted: str) -> bool:

@@ -9,10 +9,10 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.backends.backend import SynthSettings
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import EngineError
-from antiphon.kernel.synth.backend import SynthSettings
 
 MAX_EVENTS = 100_000
 """Maximum events in a file, whose later ones are only counted, or in `received`, where they push out the oldest."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.backends.backend import SynthBackend, SynthSettings, unpack
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.runtime.importing import import_object
-from antiphon.kernel.synth.backend import SynthBackend, SynthSettings, unpack
 from antiphon.kernel.workers.spec import WorkerSpec
 
 WARM_HOPS = 50

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
 
+from antiphon.backends.backend import SynthSettings, shape_in
 from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.importing import import_object, reason_of
 from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
-from antiphon.kernel.synth.backend import SynthSettings, shape_in
 from antiphon.kernel.workers.devices import workers_disabled
 from antiphon.kernel.workers.spec import WorkerSpec
 
@@ -100,7 +100,7 @@ class SynthInfo:
         """Spec of the backend's worker."""
         return WorkerSpec(
             name=PREFIX + self.name,
-            factory="antiphon.kernel.synth.stepper:SynthStepper",
+            factory="antiphon.backends.stepper:SynthStepper",
             zygote=self.zygote,
             imports=self.imports,
             describe=self.describe,
@@ -213,7 +213,7 @@ class SynthSupport:
             yield Finding(what, "missing", f"not installed; --synth {info.name} needs it", info.install)
 
 
-NULL = SynthInfo("null", "antiphon.kernel.synth.null:Null", auto=100)
+NULL = SynthInfo("null", "antiphon.backends.null:Null", auto=100)
 """Silent backend, which writes notes into a file."""
 
 
