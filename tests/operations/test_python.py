@@ -29,6 +29,7 @@ from tests.waiting import until
 
 import antiphon
 import antiphon.aio
+from antiphon.client import starting
 from antiphon.files.sound_picture import HEIGHT, WAVE_HEIGHT, WIDTH, waveform
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.plugins import loader
@@ -36,7 +37,6 @@ from antiphon.kernel.runtime.processes.children import Child, spawn
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import decode, encode, messages_of
 from antiphon.offline.file_job import needed
-from antiphon.operations import link
 from antiphon.operations.given import copy_samples, write_notes
 from antiphon.operations.python import loaded
 from antiphon.operations.result import read_notes
@@ -327,7 +327,7 @@ def test_a_start_that_is_cancelled_ends_its_server(monkeypatch: pytest.MonkeyPat
         started.append(spawn([sys.executable, "-c", "import time; time.sleep(600)"], lane=options["lane"], bound=False))
         return started[0]
 
-    monkeypatch.setattr(link, "spawn", silent)
+    monkeypatch.setattr(starting, "spawn", silent)
 
     async def cancelled() -> None:
         task = asyncio.create_task(antiphon.aio.Server())

@@ -4,7 +4,7 @@ from fractions import Fraction as F
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.performer.test_player import IMPORTS, PlayerRig, processes, stage
+from tests.performer.rig import IMPORTS, PlayerRig
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.patch import load
@@ -16,7 +16,6 @@ from antiphon.live.records import LiveEvent
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.script_run import commands
 
-__all__ = ["processes", "stage"]
 RATE, BLOCK, SECONDS, BEATS = 48000, 256, 7, 14
 TEXT = """\
 tempo(173)
