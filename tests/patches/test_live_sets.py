@@ -17,6 +17,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import SetTransport
 from antiphon.kernel.session.notes import Players
+from antiphon.lessons.lessons import lessons
 from antiphon.live import NodeNote
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
@@ -24,7 +25,6 @@ from antiphon.live.records import LiveEvent
 from antiphon.offline.rendering import PlayerRunner, param_finder
 from antiphon.offline.runner import process_stream
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of
-from antiphon.operations.lessons import lessons
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.testing import sound as audio
 

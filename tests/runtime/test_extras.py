@@ -16,8 +16,9 @@ from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import extras
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.suggestion import MAX_LIST_LETTERS, instead, list_names, nearest_names
+from antiphon.lessons import lessons
 from antiphon.networks.info import examine_models
-from antiphon.operations import lessons, lists, patch_list
+from antiphon.operations import lists, patch_list
 
 MODULES = {
     "LinkPython-extern": "link",

@@ -12,7 +12,7 @@ import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
-from antiphon.operations.lessons import LessonFile, lessons
+from antiphon.lessons.lessons import LessonFile, lessons
 from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.untimed, needs_chromium]

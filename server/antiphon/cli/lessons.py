@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def listed() -> None:
     """List the lessons by path."""
-    from antiphon.operations.lessons import PATHS, lessons
+    from antiphon.lessons.lessons import PATHS, lessons
 
     for path, title in PATHS.items():
         typer.echo(f"{path}  {title}")
@@ -42,7 +42,7 @@ def check(
     ] = None,
 ) -> None:
     """Check lessons: solutions pass, starts do not, and wrong tries get their answers. Exit code 1: one fails."""
-    from antiphon.operations.lessons import lessons, problems, read_lesson
+    from antiphon.lessons.lessons import lessons, problems, read_lesson
 
     found = [read_lesson(file) for file in files] if files else lessons()
     wrong = 0

@@ -11,7 +11,7 @@ from antiphon.files.temporary import temporary_folder
 from antiphon.jobs.job import Job, Missing
 from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.wire.osc import Message, decode, encode, messages_of
-from antiphon.operations.lessons import (
+from antiphon.lessons.lessons import (
     FRAME_SECONDS,
     PATHS,
     SCRIPT,

@@ -7,7 +7,7 @@ import pytest
 from tests import accepted
 
 from antiphon.kernel.errors import FileError
-from antiphon.operations.lessons import (
+from antiphon.lessons.lessons import (
     PATHS,
     Check,
     Expect,

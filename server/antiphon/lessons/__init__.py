@@ -1,0 +1,1 @@
+"""Lessons: their files, and the judgement of a learner's tries."""
