@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from tests import accepted
+from tests.local import CATALOG, make
 
 from antiphon.kernel.contract.block import Samples, StreamSpec, missed_fade_out
 from antiphon.kernel.engine.graph_player import GraphPlayer
@@ -236,3 +238,13 @@ def test_a_set_is_found_by_its_name(tmp_path: Path, antiphon_home: Path, monkeyp
     assert session_folder("elsewhere") == Path("elsewhere")
     (tmp_path / "tonight").mkdir()
     assert session_folder("tonight") == Path("tonight"), "what is here goes first"
+
+
+def test_log_of_earlier_version_replays_to_same_samples(tmp_path: Path) -> None:
+    """A server recorded it, with all kinds of events, before they were one record."""
+    (tmp_path / LOG).write_bytes(Path(__file__).with_name("events.jsonl").read_bytes())
+    silence = (np.zeros((2, BLOCK), np.float32) for _ in range(127))
+    y = np.concatenate(list(replay(tmp_path, silence, CATALOG, make)), axis=1)
+    assert np.count_nonzero(y[0]) == 16
+    steps = np.round(y * 1e4).astype(np.int32)
+    assert sha256(steps.tobytes()).hexdigest() == "f7e0bd97ea46a24670d0b675dfc27bc222bbe609ab39a8410cd4607edc7e5c72"
