@@ -12,10 +12,11 @@ from tests.waiting import until
 from wsproto import events
 
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.session.commands import Command, NoteOn, Panic, Sample
+from antiphon.kernel.session.commands import Command, Panic, Play, Sample
 from antiphon.kernel.wire.osc import Bundle, Message, decode
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
@@ -39,7 +40,9 @@ def test_a_patch_is_silent_from_the_next_block_on_and_plays_again(name: str, loa
     commands: list[Command] = [Panic(Sample(AT))]
     for begin in (0, AGAIN):
         # none is ended: what a panic leaves sounding sounds to the end
-        commands += [NoteOn(note.note, 0.8, 1, performance.node, Sample(begin + 64)) for note in performance.notes[:3]]
+        commands += [
+            Play(performance.node, Event("on", 0, note.note, 0.8), Sample(begin + 64)) for note in performance.notes[:3]
+        ]
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
     x = input_sound(performance, END, END)
     x[:, AT:AGAIN] = 0.0

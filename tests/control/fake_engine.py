@@ -20,8 +20,8 @@ from antiphon.kernel.engine.link import (
     Synced,
 )
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EngineLoad
-from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Sample, When
+from antiphon.kernel.session.actions import ACTIONS, Action, EngineLoad
+from antiphon.kernel.session.commands import Beat, ClearSchedule, Now, Panic, Play, Sample, When
 
 RATE = 48000
 
@@ -166,8 +166,8 @@ class FakeEngine:
         match action:
             case Panic() | ClearSchedule():
                 self._waiting = [(w, c) for w, c in self._waiting if self._due(w)]
-            case _ if isinstance(action, EVENTS):
-                return self._push(action.when, action.kind, action.node, action.number, action.value, action.channel)
+            case Play(node, event, when):
+                return self._push(when, event.kind, node, event.number, event.value, event.channel)
         row = ACTIONS.row(type(action))
         return self._push(action.when, row.op, *(getattr(action, name) for name in row.names))
 

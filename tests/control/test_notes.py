@@ -14,10 +14,11 @@ from tests.waiting import comes
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.action_schedule import OTHER
-from antiphon.kernel.engine.link import EVERY_NODE, Late, PlayedNote
-from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteOff, NodeNoteOn
-from antiphon.kernel.session.commands import NoteOn
+from antiphon.kernel.engine.link import EVERY_NODE, Late
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.commands import Play, Sample
 from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.schedule import MAX_PENDING
 from antiphon.kernel.wire.osc import Double, encode
@@ -140,7 +141,7 @@ async def test_notes_of_a_client_that_leaves_end(live: Rig, keys: Client) -> Non
 
 async def test_a_late_note_is_reported_by_its_address(live: Rig, keys: Client) -> None:
     await keys.ask("/notify", 1)
-    for kind, seconds in ((NodeNoteOn, 0.5), (NodeBend, 0.25), (NodeNoteOff, 0.001)):
+    for kind, seconds in (("on", 0.5), ("bend", 0.25), ("off", 0.001)):
         live.engine.say(Late(3, OTHER + ACTIONS.row(kind).code, seconds))
     await live.settle(2)
     assert [m for m in keys.heard() if m[0] == "/late"] == [("/late", ("/note/on", 0.5)), ("/late", ("/bend", 0.25))]
@@ -258,7 +259,7 @@ async def test_more_than_can_be_scheduled_is_refused_for_all_nodes_or_none(live:
     ((address, (where, said)),) = keys.heard()
     assert (address, where) == ("/fail", "/note/on")
     assert "events are scheduled already" in said
-    assert [e.number for e in live.app.session.resend() if isinstance(e, EVENTS)] == [60, 60]
+    assert [e.event.number for e in live.app.session.resend() if isinstance(e, Play)] == [60, 60]
     assert MAX_PENDING > 3
     await live.move(1.1)
     assert [done[1:3] for done in events(live)] == [(3, 60), (4, 60)]
@@ -295,7 +296,7 @@ async def test_a_flood_of_notes_is_cut_and_takes_no_place_of_other_events(live: 
     await keys.ask("/note/watch", 1)
     dropped = live.app.feedback.dropped
     for _ in range(300):
-        live.app.command(NoteOn(60, 0.5, 1, "k"), "test")
+        live.app.command(Play("k", Event("on", 0, 60, 0.5)), "test")
     live.app.feedback.event("/cue", "drop")
     await live.settle(2)
     heard = [address for address, _ in keys.heard()]
@@ -316,11 +317,11 @@ async def test_subscribers_are_told_the_notes_nodes_play(live: Rig, client: Clie
     await live.settle(2)
     assert live.engine.echoed == EVERY_NODE
     for report in (
-        PlayedNote(1, "on", 60, 0.5, 2, 0),
-        PlayedNote(1, "control", 7, 0.5, 2, 0),
-        PlayedNote(2, "on", 61, 0.001, 1, 0),
-        PlayedNote(1, "off", 60, 0.0, 2, 0),
-        PlayedNote(99, "on", 1, 1.0, 1, 0),
+        Play(1, Event("on", 0, 60, 0.5, 2), Sample(0)),
+        Play(1, Event("control", 0, 7, 0.5, 2), Sample(0)),
+        Play(2, Event("on", 0, 61, 0.001, 1), Sample(0)),
+        Play(1, Event("off", 0, 60, 0.0, 2), Sample(0)),
+        Play(99, Event("on", 0, 1, 1.0, 1), Sample(0)),
     ):
         live.engine.say(report)
     await live.settle(2)

@@ -13,7 +13,7 @@ from tests.control.rig import CATALOG, Client, Rig, rig
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import EVENTS_OUT, Port
-from antiphon.kernel.control.commands import executor
+from antiphon.kernel.control.commands import turns
 from antiphon.kernel.control.state import StateFolder, clear
 from antiphon.kernel.engine.link import EngineStarted, NodeState, PlanRefused
 from antiphon.kernel.errors import FileError
@@ -213,9 +213,9 @@ async def test_both_killed_the_new_engine_is_given_the_patch(tmp_path: Path, hom
     # a control that was killed had heard that this one starts, and asked it for nothing yet
     async with rig(tmp_path / "state", engine=other) as third:
         other.state = "running"
-        await third.settle(ticks=executor.SLOW)
+        await third.settle(ticks=turns.SLOW)
         assert dict(other.loads[loads][1].node("a").values) == {"gain": pytest.approx(1.9)}
-        await third.settle(ticks=executor.SLOW)
+        await third.settle(ticks=turns.SLOW)
         assert len(other.loads) == loads + 1
 
 

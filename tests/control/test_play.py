@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -27,7 +28,7 @@ from antiphon.kernel.engine.link import NodeVocabulary
 from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.session.commands import NOW, Beat, Control, Note, NoteOff, NoteOn, Sample, When
+from antiphon.kernel.session.commands import NOW, Beat, Play, Sample, When
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import (
@@ -263,10 +264,10 @@ def test_files_of_events_take_it_too() -> None:
     lines = ['{"sample": 480, "address": "/node/d/play", "args": ["s", "sd", "speed", -1.0]}']
     commands = parse_events(lines, RATE, find, "e.jsonl", Players(graph, catalog))
     assert commands == [
-        Control(BEGIN, 0.0, 1, "d", Sample(480)),
-        Control(FIRST_WORD, int.from_bytes(b"sd\0") / 2**24, 1, "d", Sample(480)),
-        Control(FIRST + 2, 15 / 32, 1, "d", Sample(480)),
-        NoteOn(60, 1.0, 1, "d", Sample(480)),
+        Play("d", Event("control", 0, BEGIN), Sample(480)),
+        Play("d", Event("control", 0, FIRST_WORD, int.from_bytes(b"sd\0") / 2**24), Sample(480)),
+        Play("d", Event("control", 0, FIRST + 2, 15 / 32), Sample(480)),
+        Play("d", Event("on", 0, 60, 1.0), Sample(480)),
     ]
     with pytest.raises(UsageError, match=r"e.jsonl line 1: play takes no value named 'sped'"):
         parse_events([lines[0].replace('"speed"', '"sped"')], RATE, find, "e.jsonl", Players(graph, catalog))
@@ -275,20 +276,20 @@ def test_files_of_events_take_it_too() -> None:
 BY_NAME = (Param("play", "trigger", False), Param("level", default=0.0), Param("name", "text", ""))
 
 
-def named_values(note: list[object], when: When = NOW) -> tuple[list[Note], dict[str, float]]:
+def named_values(note: list[object], when: When = NOW) -> tuple[list[Play[str]], dict[str, float]]:
     commands = read("k", BY_NAME, note, when)
     values = NamedValues()
-    controls = [command for command in commands if isinstance(command, Control)]
+    controls = [command for command in commands if command.event.kind == "control"]
     for one in controls:
-        assert 0.0 <= one.value <= 1.0
-        assert values.take(Event("control", 0, one.number, float(np.float32(one.value))))
+        assert 0.0 <= one.event.value <= 1.0
+        assert values.take(replace(one.event, value=float(np.float32(one.event.value))))
     return [c for c in commands if c not in controls], values.given(1, ("cutoff", "depth", "x"))
 
 
 @each("value", [800.25, -0.1, 0.0, 1e-7, -123456.0, 3])
 def test_values_by_name_arrive_as_32_bit_floats(value: float) -> None:
     notes, values = named_values(["note", 60, "velocity", 127, "length", 0, "cutoff", value, "other", 7, "depth", 1])
-    assert notes == [NoteOn(60, 1.0, 1, "k", NOW)]
+    assert notes == [Play("k", Event("on", 0, 60, 1.0), NOW)]
     assert values == {"cutoff": float(np.float32(value)), "depth": 1.0}
 
 
@@ -299,7 +300,7 @@ def test_names_with_one_hash_are_two_values_and_old_logs_have_the_hash() -> None
     assert (one, other) == ("v126", "v4002")
     values = NamedValues()
     for command in read("k", BY_NAME, ["length", 0, one, 1.5, other, -2], NOW)[:-1]:
-        values.take(Event("control", 0, command.number, command.value))
+        values.take(command.event)
     assert values.given(1, {one, other, "x"}) == {one: 1.5, other: -2.0}
     old = [(BEGIN, 0.0), (NAME, name_hash("x")), (NAME + 1, 0x3FC0 / 65536), (NAME + 2, 0.0)]
     for number, value in old:
@@ -313,7 +314,7 @@ def test_of_a_value_that_is_given_twice_the_last_is_played() -> None:
 
 def test_a_note_by_name_at_a_beat_may_have_a_length() -> None:
     notes, _ = named_values(["note", 60, "length", 1.5, "x", 1], Beat(2.0))
-    assert notes == [NoteOn(60, 1.0, 1, "k", Beat(2.0)), NoteOff(60, 1, "k", Beat(3.5))]
+    assert notes == [Play("k", Event("on", 0, 60, 1.0), Beat(2.0)), Play("k", Event("off", 0, 60), Beat(3.5))]
     by_name = Path(__file__).with_name("by_name.py")
     accepted.compare(by_name, lambda wrong: accepted.refusal(lambda: read("k", BY_NAME, eval(wrong), NOW)))
 

@@ -61,7 +61,7 @@ async def test_the_beat_is_nudged_at_a_tags_sample_and_within_its_range(live: Ri
     assert await client.ask("/beat/nudge", 1) == []
     assert live.engine.applied[-1] == ("nudge", 1.0, None)
     for args, said in (
-        ((), "beats is missing: -16 to 16"),
+        ((), "beats is missing: it takes -16 to 16"),
         ((17,), "beats takes -16 to 16, not 17"),
         ((1, 2), "f:beats"),
     ):

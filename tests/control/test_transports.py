@@ -15,18 +15,19 @@ from tests.control.rig import CATALOG, Rig, save_three
 from tests.waiting import comes
 
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.control.osc import arguments
 from antiphon.kernel.control.osc.intake import MAX_BEHIND
 from antiphon.kernel.control.transports import TransportHost
-from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
+from antiphon.kernel.engine.link import EVERY_NODE
 from antiphon.kernel.errors import AntiphonError, EngineBusy
 from antiphon.kernel.graph import patch
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EngineEffect, NodeSet
-from antiphon.kernel.session.commands import SetParam
+from antiphon.kernel.session.commands import Play, Sample, SetParam
 from antiphon.kernel.session.transport import Transport
 from antiphon.kernel.session.transport_server import TransportServer
 from antiphon.web import control_link, control_requests, control_status
@@ -172,9 +173,9 @@ async def test_notes_go_to_those_who_want_them(live: Rig, host: TransportHost) -
     assert transports.wanted_node() == 2
     other = 3
     assert transports.wanted_node() == EVERY_NODE
-    live.engine.say(PlayedNote(2, "on", 60, 1.0, 1, 0))
+    live.engine.say(Play(2, Event("on", 0, 60, 1.0, 1), Sample(0)))
     await live.settle()
-    assert heard == [PlayedNote(2, "on", 60, 1.0, 1, 0)]
+    assert heard == [Play(2, Event("on", 0, 60, 1.0, 1), Sample(0))]
 
 
 async def test_the_status_has_each_by_its_name_and_nothing_of_the_servers_is_covered(live: Rig) -> None:

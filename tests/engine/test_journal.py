@@ -13,8 +13,8 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal, to_line
 from antiphon.kernel.engine.playing import Applied
 from antiphon.kernel.engine.shared import SESSION, ByteRing, HeaderWord
-from antiphon.kernel.session.actions import ACTIONS, EVENTS
-from antiphon.kernel.session.commands import NOW, Sample, SetTransport
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.commands import NOW, Play, Sample, SetTransport
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
 
@@ -34,7 +34,7 @@ def test_an_action_is_the_same_after_the_log(memory, action, sample):
     (record,) = ByteRing(memory).drain()
     line = json.loads(json.dumps(to_line(record)))
     assert line["sample"] == sample
-    live = isinstance(action, EVENTS) and action.when == NOW
+    live = isinstance(action, Play) and action.when == NOW
     assert ACTIONS.from_line(line) == logged(action, NOW if live else Sample(sample))
 
 

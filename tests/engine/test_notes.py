@@ -11,20 +11,18 @@ from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said,
 from tests.noteclick import click
 
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.processor import EVENT_KINDS, Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.shared import command_ring
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.node_host import MAX_EVENTS
-from antiphon.kernel.session.actions import ACTIONS, EVENTS, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn, NodeSet
+from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.session.commands import (
     Beat,
-    Bend,
     ClearSchedule,
-    Control,
-    NoteOff,
-    NoteOn,
     Panic,
+    Play,
     Sample,
     SetTempo,
     SetTransport,
@@ -32,23 +30,17 @@ from antiphon.kernel.session.commands import (
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import restore_graph_player
 
-KINDS = [event.kind for event in EVENTS]
+KINDS = list(EVENT_KINDS)
 KEYS = graph({"k": "noteclick"}, ["k > out"])
 TWO = graph({"c": "clicker", "k": "noteclick"}, ["in > c", "c.notes > k", "k > out"])
 
 
-NOTE_ON = ACTIONS.row(NodeNoteOn).code
+NOTE_ON = ACTIONS.row("on").code
 
 
 def note(kind, number, value=0.0, channel=1, node=1):
-    match kind:
-        case "on":
-            return NodeNoteOn(node, number, value, channel)
-        case "off":
-            return NodeNoteOff(node, number, channel)
-        case "control":
-            return NodeControl(node, number, value, channel)
-    return NodeBend(node, value, channel)
+    number, value = 0 if kind == "bend" else number, 0.0 if kind in ("off", "program") else value
+    return Play(node, Event(kind, 0, number, value, channel))
 
 
 def on(number, value=0.5, channel=1, node=1):
@@ -338,8 +330,9 @@ def test_owed_ends_are_found_by_time_wherever_they_wait():
 
 def test_an_event_file_plays_notes_at_samples_and_beats():
     commands = [
-        NoteOn(60, 0.5, when=Sample(100)), NoteOff(60, when=Beat(0.5)), Control(64, 1.0, 2, "k", Sample(300)),
-        Bend(-0.5, when=Sample(301)), SetTempo(240.0, when=Sample(0)), NoteOn(61, 0.0, when=Sample(302)),
+        Play("", Event("on", 0, 60, 0.5), Sample(100)), Play("", Event("off", 0, 60), Beat(0.5)),
+        Play("k", Event("control", 0, 64, 1.0, 2), Sample(300)), Play("", Event("bend", 0, 0, -0.5), Sample(301)),
+        SetTempo(240.0, when=Sample(0)), Play("", Event("on", 0, 61), Sample(302)),
     ]  # fmt: skip
     runner = PlayerRunner(KEYS, CATALOG, make, StreamSpec(RATE, 256, 2), 120.0, commands)
     y = np.concatenate([runner.run(silence(256)).copy() for _ in range(40)], axis=1)
@@ -352,11 +345,10 @@ def test_an_event_file_plays_notes_at_samples_and_beats():
 def test_an_event_file_plays_all_free_nodes_and_refuses_what_nobody_takes():
     both = graph({"a": "noteclick", "b": "noteclick"}, ["a > out", "b > out"])
     spec = StreamSpec(RATE, 256, 2)
-    runner = PlayerRunner(
-        both, CATALOG, make, spec, 120.0, [NoteOn(60, 0.5), NoteOn(61, 0.5, 1, "b", Sample(9)), Panic(Sample(9000))]
-    )
+    commands = [Play("", Event("on", 0, 60, 0.5)), Play("b", Event("on", 0, 61, 0.5), Sample(9)), Panic(Sample(9000))]
+    runner = PlayerRunner(both, CATALOG, make, spec, 120.0, commands)
     y = runner.run(silence(256))
     assert y[0, 0] == pytest.approx(2 * click("on", 60, 0.5, 1))
     assert y[0, 9] == pytest.approx(click("on", 61, 0.5, 1))
     with pytest.raises(RequestError, match="no node of this patch takes notes"):
-        PlayerRunner(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [NoteOn(60, 0.5)])
+        PlayerRunner(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [Play("", Event("on", 0, 60, 0.5))])

@@ -6,12 +6,12 @@ from tests.engine.fake_driver import FakeDriver
 from tests.local import graph, plan, staged
 
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.engine.link import EVERY_NODE, PlanRefused, PlayedNote
+from antiphon.kernel.engine.link import EVERY_NODE, PlanRefused
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.shared import HeaderWord
 from antiphon.kernel.graph.graph import Graph, NodeSpec
-from antiphon.kernel.session.actions import EngineLoad, NodeBend, NodeNoteOff, NodeNoteOn
-from antiphon.kernel.session.commands import Sample
+from antiphon.kernel.session.actions import EngineLoad
+from antiphon.kernel.session.commands import Play, Sample
 
 
 def load(ends: Ends, serial: int, size: int) -> None:
@@ -43,26 +43,29 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other(ends: Ends) -> No
     loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
     engine = ends.link
 
-    def told() -> list[PlayedNote]:
+    def told() -> list[Play]:
         assert loop.run_block()
-        return [report for report in engine.reports() if isinstance(report, PlayedNote)]
+        return [report for report in engine.reports() if isinstance(report, Play)]
 
     for node in (1, 2):
-        engine.send(NodeNoteOn(node, 127, 0.75, 16, when=Sample(300)))
-        engine.send(NodeBend(node, -0.5, 2, when=Sample(299)))
+        engine.send(Play(node, Event("on", 0, 127, 0.75, 16), Sample(300)))
+        engine.send(Play(node, Event("bend", 0, 0, -0.5, 2), Sample(299)))
     assert told() == []
     engine.echo(2)
-    assert told() == [PlayedNote(2, "bend", 0, -0.5, 2, 299), PlayedNote(2, "on", 127, 0.75, 16, 300)]
+    assert told() == [
+        Play(2, Event("bend", 0, 0, -0.5, 2), Sample(299)),
+        Play(2, Event("on", 0, 127, 0.75, 16), Sample(300)),
+    ]
     assert told() == []
     engine.echo(0)
-    engine.send(NodeNoteOff(2, 127, 16))
+    engine.send(Play(2, Event("off", 0, 127, 0.0, 16)))
     assert told() == []
     engine.echo(9)
     assert told() == []
     engine.echo(EVERY_NODE)
     for node in (1, 2):
-        engine.send(NodeNoteOn(node, 60 + node, 0.5))
-    assert [(found.node, found.number) for found in told()] == [(1, 61), (2, 62)]
+        engine.send(Play(node, Event("on", 0, 60 + node, 0.5)))
+    assert [(found.node, found.event.number) for found in told()] == [(1, 61), (2, 62)]
     assert told() == []
 
 
@@ -73,14 +76,14 @@ def test_a_note_whose_node_leaves_with_its_patch_or_fails_is_ended_for_who_liste
 
     def told() -> list[tuple[int, str, int, int]]:
         assert loop.run_block()
-        reports = [report for report in ends.link.reports() if isinstance(report, PlayedNote)]
-        return [(found.node, found.kind, found.number, found.channel) for found in reports]
+        reports = [report for report in ends.link.reports() if isinstance(report, Play)]
+        return [(found.node, found.event.kind, found.event.number, found.event.channel) for found in reports]
 
     ends.link.echo(EVERY_NODE)
     for node in (1, 2, 3):
-        ends.link.send(NodeNoteOn(node, 60 + node, 0.5, node))
+        ends.link.send(Play(node, Event("on", 0, 60 + node, 0.5, node)))
     assert told() == [(1, "on", 61, 1), (2, "on", 62, 2), (3, "on", 63, 3)]
-    ends.link.send(NodeNoteOff(1, 61, 1))
+    ends.link.send(Play(1, Event("off", 0, 61)))
     assert told() == [(1, "off", 61, 1)]
     assert stage.plan is not None
     left = plan(graph({"n": "noteclick"}, ["n > out"]), stage.spec, stage.plan, {"n": 3})
@@ -99,7 +102,7 @@ def test_what_no_midi_says_is_not_told(ends: Ends, kind: str, number: int) -> No
     assert stage.plan is not None
     stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]
     assert loop.run_block()
-    assert [report for report in ends.link.reports() if isinstance(report, PlayedNote)] == []
+    assert [report for report in ends.link.reports() if isinstance(report, Play)] == []
 
 
 def test_a_note_of_a_node_that_is_no_longer_listened_to_is_not_ended(ends: Ends) -> None:
@@ -109,10 +112,10 @@ def test_a_note_of_a_node_that_is_no_longer_listened_to_is_not_ended(ends: Ends)
 
     def told() -> list[tuple[int, str]]:
         assert loop.run_block()
-        return [(found.node, found.kind) for found in ends.link.reports() if isinstance(found, PlayedNote)]
+        return [(found.node, found.event.kind) for found in ends.link.reports() if isinstance(found, Play)]
 
     ends.link.echo(1)
-    ends.link.send(NodeNoteOn(1, 61, 0.5))
+    ends.link.send(Play(1, Event("on", 0, 61, 0.5)))
     assert told() == [(1, "on")]
     ends.link.echo(2)
     assert told() == []

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from antiphon.demo import BAND, HUM
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
-from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
+from antiphon.kernel.session.commands import Command, Play, Sample, SetParam, SetTransport
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.signal.loudness import LoudnessMeter
@@ -138,8 +139,8 @@ def render(name: str, loaded: Loaded, without: Sequence[str] | None = None) -> R
         for note in performance.notes:
             on = start + round((LEAD + note.at) * RATE)
             off = on + round(note.lasts * RATE)
-            commands.append(NoteOn(note.note, note.velocity / 127.0, 1, performance.node, Sample(on)))
-            commands.append(NoteOff(note.note, 1, performance.node, Sample(off)))
+            commands.append(Play(performance.node, Event("on", 0, note.note, note.velocity / 127.0), Sample(on)))
+            commands.append(Play(performance.node, Event("off", 0, note.note), Sample(off)))
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
     runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
     try:

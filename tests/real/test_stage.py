@@ -17,9 +17,10 @@ from tests.patches.performances import RATE, TUNE
 from tests.patches.test_led_band import strummed
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph.patch import find, load
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, Sample, SetParam, SetTransport
+from antiphon.kernel.session.commands import Command, Play, Sample, SetParam, SetTransport
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
 from antiphon.signal.loudness import LoudnessMeter
@@ -45,8 +46,8 @@ def bandstand(bar: float) -> tuple[Samples, list[Command]]:
         held = [(at, key, 0.97 * bar, 80) for key in LEFT[number % len(LEFT)]]
         tune = [(at + n.at / 3.0 * bar, n.note, n.lasts / 3.0 * bar, n.velocity) for n in TUNE if number % 4 != 3]
         for start, key, lasts, velocity in held + tune:
-            commands.append(NoteOn(key, velocity / 127.0, 1, "", Sample(round(start * RATE))))
-            commands.append(NoteOff(key, 1, "", Sample(round((start + lasts) * RATE))))
+            commands.append(Play("", Event("on", 0, key, velocity / 127.0), Sample(round(start * RATE))))
+            commands.append(Play("", Event("off", 0, key), Sample(round((start + lasts) * RATE))))
     commands.sort(key=lambda command: command.when.n)  # type: ignore[union-attr]
     return np.zeros((2, round(SECONDS * RATE)), np.float32), commands
 

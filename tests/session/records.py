@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from antiphon.kernel.session.actions import ACTIONS, Action
-from antiphon.kernel.session.commands import NOW, Beat, Sample, When
+from antiphon.kernel.session.commands import NOW, Beat, Play, Sample, When
 from antiphon.kernel.session.records import Field, RecordRow
 
 
@@ -27,8 +27,7 @@ def times() -> st.SearchStrategy[When]:
 
 
 def record(row: RecordRow) -> st.SearchStrategy[Action]:
-    fields = {field.name: value(field) for field in row.fields}
-    return st.builds(row.record, **fields, when=times())
+    return st.builds(row.make, *map(value, row.fields), times())
 
 
 def records() -> st.SearchStrategy[Action]:
@@ -37,5 +36,6 @@ def records() -> st.SearchStrategy[Action]:
 
 def logged(action: Action, when: When) -> Action:
     """What a log keeps of it."""
-    left_out = {field.name: 0 for field in ACTIONS.row(type(action)).fields if not field.logged}
-    return replace(action, **left_out, when=when)  # type: ignore[arg-type]
+    if isinstance(action, Play):
+        return Play(action.node, replace(action.event, serial=0), when)
+    return replace(action, when=when)

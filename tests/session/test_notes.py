@@ -1,5 +1,6 @@
 """Notes and controls as messages, and who plays them."""
 
+import doctest
 from dataclasses import replace
 from math import inf, nan
 from typing import Any
@@ -12,11 +13,13 @@ from tests.local import CATALOG, graph
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
-from antiphon.kernel.session.actions import ACTIONS, PITCH_REACH, NodeNoteOff, NodeNoteOn
-from antiphon.kernel.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
-from antiphon.kernel.session.notes import ADDRESSES, Players, node_action_of, read
+from antiphon.kernel.session import notes
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.commands import NOW, Play, Sample
+from antiphon.kernel.session.notes import ADDRESSES, Players, play_on, read
 from antiphon.kernel.session.play import LAST
 from antiphon.kernel.wire.osc import IMPULSE, Double
 
@@ -56,31 +59,33 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
         command = read(address, args, NOW)
     except RequestError:
         return
-    event = node_action_of(command, 3)
-    assert event.node == 3
+    action = play_on(command, 3)
+    event = action.event
+    assert action.node == 3
     assert 0 <= event.number <= 127
-    reach = PITCH_REACH if event.kind == "pitch" else 1.0
+    reach = 96.0 if event.kind == "pitch" else 1.0
     assert -reach <= event.value <= reach
     assert 1 <= event.channel <= 16
 
 
-@each("command", [
-        NoteOn(128, 0.5), NoteOn(60, 1.1), NoteOn(60, float("nan")), NoteOn(60.5, 0.5), NoteOn(60, 0.5, 0),
-        NoteOff(-1), NoteOff(60, 17), Control(1, -0.1), Control(209, 0.5), Bend(1.5), Bend(0.0, 1.5),
+@each("event", [
+        Event("on", 0, 128, 0.5), Event("on", 0, 60, 1.1), Event("on", 0, 60, nan), Event("on", 0, 60.5, 0.5),
+        Event("on", 0, 60, 0.5, 0), Event("off", 0, -1), Event("off", 0, 60, 0.0, 17), Event("control", 0, 1, -0.1),
+        Event("control", 0, 209, 0.5), Event("bend", 0, 0, 1.5), Event("bend", 0, 0, 0.0, 1.5),
     ])  # fmt: skip
-def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:
+def test_a_command_out_of_range_is_refused_whoever_makes_it(event: Event) -> None:
     with pytest.raises(RequestError, match="takes"):
-        node_action_of(command, 3)
+        play_on(Play("", event), 3)
 
 
 def test_a_note_s_further_values_which_no_midi_controller_carries_are_in_a_set_s_log() -> None:
-    action = node_action_of(Control(LAST, 0.5), 3)
+    action = play_on(Play("", Event("control", 0, LAST, 0.5)), 3)
     assert ACTIONS.from_line(ACTIONS.to_line(7, action)) == action
 
 
 def test_velocity_0_ends_the_note() -> None:
-    assert node_action_of(NoteOn(60, 0.0, 2), 5) == NodeNoteOff(5, 60, 2)
-    assert node_action_of(NoteOn(60, 0.25, 3), 5) == NodeNoteOn(5, 60, 0.25, 3)
+    assert play_on(Play("", Event("on", 0, 60, 0.0, 2)), 5) == Play(5, Event("off", 0, 60, 0.0, 2))
+    assert play_on(Play("", Event("on", 0, 60, 0.25, 3)), 5) == Play(5, Event("on", 0, 60, 0.25, 3))
 
 
 def test_without_a_name_it_is_for_those_no_wire_plays() -> None:
@@ -134,3 +139,8 @@ def test_a_keyboard_in_place_of_what_finds_notes_does_not_play_what_answers(ears
         made = replace(made, wires=(*made.wires, Wire(made.end(source, "out", catalog), made.end(dest, "in", catalog))))
     players = Players(made, catalog)
     assert (players.of(""), players.of("", by_clock=True)) == (("own", "band"), ("own",) if ears else ("own", "band"))
+
+
+def test_wire_form_of_each_event_is_as_its_docstring_says() -> None:
+    result = doctest.testmod(notes)
+    assert (result.failed, result.attempted) == (0, 10)

@@ -9,13 +9,12 @@ from hypothesis import given, settings, strategies as st
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError, ParamError, PatchError, RequestError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.session.actions import (
     Changed,
     EngineLoad,
-    NodeNoteOff,
-    NodeNoteOn,
     NodeReset,
     NodeSet,
     TempoChanged,
@@ -24,10 +23,8 @@ from antiphon.kernel.session.commands import (
     NOW,
     Beat,
     ClearSchedule,
-    Control,
-    NoteOff,
-    NoteOn,
     Panic,
+    Play,
     ResetNode,
     Sample,
     SetParam,
@@ -392,25 +389,25 @@ def test_keys_that_are_held_when_a_patch_is_loaded_are_played_to_its_band_and_to
         effects = s.load(Graph(nodes), "")
         s.state.loaded(s.state.serial, 0.0)
         effects += s.replay_after_prepare(s.state.serial)
-        return [effect for effect in effects if isinstance(effect, NodeNoteOn)]
+        return [effect for effect in effects if isinstance(effect, Play) and effect.event.kind == "on"]
 
     assert loaded(NodeSpec("piano", "keys")) == []
-    s.handle(NoteOn(45, 0.5), FIRST)
-    s.handle(NoteOn(48, 0.6, 2, when=Sample(900)), FIRST)
-    s.handle(NoteOn(52, 0.7), FIRST)
-    s.handle(NoteOn(60, 0.7, node="piano"), FIRST)
-    s.handle(NoteOn(64, 0.7, when=Beat(2.0)), FIRST)
-    s.handle(NoteOff(52), FIRST)
+    s.handle(Play("", Event("on", 0, 45, 0.5)), FIRST)
+    s.handle(Play("", Event("on", 0, 48, 0.6, 2), Sample(900)), FIRST)
+    s.handle(Play("", Event("on", 0, 52, 0.7)), FIRST)
+    s.handle(Play("piano", Event("on", 0, 60, 0.7)), FIRST)
+    s.handle(Play("", Event("on", 0, 64, 0.7), Beat(2.0)), FIRST)
+    s.handle(Play("", Event("off", 0, 52)), FIRST)
     band = NodeSpec("band", "band")
     effects = loaded(NodeSpec("keys", "keys"), band)
     number = s.state.nodes["band"].id
-    held = [NodeNoteOn(number, 45, 0.5), NodeNoteOn(number, 48, 0.6, 2)]
+    held = [Play(number, Event("on", 0, 45, 0.5)), Play(number, Event("on", 0, 48, 0.6, 2))]
     assert effects == held
     assert loaded(band) == [], "it goes on, and has them"
     again = loaded(NodeSpec("band", "band", {"size": 512}))
     assert again == held, "it is prepared anew"
-    assert s.handle(NoteOff(45), FIRST) == [NodeNoteOff(number, 45)]
-    assert loaded(NodeSpec("other", "band")) == [NodeNoteOn(s.state.nodes["other"].id, 48, 0.6, 2)]
+    assert s.handle(Play("", Event("off", 0, 45)), FIRST) == [Play(number, Event("off", 0, 45))]
+    assert loaded(NodeSpec("other", "band")) == [Play(s.state.nodes["other"].id, Event("on", 0, 48, 0.6, 2))]
     s.handle(Panic(), FIRST)
     assert loaded(band) == []
 
@@ -421,15 +418,15 @@ def test_keys_that_are_played_to_no_instrument_are_held_and_released_all_the_sam
     def loaded(*nodes: NodeSpec) -> list[int]:
         effects = s.load(Graph(nodes), "")
         s.state.loaded(s.state.serial, 0.0)
-        return [effect.note for effect in effects if isinstance(effect, NodeNoteOn)]
+        return [effect.event.number for effect in effects if isinstance(effect, Play) and effect.event.kind == "on"]
 
     loaded(NodeSpec("piano", "keys"))
     for key, channel in ((45, 1), (48, 1), (50, 2)):
-        s.handle(NoteOn(key, 0.5, channel), FIRST)
+        s.handle(Play("", Event("on", 0, key, 0.5, channel)), FIRST)
     loaded()
-    for command in (NoteOff(45), NoteOn(60, 0.5), Control(123, 0.0, 2)):
+    for event in (Event("off", 0, 45), Event("on", 0, 60, 0.5), Event("control", 0, 123, 0.0, 2)):
         with pytest.raises(RequestError):
-            s.handle(command, FIRST)
+            s.handle(Play("", event), FIRST)
     assert loaded(NodeSpec("band", "band")) == [48, 60]
 
 

@@ -8,8 +8,7 @@ from tests.local import graph, staged
 
 from antiphon.backends.backend import pack, shape_in, unpack
 from antiphon.kernel.contract.processor import Event
-from antiphon.kernel.session.actions import NodeNoteOn
-from antiphon.kernel.session.commands import Sample
+from antiphon.kernel.session.commands import Play, Sample
 from antiphon.synths.processor import FIRST_DIAL, MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
 from antiphon.synths.shapes import ChannelBends
 
@@ -181,8 +180,8 @@ def test_what_has_no_time_is_live_and_what_has_one_is_not():
     stage = staged(KEYS)
     assert stage.plan is not None
     (host,) = stage.plan.hosts.values()
-    stage.take(NodeNoteOn(1, 60, 0.5))
-    stage.take(NodeNoteOn(1, 61, 0.5, when=Sample(10)))
+    stage.take(Play(1, Event("on", 0, 60, 0.5)))
+    stage.take(Play(1, Event("on", 0, 61, 0.5), Sample(10)))
     seen: list[tuple[int, bool]] = []
     play = host.play
     host.play = lambda event: seen.append((event.number, event.live)) or play(event)  # type: ignore[method-assign]
@@ -194,7 +193,7 @@ def test_a_serial_comes_through_the_engine():
     stage = staged(KEYS)
     assert stage.plan is not None
     (host,) = stage.plan.hosts.values()
-    stage.take(NodeNoteOn(1, 60, 0.5, serial=1234))
+    stage.take(Play(1, Event("on", 0, 60, 0.5, serial=1234)))
     seen: list[Event] = []
     play = host.play
     host.play = lambda event: seen.append(event) or play(event)  # type: ignore[method-assign]

@@ -14,8 +14,7 @@ from antiphon.backends.backend import SynthSettings, pack
 from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import COMMANDS, MappingShape, Shared, command_ring
-from antiphon.kernel.session.actions import NodeNoteOn
-from antiphon.kernel.session.commands import Sample, SetTempo
+from antiphon.kernel.session.commands import Play, Sample, SetTempo
 from antiphon.kernel.workers import low_latency_events as module
 from antiphon.kernel.workers.arena import DIRECT, Arena, SlotWord, State, WorkerWord
 from antiphon.kernel.workers.low_latency_events import BACK_NS, FIRST, EventReader, EventWriter
@@ -44,7 +43,10 @@ def direct(arena, bell):
 def test_an_event_comes_whole_and_in_order_and_the_bell_is_rung(table):
     arena, entry, bell = table
     heard, way = EventReader(entry), direct(arena, bell)
-    serials = [way.send(NODE, *told) for told in (("on", 60, 0.3, 16), ("bend", 0, -0.7, 2), ("off", 60, 0.0, 16))]
+    serials = [
+        way.send(NODE, Event(*told))
+        for told in (("on", 0, 60, 0.3, 16), ("bend", 0, 0, -0.7, 2), ("off", 0, 60, 0.0, 16))
+    ]
     assert serials == [FIRST, FIRST + 1, FIRST + 2]
     assert list(heard.drain()) == [
         (2, STREAM, Event("on", 0, 60, 0.3, 16, 0, True, FIRST)),
@@ -72,7 +74,7 @@ def test_there_is_no_short_way(table, why):
             entry.set_slot(0, SlotWord.NODE, NODE)
             entry.set_slot(0, SlotWord.OPEN, STREAM + 1)
     node = NODE + 1 if why == "another node" else NODE
-    assert direct(arena, bell).send(node, "on", 60, 0.5, 1) == 0
+    assert direct(arena, bell).send(node, Event("on", 0, 60, 0.5)) == 0
     assert list(EventReader(entry).drain()) == []
 
 
@@ -81,22 +83,22 @@ def test_a_full_ring_leaves_events_to_the_engine_and_what_follows_as_well(table,
     now = [5_000_000_000]
     monkeypatch.setattr(module.time, "monotonic_ns", lambda: now[0])
     heard, way = EventReader(entry), direct(arena, bell)
-    sent = [way.send(NODE, "on", n % 128, 0.5, 1) for n in range(DIRECT + 3)]
+    sent = [way.send(NODE, Event("on", 0, n % 128, 0.5)) for n in range(DIRECT + 3)]
     assert all(sent[:DIRECT])
     assert sent[DIRECT:] == [0, 0, 0]
     assert [event.number for _, _, event in heard.drain()] == [n % 128 for n in range(DIRECT)]
     # its end would overtake the last of them, which waits in the engine
     now[0] += BACK_NS - 1
-    assert way.send(NODE, "off", 1, 0.0, 1) == 0
+    assert way.send(NODE, Event("off", 0, 1, 0.0)) == 0
     now[0] += BACK_NS
-    assert way.send(NODE, "on", 1, 0.5, 1) == DIRECT + FIRST
+    assert way.send(NODE, Event("on", 0, 1, 0.5)) == DIRECT + FIRST
 
 
 def test_serials_stay_what_a_hop_can_carry(table):
     arena, entry, bell = table
     entry.words[WorkerWord.DIRECT_WRITE] = (1 << 24) - 20
     heard, way = EventReader(entry), direct(arena, bell)
-    serials = [way.send(NODE, "on", 60, 0.5, 1) for _ in range(40)]
+    serials = [way.send(NODE, Event("on", 0, 60, 0.5)) for _ in range(40)]
     assert all(FIRST <= s < 1 << 24 and np.float32(s) == s for s in serials)
     assert len(set(serials)) == 40
     assert len(list(heard.drain())) == 40
@@ -105,7 +107,7 @@ def test_serials_stay_what_a_hop_can_carry(table):
 def test_what_was_for_a_worker_that_died_is_not_for_the_next(table):
     arena, entry, bell = table
     way = direct(arena, bell)
-    way.send(NODE, "on", 60, 0.5, 1)
+    way.send(NODE, Event("on", 0, 60, 0.5))
     assert list(EventReader(entry).drain()) == []
 
 
@@ -118,17 +120,17 @@ def test_the_engine_hears_of_it_by_the_same_serial(table):
     ring = command_ring(shared)
 
     def told():
-        return [(action.note, action.serial) for action in ring.drain(10)]
+        return [(action.event.number, action.event.serial) for action in ring.drain(10)]
 
-    link.send(NodeNoteOn(NODE, 60, 0.5))
-    link.send(NodeNoteOn(NODE, 61, 0.5, when=Sample(1000)))
-    link.send(NodeNoteOn(NODE + 1, 62, 0.5))
+    link.send(Play(NODE, Event("on", 0, 60, 0.5)))
+    link.send(Play(NODE, Event("on", 0, 61, 0.5), Sample(1000)))
+    link.send(Play(NODE + 1, Event("on", 0, 62, 0.5)))
     assert told() == [(60, FIRST), (61, 0), (62, 0)]
     # what the engine cannot be told is not played either
     for _ in range(COMMANDS):
         link.send(SetTempo(120.0))
     heard = EventReader(arena.entries[3])
-    assert not link.send(NodeNoteOn(NODE, 60, 0.5))
+    assert not link.send(Play(NODE, Event("on", 0, 60, 0.5)))
     assert list(heard.drain()) == []
     a.close()
     b.close()
@@ -144,12 +146,12 @@ def test_a_worker_gets_a_batch_at_once(table):
     ring, heard = command_ring(shared), EventReader(entry)
     with link.batch():
         with link.batch():
-            link.send(NodeNoteOn(NODE, 60, 0.5))
-        link.send(NodeNoteOn(NODE, 64, 0.5))
+            link.send(Play(NODE, Event("on", 0, 60, 0.5)))
+        link.send(Play(NODE, Event("on", 0, 64, 0.5)))
         assert list(heard.drain()) == list(ring.drain(10)) == []
-    link.send(NodeNoteOn(NODE, 67, 0.5))
+    link.send(Play(NODE, Event("on", 0, 67, 0.5)))
     assert [event.number for _, _, event in heard.drain()] == [60, 64, 67]
-    assert [(action.note, action.serial) for action in ring.drain(10)] == [(60, 2), (64, 3), (67, 4)]
+    assert [(action.event.number, action.event.serial) for action in ring.drain(10)] == [(60, 2), (64, 3), (67, 4)]
     a.close()
     b.close()
     os.close(shared.fd)
@@ -169,7 +171,7 @@ def test_a_worker_plays_it_before_the_hop_that_holds_it(rig):
     stream = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE)
     way = EventWriter(rig.arena, rig.bells.wake)
     hop(rig, stream, 5, [])
-    serial = way.send(NODE, "on", 60, 0.5, 1)
+    serial = way.send(NODE, Event("on", 0, 60, 0.5))
     assert serial >= FIRST
     until(
         lambda: stream.entry.words[WorkerWord.DIRECT_READ] == stream.entry.words[WorkerWord.DIRECT_WRITE],
@@ -185,7 +187,7 @@ def test_a_stream_that_closed_hears_nothing_of_it(rig):
     hop(rig, stream, 5, [])
     words = stream.entry.words
     stream.close()
-    assert EventWriter(rig.arena, rig.bells.wake).send(NODE, "on", 60, 0.5, 1) == 0
+    assert EventWriter(rig.arena, rig.bells.wake).send(NODE, Event("on", 0, 60, 0.5)) == 0
     again = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE + 1)
     assert words[WorkerWord.TAKES] == 1
     assert hop(rig, again, 1, []) == []

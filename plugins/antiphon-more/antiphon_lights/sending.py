@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from antiphon.api.backends.signal import FLAT_NAMES
 from antiphon.api.backends.transports import (
     NOW,
-    EmittedEvent,
     EngineEffect,
-    NodeEvent,
     NudgeBeat,
     OscRequest,
     Panic,
+    Play,
     RequestError,
     SetTransport,
     TransportServer,
@@ -264,7 +263,7 @@ class Lights:
         server.on_event(lambda event: server.attempt("the lights", lambda: self._event(event)))
         server.on_value(lambda address, _: server.attempt("the cues", lambda: self._value(address)))
         # two that want different nodes are given the notes of all
-        server.on_note(lambda event: self._strike(event, event.sample), lambda: min(self._wanted(), default=0))
+        server.on_note(self._strike, lambda: min(self._wanted(), default=0))
         server.on_note(lambda event: None, lambda: max(self._wanted(), default=0))
         server.status(self.status)
         for target in self.dmx:
@@ -349,8 +348,8 @@ class Lights:
                 self.desk.moved()
             if isinstance(effect, SetTransport) and effect.playing:
                 self.desk.dark = False
-        elif isinstance(effect, NodeEvent):
-            self._strike(effect, self.server.due(effect.when))
+        elif isinstance(effect, Play):
+            self._strike(effect)
 
     def _wanted(self) -> list[int]:
         """Numbers of the nodes whose notes are wanted: for cues all that play notes, else those that drive effects."""
@@ -359,9 +358,10 @@ class Lights:
         return [node.id for name, node in nodes.items()
                 if name in driving or (self.cues and node.info.first("events", "out") is not None)]  # fmt: skip
 
-    def _strike(self, event: NodeEvent | EmittedEvent, sample: float) -> None:
+    def _strike(self, played: Play[int]) -> None:
+        event, sample = played.event, self.server.due(played.when)
         if event.kind == "on" and event.value > 0.0:
-            node = next((name for name, node in self.server.nodes().items() if node.id == event.node), "")
+            node = next((name for name, node in self.server.nodes().items() if node.id == played.node), "")
             self.desk.strike(event.number, node, sample / self.server.rate, event.value)
             self._send_cues(sample / self.server.rate, encode("/onset", event.number, float(event.value), node))
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from struct import pack, unpack
 
-from antiphon.api import Param, Value
+from antiphon.api import Event, Param, Value
 from antiphon.api.backends.transports import (
+    EVENTS,
     VALUES_BEGIN,
     Arg,
     EngineEffect,
     Node,
-    NodeEvent,
     NodeSet,
     NoteWord,
     Now,
     PatchClip,
+    Play,
     RequestError,
     Sample,
     TransportServer,
@@ -32,7 +33,6 @@ _MAX_BEAT = 1.23456789e-05
 """The beat with the longest text form."""
 _MIN_BEATS = 0.01
 """Minimum length of a note in beats."""
-_ADDRESSES = {"control": "/cc", "bend": "/bend", "program": "/program"}
 Words = tuple[int | float | str, ...]
 
 
@@ -63,7 +63,7 @@ class Take:
     dropped: int = 0
     _messages: list[tuple[float, str, Words]] = field(default_factory=list)
     _notes: dict[Words, list[_HeldNote]] = field(default_factory=dict)
-    _values: dict[int, list[NodeEvent]] = field(default_factory=dict)
+    _values: dict[int, list[Event]] = field(default_factory=dict)
     _count: int = 0
 
     @property
@@ -73,7 +73,7 @@ class Take:
 
     def effect(self, effect: EngineEffect) -> None:
         """Records an effect sent to the engine, except those dated in beats, which come from clips or scripts."""
-        if not isinstance(effect, NodeSet | NodeEvent) or not isinstance(effect.when, Now | Sample):
+        if not isinstance(effect, NodeSet | Play) or not isinstance(effect.when, Now | Sample):
             return
         node = next((one for one in self.server.nodes().values() if one.id == effect.node), None)
         if node is None or node.info.overhears or (self.nodes and node.name not in self.nodes):
@@ -85,41 +85,44 @@ class Take:
                 ramp = (effect.ramp,) if effect.ramp else ()
                 value = _plain(param.decode(effect.number))
                 self._add(beat, f"/node/{node.name}/{param.name}", (value, *ramp))
-        elif effect.kind in ("on", "off"):
-            self._note(beat, node, effect)
-        elif effect.kind == "control" and effect.number == VALUES_BEGIN and plays(node.info):
-            self._values[node.id] = [effect]
+        else:
+            self._event(beat, node, effect.event)
+
+    def _event(self, beat: float, node: Node, event: Event) -> None:
+        if event.kind in ("on", "off"):
+            self._note(beat, node, event)
+        elif event.kind == "control" and event.number == VALUES_BEGIN and plays(node.info):
+            self._values[node.id] = [event]
         elif (
-            effect.kind == "control"
-            and max(value_place(effect.number), NoteWord.place(effect.number)) >= 0
+            event.kind == "control"
+            and max(value_place(event.number), NoteWord.place(event.number)) >= 0
             and 0 < len(self._values.get(node.id, ())) < _MAX_VALUES
         ):
-            self._values[node.id].append(effect)
-        elif address := _ADDRESSES.get(effect.kind):
-            amounts = {"bend": (effect.value,), "program": (effect.number,)}
-            own = amounts.get(effect.kind, (effect.number, effect.value))
-            self._add(beat, address, (*own, effect.channel, node.name))
+            self._values[node.id].append(event)
         else:
-            self._add(beat, f"/note/{effect.kind}", (effect.number, float(effect.value), effect.channel, node.name))
+            row = next(row for row in EVENTS if row.kind == event.kind)
+            number = (event.number,) if row.number.logged else ()
+            value = (float(event.value),) if row.value.logged else ()
+            self._add(beat, row.address, (*number, *value, event.channel, node.name))
 
-    def _note(self, beat: float, node: Node, effect: NodeEvent) -> None:
-        key: Words = (effect.number, effect.channel, node.name)
-        if effect.kind == "off":
+    def _note(self, beat: float, node: Node, event: Event) -> None:
+        key: Words = (event.number, event.channel, node.name)
+        if event.kind == "off":
             held = self._notes.get(key)
             if held and held[-1].ended is None:
                 held[-1].ended = beat
             return
         at = round(beat / self.step) * self.step if self.step else beat
-        velocity = 127.0 * effect.value
+        velocity = 127.0 * event.value
         velocity = max(1, round(velocity)) if abs(velocity - round(velocity)) < 1e-6 or velocity < 1.0 else velocity
-        begun, on = self._values.pop(node.id, None), ("/note/on", (effect.number, velocity, *key[1:]))
+        begun, on = self._values.pop(node.id, None), ("/note/on", (event.number, velocity, *key[1:]))
         if begun is not None:
             declared = note_params(node.info.params)
             words = self._declared(node, declared, begun) if declared else _named_note_values(node, begun)
             if words is None:
                 self.dropped += 1
                 return
-            number = ("note", effect.number) if begun[0].value else ()
+            number = ("note", event.number) if begun[0].value else ()
             on = f"/node/{node.name}/play", (*words, *number, "velocity", velocity)
             if declared:
                 self._add(at, *on, beat)
@@ -130,7 +133,7 @@ class Take:
         if self._reserve_messages(at, 2, beat):
             self._notes.setdefault(key, []).append(_HeldNote(beat, at, on))
 
-    def _declared(self, node: Node, params: tuple[Param, ...], values: list[NodeEvent]) -> Words | None:
+    def _declared(self, node: Node, params: tuple[Param, ...], values: list[Event]) -> Words | None:
         """Names and values of a note with its own; None for unknown ones."""
         words = list[int | float | str]()
         for number, effects in groupby(values[1:], lambda one: one.number):
@@ -193,7 +196,7 @@ def _is_recordable(message: tuple[str, Words]) -> bool:
     return True
 
 
-def _named_note_values(node: Node, values: list[NodeEvent]) -> Words | None:
+def _named_note_values(node: Node, values: list[Event]) -> Words | None:
     """Names and values of a note whose node has no parameters for them; None for an unknown name.
 
     Each is the pieces of its name, and the halves of a 32-bit float, in 65536ths.

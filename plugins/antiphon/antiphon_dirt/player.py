@@ -14,16 +14,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from antiphon.api import AntiphonError, Param
+from antiphon.api import AntiphonError, Event, Param
 from antiphon.api.backends.runtime import composed, instead, say
 from antiphon.api.backends.transports import (
     Arg,
     Command,
     Node,
-    NoteOff,
-    NoteOn,
     Now,
     Panic,
+    Play,
     RequestError,
     Sample,
     SetParam,
@@ -229,12 +228,12 @@ def commands(
         return made + _pitched(event, event.sound, when, rate)
     values = _values(event, orbit, bpm)
     *controls, note = play_commands(orbit.node, nodes[orbit.node].info.params, values, when)
-    assert isinstance(note, NoteOn)
+    assert isinstance(note, Play)
     number = numbers.next()
-    made += [*controls, replace(note, note=number)]
+    made += [*controls, replace(note, event=replace(note.event, number=number))]
     ends = length(event)
     if ends is not None and "sustain" not in orbit.values:
-        made.append(NoteOff(number, 1, orbit.node, _after(when, ends, rate)))
+        made.append(Play(orbit.node, Event("off", 0, number), _after(when, ends, rate)))
     return made
 
 
@@ -336,7 +335,8 @@ def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Comma
     seconds = length(event)
     if seconds is None:
         seconds = min(event.number("delta", 0.5), MAX_SECONDS)
-    return [NoteOn(number, velocity, 1, node, when), NoteOff(number, 1, node, _after(when, max(seconds, 0.01), rate))]
+    on, off = Event("on", 0, number, velocity), Event("off", 0, number)
+    return [Play(node, on, when), Play(node, off, _after(when, max(seconds, 0.01), rate))]
 
 
 def _after(when: Sample, seconds: float, rate: int) -> Sample:

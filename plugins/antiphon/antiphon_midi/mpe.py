@@ -1,6 +1,6 @@
 """Per-note expression: MPE zones and channels, aftertouch, and the sounding notes of each port.
 
-As in "MIDI Polyphonic Expression", version 1.0 (MMA, 2018). A zone has a manager channel, 1 or 16, and member channels
+As in "MIDI Polyphonic Play[str]", version 1.0 (MMA, 2018). A zone has a manager channel, 1 or 16, and member channels
 next to it, one for each sounding note. It is configured by registered parameter 6 on a manager channel; parameter 0 is
 the pitch bend range. A member channel's bend, pressure and controller 74 apply to its note.
 
@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from antiphon.api import PEDAL
-from antiphon.api.backends.transports import Bend, Control, Note, NoteOff, NotePitch, NotePressure, NoteTimbre, When
+from antiphon.api import PEDAL, Event
+from antiphon.api.backends.transports import Play, When
 from antiphon_midi.messages import KEY_PRESSURE, PRESSURE, Parser, Short, bend_of
 
 TIMBRE = 74
@@ -33,7 +33,6 @@ MAX_BEND_SEMITONES = 96.0
 """Maximum bend of a note in semitones."""
 MIDDLE = 0.5
 """Default timbre of a note."""
-Expression = NotePitch | NotePressure | NoteTimbre
 
 
 @dataclass(slots=True)
@@ -102,7 +101,7 @@ class MpeZones:
             return True
         return False
 
-    def begin(self, channel: int, note: int, when: When) -> tuple[int, list[Expression]]:
+    def begin(self, channel: int, note: int, when: When) -> tuple[int, list[Play[str]]]:
         """Starts a note of a member channel: returns its output channel, and its expression, to be sent before it."""
         member, manager = self._members[channel], self.manager(channel)
         on = member.notes.get(note, 0)
@@ -111,13 +110,13 @@ class MpeZones:
             on = next((c for c in (manager, *others) if (c, note) not in self.used), manager)
         member.notes[note] = on
         self.used.add((on, note))
-        values: list[Expression] = []
+        values: list[Play[str]] = []
         if semitones := self._semitones(channel):
-            values.append(NotePitch(note, semitones, on, "", when))
+            values.append(Play("", Event("pitch", 0, note, semitones, on), when))
         if member.pressure:
-            values.append(NotePressure(note, member.pressure, on, "", when))
+            values.append(Play("", Event("pressure", 0, note, member.pressure, on), when))
         if member.timbre != MIDDLE:
-            values.append(NoteTimbre(note, member.timbre, on, "", when))
+            values.append(Play("", Event("timbre", 0, note, member.timbre, on), when))
         return on, values
 
     def end(self, channel: int, note: int) -> int:
@@ -126,26 +125,26 @@ class MpeZones:
         self.used.discard((on, note))
         return on
 
-    def bend(self, channel: int, value: float, when: When) -> Iterator[Expression]:
+    def bend(self, channel: int, value: float, when: When) -> Iterator[Play[str]]:
         """Applies a pitch bend of a member channel; yields the expression of its notes."""
         member = self._members[channel]
         member.bend = value
         for note, on in member.notes.items():
-            yield NotePitch(note, self._semitones(channel), on, "", when)
+            yield Play("", Event("pitch", 0, note, self._semitones(channel), on), when)
 
-    def press(self, channel: int, value: float, when: When) -> Iterator[Expression]:
+    def press(self, channel: int, value: float, when: When) -> Iterator[Play[str]]:
         """Applies a pressure of a member channel; yields the expression of its notes."""
         member = self._members[channel]
         member.pressure = value
         for note, on in member.notes.items():
-            yield NotePressure(note, value, on, "", when)
+            yield Play("", Event("pressure", 0, note, value, on), when)
 
-    def set_timbre(self, channel: int, value: float, when: When) -> Iterator[Expression]:
+    def set_timbre(self, channel: int, value: float, when: When) -> Iterator[Play[str]]:
         """Applies a timbre of a member channel (controller 74); yields the expression of its notes."""
         member = self._members[channel]
         member.timbre = value
         for note, on in member.notes.items():
-            yield NoteTimbre(note, value, on, "", when)
+            yield Play("", Event("timbre", 0, note, value, on), when)
 
     def played(self, channel: int, note: int) -> int:
         """Output channel of a member channel's note; 0 if it does not sound."""
@@ -199,13 +198,13 @@ class PortVoice:
         own = () if self.zones.manager(channel) else (key for key in self.notes if key[0] == channel)
         return sorted(self.zones.notes_of(channel).union(own))
 
-    def endings(self, when: When) -> list[Note]:
+    def endings(self, when: When) -> list[Play[str]]:
         """Returns commands that end all its notes, and clears them."""
-        result: list[Note] = [NoteOff(note, channel, "", when) for channel, note in sorted(self.notes)]
-        result += [Control(PEDAL, 0.0, channel, "", when) for channel in sorted(self.pedals)]
-        result += [Bend(0.0, channel, "", when) for channel in sorted(self.bent)]
+        events = [Event("off", 0, note, 0.0, channel) for channel, note in sorted(self.notes)]
+        events += [Event("control", 0, PEDAL, 0.0, channel) for channel in sorted(self.pedals)]
+        events += [Event("bend", 0, 0, 0.0, channel) for channel in sorted(self.bent)]
         self.forget()
-        return result
+        return [Play("", event, when) for event in events]
 
     def forget(self) -> None:
         self.zones.forget()
@@ -243,7 +242,7 @@ class LastValues:
     """Latest expression per note within a batch of messages: a flood becomes one command."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[str, type[Expression], int, int], Expression] = {}
+        self._waiting: dict[tuple[str, str, int, int], Play[str]] = {}
 
     def touch(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
         """Stores a key or channel pressure, or a member channel's bend."""
@@ -252,12 +251,13 @@ class LastValues:
         match message.kind:
             case k if k == KEY_PRESSURE:
                 channel = zones.played(channel, message.a) if member else channel
-                self._put(port, [NotePressure(message.a, message.b / 127, channel, "", when)])
+                self._put(port, [Play("", Event("pressure", 0, message.a, message.b / 127, channel), when)])
             case k if k == PRESSURE and member:
                 self._put(port, zones.press(channel, message.a / 127, when))
             case k if k == PRESSURE:
                 notes = sorted(note for on, note in voice.notes if on == channel)
-                self._put(port, [NotePressure(note, message.a / 127, channel, "", when) for note in notes])
+                events = [Event("pressure", 0, note, message.a / 127, channel) for note in notes]
+                self._put(port, [Play("", event, when) for event in events])
             case _:
                 self._put(port, zones.bend(channel, bend_of(message.a, message.b), when))
 
@@ -265,13 +265,14 @@ class LastValues:
         """Stores the timbre of a member channel, by controller 74."""
         self._put(port, voice.zones.set_timbre(message.channel, message.b / 127, when))
 
-    def take(self, voices: Mapping[str, PortVoice]) -> Iterator[tuple[Expression, str]]:
+    def take(self, voices: Mapping[str, PortVoice]) -> Iterator[tuple[Play[str], str]]:
         """Removes and yields each value with its port. Values of ended notes are dropped: they would be the next's."""
         for (port, _, channel, note), value in self._waiting.items():
             if port in voices and (channel, note) in voices[port].notes:
                 yield value, port
         self._waiting.clear()
 
-    def _put(self, port: str, values: Iterable[Expression]) -> None:
+    def _put(self, port: str, values: Iterable[Play[str]]) -> None:
         for value in values:
-            self._waiting[port, type(value), value.channel, value.note] = value
+            event = value.event
+            self._waiting[port, event.kind, event.channel, event.number] = value

@@ -8,17 +8,15 @@ import weakref
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from antiphon.api import PEDAL
+from antiphon.api import PEDAL, Event
 from antiphon.api.backends.transports import (
-    NODE_EVENTS,
     NOW,
     ClearSchedule,
-    EmittedEvent,
     EngineEffect,
-    NodeEvent,
     Now,
     OscRequest,
     Panic,
+    Play,
     RequestError,
     Sample,
     TransportServer,
@@ -79,6 +77,10 @@ def send_out(request: OscRequest) -> None:
     raise RequestError(f"there is no MIDI output {str(name)[:64]!r}; --midi-out opens some")
 
 
+def _encode(event: Event) -> bytes:
+    return midi.encode(event.kind, event.number, event.value, event.channel)
+
+
 class MidiOut:
     """Sends messages to all open ports.
 
@@ -95,7 +97,7 @@ class MidiOut:
         self._beats: list[_Waiting] = []
         self._serial = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._last: NodeEvent | None = None
+        self._last: Play[int] | None = None
         self._nodes: set[int] = set()
         self._sounding: dict[_Note, _Waiting] = {}
         self._given: dict[tuple[str, _Note], When] = {}  # begun at a beat by a sender that has given no end
@@ -118,9 +120,8 @@ class MidiOut:
             self._samples, self._beats = [w._replace(at=0.0, when=NOW) for w in ends], []
             heapq.heapify(self._samples)
             self._due()
-        elif isinstance(effect, NODE_EVENTS) and self._ports.outputs and not self._again(effect):
-            message = midi.encode(effect.kind, effect.number, effect.value, effect.channel)
-            self._play(effect.when, message, self.source)
+        elif isinstance(effect, Play) and self._ports.outputs and not self._again(effect):
+            self._play(effect.when, _encode(effect.event), self.source)
 
     def send(self, when: When, message: bytes, name: str, sender: str = "") -> bool:
         """Schedules a message to the outputs whose names contain a text; returns True if there are any.
@@ -144,11 +145,10 @@ class MidiOut:
             channel, note, name = key[1]
             self._play(self._given.pop(key), midi.encode("off", note, 0.0, channel), "", name)
 
-    def played(self, event: EmittedEvent) -> None:
+    def echo(self, played: Play[int]) -> None:
         """Sends an event that the named node emitted."""
-        if self._ports.outputs and event.node == self.echoed:
-            message = midi.encode(event.kind, event.number, event.value, event.channel)
-            self._play(Sample(event.sample), message, "", emitted=True)
+        if self._ports.outputs and played.node == self.echoed:
+            self._play(played.when, _encode(played.event), "", emitted=True)
 
     def follow(self) -> None:
         """Looks up the node named by the present patch; `echoed` requests its events. Silences ports of before."""
@@ -181,16 +181,10 @@ class MidiOut:
                 for number in (PEDAL, SOUND_OFF, NOTES_OFF):
                     self._ports.send(midi.encode("control", number, 0.0, channel), only=port)
 
-    def _again(self, effect: NodeEvent) -> bool:
+    def _again(self, effect: Play[int]) -> bool:
         """True if an event repeats the last one for another node."""
         last = self._last
-        same = last is not None and (effect.kind, effect.number, effect.value, effect.channel, effect.when) == (
-            last.kind,
-            last.number,
-            last.value,
-            last.channel,
-            last.when,
-        )
+        same = last is not None and (effect.event, effect.when) == (last.event, last.when)
         if same and effect.node not in self._nodes:
             self._nodes.add(effect.node)
             return True

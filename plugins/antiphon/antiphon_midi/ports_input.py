@@ -12,18 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
-from antiphon.api import PEDAL, AntiphonError
+from antiphon.api import PEDAL, AntiphonError, Event
 from antiphon.api.backends.files import config_folder
 from antiphon.api.backends.runtime import hear
 from antiphon.api.backends.transports import (
     NOW,
-    Bend,
     Command,
-    Control,
     EngineEffect,
-    NoteOff,
-    NoteOn,
     Panic,
+    Play,
     RequestError,
     Sample,
     SetParam,
@@ -309,7 +306,7 @@ class MidiInput:
         """Opens MIDI with the server's start."""
         server = self._server
         server.on_effect(self._effect)
-        server.on_note(self.out.played, lambda: self.out.echoed)
+        server.on_note(self.out.echo, lambda: self.out.echoed)
         server.on_leave(self.out.leave)
         server.on_event(self._event)
         server.status(self.status)
@@ -379,7 +376,7 @@ class MidiInput:
         """Ends notes that a killed control process left sounding."""
         with self._server.turn():
             for channel, note in self._held.left():
-                self._do(NoteOff(note, channel), "")
+                self._do(Play("", Event("off", 0, note, 0.0, channel)), "")
 
     def _changed(self, changes: PortChanges) -> None:
         if not changes.closed:
@@ -412,8 +409,8 @@ class MidiInput:
         self.knobs.release(port)
         # not at once: a note of the port may still be on its way to its sample
         for command in self._voices[port].endings(self._when(self._server.now_ns())):
-            if isinstance(command, NoteOff):
-                self._held.put(command.channel, command.note, False)
+            if command.event.kind == "off":
+                self._held.put(command.event.channel, command.event.number, False)
             self._do(command, port)
 
     # ---- what comes
@@ -464,7 +461,7 @@ class MidiInput:
                         self._do(value, port)
                 voice.notes.add((channel, message.a))
                 self._held.put(channel, message.a, True)
-                self._do(NoteOn(message.a, message.b / 127, channel, "", self._when(ns)), port)
+                self._play(Event("on", 0, message.a, message.b / 127, channel), self._when(ns), port)
             case midi.NOTE_ON | midi.NOTE_OFF:
                 if voice.zones.manager(channel):
                     channel = voice.zones.end(channel, message.a)
@@ -472,7 +469,7 @@ class MidiInput:
                         return
                 voice.notes.discard((channel, message.a))
                 self._held.put(channel, message.a, False)
-                self._do(NoteOff(message.a, channel, "", self._when(ns)), port)
+                self._play(Event("off", 0, message.a, 0.0, channel), self._when(ns), port)
             case midi.PRESSURE | midi.KEY_PRESSURE:
                 self._values.touch(message, port, voice, self._when(ns))
             case midi.BEND if voice.zones.manager(channel):
@@ -482,7 +479,7 @@ class MidiInput:
             case midi.BEND:
                 bend = midi.bend_of(message.a, message.b)
                 (voice.bent.add if bend else voice.bent.discard)(channel)
-                self._do(Bend(bend, channel, "", self._when(ns)), port)
+                self._play(Event("bend", 0, 0, bend, channel), self._when(ns), port)
             case midi.PROGRAM:
                 self._try(lambda: self._server.message("/scene/recall", message.a, source=f"midi:{port}"))
             case midi.SENSING:
@@ -513,25 +510,28 @@ class MidiInput:
             return
         if number == PEDAL:
             (voice.pedals.add if value >= 0.5 else voice.pedals.discard)(channel)
-        self._do(Control(number, value, channel, "", self._when(ns)), port)
+        self._play(Event("control", 0, number, value, channel), self._when(ns), port)
 
     def _mode(self, number: int, channel: int, port: str, voice: PortVoice) -> None:
         when = self._when(self._server.now_ns())
         if number in (SOUND_OFF, RESET_CONTROLLERS):
             voice.pedals.discard(channel)
-            self._do(Control(PEDAL, 0.0, channel, "", when), port)
+            self._play(Event("control", 0, PEDAL, 0.0, channel), when, port)
         if number == RESET_CONTROLLERS:
             voice.bent.discard(channel)
-            self._do(Bend(0.0, channel, "", when), port)
+            self._play(Event("bend", 0, 0, 0.0, channel), when, port)
         elif number != LOCAL:
             for key in voice.notes_of(channel):
                 voice.notes.discard(key)
                 voice.zones.ended(*key)
                 self._held.put(*key, False)
-                self._do(NoteOff(key[1], key[0], "", when), port)
+                self._play(Event("off", 0, key[1], 0.0, key[0]), when, port)
         if number == SOUND_OFF and not voice.zones.manager(channel):
             # last: synths cut what the note-offs have left to fade
-            self._do(Control(SOUND_OFF, 0.0, channel, "", when), port)
+            self._play(Event("control", 0, SOUND_OFF, 0.0, channel), when, port)
+
+    def _play(self, event: Event, when: When, port: str) -> None:
+        self._do(Play("", event, when), port)
 
     def _pad(self, message: midi.Short, port: str) -> bool:
         """True if a note is mapped as a pad to an address."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.commands.executor import EngineClock
 from antiphon.kernel.control.osc.arguments import OWNER, OnOff, OscCall, osc
@@ -12,8 +13,8 @@ from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.graph.clock import swung
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.actions import EVENTS, EngineEffect, NodeControl, NodeNoteOff, NodeNoteOn
-from antiphon.kernel.session.commands import Beat, Sample, When
+from antiphon.kernel.session.actions import EngineEffect
+from antiphon.kernel.session.commands import Beat, Play, Sample, When
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.play import BEGIN, note_params
 from antiphon.kernel.session.schedule import due_beat
@@ -56,18 +57,18 @@ class NoteWatch:
         if not self.watched:
             return
         match effect:
-            case NodeControl(node, number) if number == BEGIN:
+            case Play(node, Event("control", _, number)) if number == BEGIN:
                 # the controller of `/node/NAME/play` before its note; one with values by name has a note-off
                 known = self._state.by_id.get(node)
                 if known is not None and note_params(known.info.params):
                     self._brief.add(node)
-            case NodeNoteOn(node, note, velocity, channel):
+            case Play(node, Event("on", _, note, velocity, channel)):
                 beat = self._beat(effect.when)
                 self._send(beat, note, max(1, min(127, round(127.0 * velocity))), channel, node)
                 if node in self._brief:
                     self._brief.discard(node)
                     self._send(beat + DISPLAYED_NOTE_BEATS, note, 0, channel, node)
-            case NodeNoteOff(node, note, channel):
+            case Play(node, Event("off", _, note, _, channel)):
                 self._send(self._beat(effect.when), note, 0, channel, node)
 
     def _beat(self, when: When) -> float:
@@ -105,5 +106,5 @@ def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> No
     """Has control show the notes that are played; as of `Companions.control`."""
     watch = app.joined[NAME] = NoteWatch(app.link, app.clock, app.session.state, app.surfaces, app.feedback)
     app.directory.add((note_watch, note_watch_ext))
-    app.outbox.tap(watch.effect, *EVENTS)
+    app.outbox.tap(watch.effect, Play)
     app.ticks.append(("the notes that are played", watch.follow))

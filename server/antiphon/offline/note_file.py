@@ -16,13 +16,8 @@ from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.names import OUT
 from antiphon.kernel.session.commands import (
-    Bend,
     Command,
-    Control,
-    NoteOff,
-    NoteOn,
-    NotePitch,
-    ProgramChange,
+    Play,
     Sample,
     SetParam,
     SetTempo,
@@ -178,19 +173,7 @@ def commands(score: TimedScore, players: SongPlayers) -> list[Command]:
     for at, event in score.events:
         when = Sample(at)
         for node in (*players.all, *(players.drums if event.channel in drums else players.pitched)):
-            match event.kind:
-                case "on":
-                    result.append(NoteOn(event.number, event.value, event.channel, node, when))
-                case "off":
-                    result.append(NoteOff(event.number, event.channel, node, when))
-                case "control":
-                    result.append(Control(event.number, event.value, event.channel, node, when))
-                case "pitch":
-                    result.append(NotePitch(event.number, event.value, event.channel, node, when))
-                case "bend":
-                    result.append(Bend(event.value, event.channel, node, when))
-                case "program":
-                    result.append(ProgramChange(event.number, event.channel, node, when))
+            result.append(Play(node, event, when))
     return result
 
 

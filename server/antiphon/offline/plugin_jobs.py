@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from antiphon.files.scores.midifile import read
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError, NodeError, UsageError
 from antiphon.kernel.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.extras import advice
-from antiphon.kernel.session.commands import Command, NoteOff, NoteOn, NotePitch, Sample
+from antiphon.kernel.session.commands import Command, Play, Sample
 from antiphon.offline.file_job import FileJob
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import PlanRunner, process_stream
@@ -92,10 +93,11 @@ def sounds(
 def _commands(node: str, notes: Iterable[TimedNote], frames: int) -> Iterator[Command]:
     for note in notes:
         if note.start < frames:
-            yield NoteOn(note.note, note.velocity, 1, node, Sample(note.start))
+            yield Play(node, Event("on", 0, note.note, note.velocity), Sample(note.start))
             for frame, semitones in note.pitches:
-                yield NotePitch(note.note, semitones, 1, node, Sample(frame))
-            yield NoteOff(note.note, 1, node, Sample(max(note.start + 1, min(note.end, frames - 1))))
+                yield Play(node, Event("pitch", 0, note.note, semitones), Sample(frame))
+            end = max(note.start + 1, min(note.end, frames - 1))
+            yield Play(node, Event("off", 0, note.note), Sample(end))
 
 
 TRANSCRIBER = "hum"

@@ -29,8 +29,8 @@ from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.io.capture_memory import CHANNELS
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.session.actions import ACTIONS, NodeNoteOff, NodeSet
-from antiphon.kernel.session.commands import Sync
+from antiphon.kernel.session.actions import ACTIONS, NodeSet
+from antiphon.kernel.session.commands import Play, Sync
 from antiphon.networks.lockstep import replaying
 from antiphon.offline.session_reader import SessionLog, check_number, time_of
 
@@ -250,7 +250,7 @@ class _LoggedSchedule(ActionSchedule):
     def clear(self, keep_from: int = 0) -> list[Sync]:
         return []
 
-    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
+    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[Play[int]]:
         return []
 
 

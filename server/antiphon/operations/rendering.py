@@ -29,7 +29,7 @@ from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
-from antiphon.kernel.session.commands import Beat, Command, NoteOn, SetTransport
+from antiphon.kernel.session.commands import Beat, Command, Play, SetTransport
 from antiphon.kernel.session.notes import Players
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
@@ -157,7 +157,7 @@ class PatchRender:
 
     def _plays(self, one: Command) -> bool:
         """Whether a command is a note of a player, for a node that may follow it."""
-        if type(one) is not NoteOn or type(one.when) is Beat:
+        if not isinstance(one, Play) or one.event.kind != "on" or type(one.when) is Beat:
             return False
         return not one.node or self.loaded.catalog[self.patch.graph.node(one.node).type].overhears
 
@@ -293,7 +293,11 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
         frames = max(score.frames for score in scores)
     if asked.events is not None and asked.events not in notes:
         commands += _events(asked.events, rate, patch, catalog)
-    if sound is None and asked.stems is None and any(isinstance(command, NoteOn) for command in commands):
+    if (
+        sound is None
+        and asked.stems is None
+        and any(isinstance(command, Play) and command.event.kind == "on" for command in commands)
+    ):
         finish = finish.from_notes()
     if seconds is not None:
         frames = round(seconds * rate)

@@ -13,7 +13,8 @@ import pytest
 from antiphon.api import F64, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.rendering import load_plugins
-from antiphon.api.backends.transports import NoteOn, Sample, SetParam
+from antiphon.api.backends.transports import Play, Sample, SetParam
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner
@@ -57,7 +58,9 @@ def concert(
         for at, key, loud in played:
             tone = plucked(440.0 * 2.0 ** ((key - 69) / 12.0), 0.1 * loud)
             sound[:, round(at * RATE) :][:, : len(tone)] += tone[: sound.shape[1] - round(at * RATE)]
-    commands = [NoteOn(key, loud, when=Sample(round(at * RATE))) for at, key, loud in ([] if heard else played)]
+    commands = [
+        Play("", Event("on", 0, key, loud), Sample(round(at * RATE))) for at, key, loud in ([] if heard else played)
+    ]
     runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, [*commands, *turns])
     begun: list[tuple[float, int]] = []
     rows: list[tuple[float, float, float]] = []

@@ -16,12 +16,13 @@ from antiphon.api.backends.files import MidiNote, MidiTrack, read_midi, write_mi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import (
     Command,
-    NoteOn,
+    Play,
     Sample,
     SetParam,
     SetTransport,
 )
 from antiphon.api.jobs import FileJob
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.commands import AwaitPlayer, Beat
@@ -262,7 +263,7 @@ def _clock_of(
     graph = replace(
         graph, wires=(Wire(graph.end("in", "out", loaded.catalog), graph.end("follow", "in", loaded.catalog)),)
     )
-    played = [NoteOn(key, loud, node="follow", when=Sample(round(at * RATE))) for at, key, loud in notes]
+    played = [Play("follow", Event("on", 0, key, loud), Sample(round(at * RATE))) for at, key, loud in notes]
     everything = [*played, *commands]
     runner = PlayerRunner(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), tempo, everything)
     runner._player.time.latency = late

@@ -19,15 +19,15 @@ from tests.waiting import comes
 
 import antiphon_lights
 from antiphon.api import UsageError
-from antiphon.api.backends.transports import AddressList, Bundle, Message, decode
+from antiphon.api.backends.transports import AddressList, Bundle, Message, Play, decode
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.actions import NodeNoteOn
 from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.ntp import to_unix_ns
 from antiphon.native.compiling import compile_all
@@ -274,7 +274,7 @@ async def test_a_note_to_come_is_an_onset_ahead(stage: Lamps) -> None:
     number = stage.live.app.session.state.nodes["a"].id
     begin = stage.engine.tempo_now()[0]
     with stage.lights.server.turn():
-        stage.lights._effect(NodeNoteOn(number, 40, 0.5, when=Beat(begin + 6.0)))
+        stage.lights._effect(Play(number, Event("on", 0, 40, 0.5), Beat(begin + 6.0)))
     await comes(lambda: stage.messages("/onset"), "the onset")
     ((at, tag, args),) = stage.messages("/onset")
     assert args == (40, 0.5, "a")

@@ -22,8 +22,7 @@ from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph.clips import MAX_CLIP_TEXT, PatchClip, clip_room
 from antiphon.kernel.graph.patch import dump, parse
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.actions import NOTES
-from antiphon.kernel.session.commands import Panic
+from antiphon.kernel.session.commands import Panic, Play
 from antiphon_clip.launcher import Launcher, _open
 
 
@@ -53,7 +52,8 @@ class ClipRig:
 
     def sent(self) -> list[tuple[float, str, int]]:
         """Beat, kind and note of what was sent to the engine for a beat since the last call."""
-        found = [(one.when.b, one.kind, one.note) for one in self.effects if isinstance(one, NOTES)]  # type: ignore[union-attr]
+        notes = [one for one in self.effects if isinstance(one, Play) and one.event.kind in ("on", "off")]
+        found = [(one.when.b, one.event.kind, one.event.number) for one in notes]  # type: ignore[union-attr]
         self.effects.clear()
         return found
 
@@ -275,7 +275,7 @@ async def test_a_fault_of_a_take_keeps_no_note_and_no_panic_from_the_engine(
     monkeypatch.setattr(type(stage.launcher.take), "effect", refused)
     stage.effects.clear()
     await stage.at(5.1, "/note/on", 60, 100)
-    assert [one.kind for one in stage.effects if isinstance(one, NOTES)] == ["on"]
+    assert [one.event.kind for one in stage.effects if isinstance(one, Play)] == ["on"]
     assert stage.live.app.counts()["faults"] == 1
 
 

@@ -11,8 +11,7 @@ from tests.each import each
 from antiphon.api.backends.transports import (
     Bundle,
     Message,
-    NoteOff,
-    NoteOn,
+    Play,
     RequestError,
     Sample,
     SetParam,
@@ -103,7 +102,7 @@ def made(tidal: dict[str, Node], *args: object, orbit: int = 0):
 
 def values(tidal: dict[str, Node], *args: object) -> list:
     """The controllers of the note, but its effects, without the number of the note itself."""
-    return ordered([c for c in made(tidal, *args) if not isinstance(c, SetParam | NoteOn | NoteOff)])
+    return ordered([c for c in made(tidal, *args) if isinstance(c, Play) and c.event.kind == "control"])
 
 
 def wanted(tidal: dict[str, Node], *args: object) -> list:
@@ -114,7 +113,7 @@ def wanted(tidal: dict[str, Node], *args: object) -> list:
 
 
 def ordered(controls: list) -> list:
-    return sorted(controls, key=lambda control: control.number)
+    return sorted(controls, key=lambda control: control.event.number)
 
 
 def test_a_name_with_a_number_behind_a_colon_is_divided() -> None:
@@ -188,7 +187,7 @@ def test_the_note_has_the_values_of_the_event(tidal: dict[str, Node]) -> None:
 )
 def test_semitones_are_speed(tidal: dict[str, Node], args: tuple[object, ...], speed: float) -> None:
     (found,), (wants,) = (
-        [c.value for c in controls if c.number == value_control_number(SPEED)]
+        [c.event.value for c in controls if c.event.number == value_control_number(SPEED)]
         for controls in (values(tidal, "s", "bd", *args), wanted(tidal, "speed", speed))
     )
     assert found == pytest.approx(wants, abs=1e-9)
@@ -225,7 +224,7 @@ def test_legato_sustain_and_hold_are_the_notes_own_end(
 ) -> None:
     also = ("attack", 0.25) if "attack" in args else ()
     assert values(tidal, "s", "bd", *args) == wanted(tidal, "sustain", seconds, *also)
-    assert not any(isinstance(c, NoteOff) for c in made(tidal, "s", "bd", *args))
+    assert made(tidal, "s", "bd", *args)[-1].event.kind == "on"
     lengths = [length(read(("s", sound, "delta", 0.25))) for sound in ("supersaw", "gm_flute", "bd", "superpiano")]
     assert lengths == [0.25, 0.25, None, None], "a synth's sound lasts as long as its event"
 
@@ -236,10 +235,9 @@ def test_a_player_whose_notes_have_no_end_of_their_own_gets_note_offs(tidal: dic
     ends = []
     for args in (("legato", 0.5, "delta", 0.25), ("sustain", 0.5)):
         *_, note, end = commands(read(("s", "bd", *args)), orbit, tidal, AT, RATE, 120.0, numbers)
-        assert isinstance(note, NoteOn)
-        assert isinstance(end, NoteOff)
-        assert (end.note, end.node) == (note.note, "orbit0")
-        ends.append((end.note, end.when))
+        assert (note.event.kind, end.event.kind) == ("on", "off")
+        assert (end.event.number, end.node) == (note.event.number, "orbit0")
+        ends.append((end.event.number, end.when))
     assert [when for _, when in ends] == [Sample(AT.n + RATE // 8), Sample(AT.n + RATE // 2)]
     assert ends[0][0] != ends[1][0]
 
@@ -288,8 +286,8 @@ def test_a_sound_that_names_an_instrument_is_a_note_of_it() -> None:
     nodes = nodes_of("pads") | {"keys": nodes_of("keys")["keys"]}
     (only,) = orbits({name: nodes[name] for name in ("drums",)})
     on, off = commands(read(("s", "keys", "note", 7.0, "delta", 0.5)), only, nodes, AT, RATE, 120.0, NoteNumbers())
-    assert (on.node, on.note, on.when) == ("keys", 67, AT)
-    assert (off.note, off.when) == (67, Sample(AT.n + RATE // 2))
+    assert (on.node, on.event.number, on.when) == ("keys", 67, AT)
+    assert (off.event.number, off.when) == (67, Sample(AT.n + RATE // 2))
     with pytest.raises(RequestError, match="keys plays notes 0 to 127, not 160"):
         commands(read(("s", "keys", "note", 100.0)), only, nodes, AT, RATE, 120.0, NoteNumbers())
 

@@ -207,9 +207,9 @@ def test_whatever_comes_every_note_is_ended_where_it_was_begun(moves: list[tuple
             assert on == begun.pop((channel, number), 0)
             sounding.discard((on, number))
         elif kind == "bend":
-            for shape in zones.bend(channel, number / 127, NOW):
-                assert begun[channel, shape.note] == shape.channel
-                assert shape.semitones == pytest.approx(NOTE_REACH * number / 127)
+            for shape in (played.event for played in zones.bend(channel, number / 127, NOW)):
+                assert begun[channel, shape.number] == shape.channel
+                assert shape.value == pytest.approx(NOTE_REACH * number / 127)
         else:
-            assert all((s.channel, s.note) in sounding for s in zones.press(channel, number / 127, NOW))
+            assert all((s.event.channel, s.event.number) in sounding for s in zones.press(channel, number / 127, NOW))
         assert zones.used == sounding

@@ -6,9 +6,9 @@ import pytest
 from tests.control.rig import CATALOG
 from tests.control.test_notes import HEARS, PLAYS
 
-from antiphon.api.backends.transports import NOW, OscRequest, RequestError, Sample, ServeSettings, When, encode
+from antiphon.api.backends.transports import NOW, OscRequest, Play, RequestError, Sample, ServeSettings, When, encode
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.engine.link import PlayedNote
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph.patch import parse
 from antiphon.kernel.session.commands import Beat
 from antiphon.web import control_status
@@ -79,14 +79,14 @@ async def test_a_message_goes_to_the_ports_of_its_name_at_its_time(live: MidiSta
 
 
 async def test_what_the_named_node_emits_goes_out(live: MidiStage, gear: FakeMidi) -> None:
-    live.engine.say(PlayedNote(H, "on", 60, 1.0, 1, 0))
+    live.engine.say(Play(H, Event("on", 0, 60, 1.0, 1), Sample(0)))
     await live.settle()
     assert (live.engine.echoed, gear.sent) == (0, [])
     with_midi(live, out="h.notes")
     await live.look()
     assert live.engine.echoed == H
     for kind, value in (("on", 0.5), ("off", 0.0)):
-        live.engine.say(PlayedNote(H, kind, 60, value, 2, 0))
+        live.engine.say(Play(H, Event(kind, 0, 60, value, 2), Sample(0)))
     await live.settle()
     assert [m for _, m in gear.sent] == [bytes((0x91, 60, 64)), bytes((0x81, 60, 64))]
     with_midi(live)
@@ -184,7 +184,7 @@ async def test_gear_is_cut_when_an_engine_has_ended(live: MidiStage, gear: FakeM
     with_midi(live, out="h.notes")
     await live.look()
     await client.ask("/note/on", 60, 127)
-    live.engine.say(PlayedNote(H, "on", 67, 1.0, 1, 0))
+    live.engine.say(Play(H, Event("on", 0, 67, 1.0, 1), Sample(0)))
     await live.settle()
     gear.sent.clear()
     live.engine.start(4343)

@@ -10,28 +10,22 @@ from antiphon.kernel.errors import RequestError, WireError
 from antiphon.kernel.graph.clips import PatchClip, clip_room
 from antiphon.kernel.io.listening import open_ipv6_loopback as beside_on_ipv6
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.actions import EVENTS as NODE_EVENTS, EngineEffect, NodeEvent, NodeSet
+from antiphon.kernel.session.actions import EngineEffect, NodeSet
 from antiphon.kernel.session.commands import (
     NOW,
-    Bend,
     ClearSchedule,
     Command,
-    Control,
-    Note,
-    NoteOff,
-    NoteOn,
-    NotePitch,
-    NotePressure,
-    NoteTimbre,
     Now,
     NudgeBeat,
     Panic,
+    Play,
     Sample,
     SetParam,
     SetTempo,
     SetTransport,
     When,
 )
+from antiphon.kernel.session.events import EVENTS
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import (
     BEGIN as VALUES_BEGIN,
@@ -42,7 +36,7 @@ from antiphon.kernel.session.play import (
     read as play_commands,
 )
 from antiphon.kernel.session.transport import Transport
-from antiphon.kernel.session.transport_server import EmittedEvent, OscRequest, TransportServer
+from antiphon.kernel.session.transport_server import OscRequest, TransportServer
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle
 from antiphon.operations.lists import offered

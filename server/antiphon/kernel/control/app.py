@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.catalog import Catalog, Failure
-from antiphon.kernel.control.commands.executor import TurnSteps
+from antiphon.kernel.control.commands.turns import TurnSteps
 from antiphon.kernel.control.osc import counters
 from antiphon.kernel.control.osc.addresses import Directory, PluginAddresses
 from antiphon.kernel.control.osc.served import OscServer, Service
@@ -30,7 +30,6 @@ from antiphon.kernel.engine.link import (
     PlanLoaded,
     PlanRefused,
     PlanWeighed,
-    PlayedNote,
     Report,
     Reported,
     Synced,
@@ -38,7 +37,7 @@ from antiphon.kernel.engine.link import (
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.session.actions import ACTIONS, Changed
-from antiphon.kernel.session.commands import Command
+from antiphon.kernel.session.commands import Command, Play
 from antiphon.kernel.workers.status import WorkerStatus
 
 # ---- Handler of the engine's reports: passes them on as answers, events and values
@@ -54,7 +53,7 @@ SILENT_LEVEL = 1e-5
 class Reports:
     """Reads and handles reports."""
 
-    def __init__(self, server: OscServer, played: Callable[[PlayedNote], None]) -> None:
+    def __init__(self, server: OscServer, played: Callable[[Play[int]], None]) -> None:
         """Idle before `read`; `played` gets every event that a node emitted."""
         self._link, self._session, self._executor = server.link, server.session, server.executor
         self._plans, self._syncs, self._feedback = server.plans, server.syncs, server.feedback
@@ -89,7 +88,7 @@ class Reports:
 
     def _one(self, report: Report) -> None:
         match report:
-            case PlayedNote():
+            case Play():
                 self._played(report)
             case Synced(token):
                 self._syncs.synced(token)
@@ -184,7 +183,7 @@ class ControlApp(OscServer):
         self.follow = self.directory.follow
         self.plugin_addresses = PluginAddresses(self.directory, self.executor, self.replies, self.syncs, self.faults)
         self.transports = Transports(self)
-        self.reports = Reports(self, self.transports.played)
+        self.reports = Reports(self, self.transports.pass_on)
         self.workers: Callable[[], list[WorkerStatus]] = list
         self.opens: Callable[[], object] | None = None  # loads what is played first, where no patch is named
         self.restores: list[Callable[[Mapping[str, Any]], object]] = []  # take their part of `kept`, with its session

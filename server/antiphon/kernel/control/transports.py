@@ -12,16 +12,16 @@ from typing import Any
 from antiphon.kernel.control.osc.handlers.time import clock_leader_name, node_number
 from antiphon.kernel.control.osc.served import OscServer, Service
 from antiphon.kernel.control.state import transport_file
-from antiphon.kernel.engine.link import EVERY_NODE, PlayedNote
+from antiphon.kernel.engine.link import EVERY_NODE
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.clock import beat_without_swing, swung
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer
 from antiphon.kernel.runtime.settings import ServeSettings
-from antiphon.kernel.session.commands import NOW, Beat, Command, Now, Sample, When
+from antiphon.kernel.session.commands import NOW, Beat, Command, Now, Play, Sample, When
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.schedule import due_beat
-from antiphon.kernel.session.transport_server import EmittedEvent, Learner, Reply, Status
+from antiphon.kernel.session.transport_server import Learner, Reply, Status
 from antiphon.kernel.wire.osc import Arg, Message, decode, encode
 
 _NO_TABLE: Mapping[str, Any] = MappingProxyType({})
@@ -33,7 +33,7 @@ class Transports:
     def __init__(self, server: OscServer) -> None:
         """Starts without transports."""
         self._server = server
-        self._notes: list[Callable[[EmittedEvent], None]] = []
+        self._notes: list[Callable[[Play[int]], None]] = []
         self._nodes: list[Callable[[], int]] = []
         self.statuses: dict[str, Status] = {}  # each transport's figures for `/api/status`, by its name
         self.learner: Learner | None = None  # maps a controller to a parameter; None where no transport can
@@ -43,20 +43,20 @@ class Transports:
         """Server interface for a transport. `fresh`: control restored nothing from an earlier process."""
         return TransportHost(self._server, self, name, settings, fresh)
 
-    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+    def on_note(self, listener: Callable[[Play[int]], None], node: Callable[[], int]) -> None:
         """Calls `listener` with events that nodes emit; `node` returns the wanted node's number, 0 for none."""
         self._notes.append(listener)
         self._nodes.append(node)
 
-    def played(self, note: PlayedNote) -> None:
+    def pass_on(self, note: Play[int]) -> None:
         """Passes an event that a node emitted to the listeners.
 
         A note is sent to subscribers too, as a message that the server itself accepts, with the node's name.
         """
-        name = self._server.session.state.name_of(note.node)
-        if name and note.kind in ("on", "off"):
-            velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0
-            self._server.feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, name)
+        name, event = self._server.session.state.name_of(note.node), note.event
+        if name and event.kind in ("on", "off"):
+            velocity = max(1, min(127, round(127.0 * event.value))) if event.kind == "on" else 0
+            self._server.feedback.event(f"/note/{event.kind}", event.number, velocity, event.channel, name)
         for listener in self._notes:
             listener(note)
 

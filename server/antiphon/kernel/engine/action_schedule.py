@@ -3,11 +3,11 @@
 import heapq
 import math
 from collections.abc import Collection, Iterator
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
-from antiphon.kernel.session.actions import NOTES, Action, NodeNote, NodeNoteOff
-from antiphon.kernel.session.commands import NudgeBeat, SetSwing, SetTempo, SetTransport, Sync
+from antiphon.kernel.session.actions import Action
+from antiphon.kernel.session.commands import NudgeBeat, Play, SetSwing, SetTempo, SetTransport, Sync
 
 CAPACITY = 65536
 N = TypeVar("N", int, float)
@@ -19,9 +19,13 @@ Key = tuple[int, int, int]
 """Key of a note: node number, channel, note number."""
 
 
-def note_key(action: NodeNote) -> Key:
+def note_key(action: Play[int]) -> Key:
     """Key of the note that an action begins or ends."""
-    return action.node, action.channel, action.note
+    return action.node, action.event.channel, action.event.number
+
+
+def _is_note(action: Action) -> TypeGuard[Play[int]]:
+    return isinstance(action, Play) and action.event.kind in ("on", "off")
 
 
 class ActionSchedule:
@@ -60,20 +64,16 @@ class ActionSchedule:
         """Drops scheduled actions except those before number `keep_from`. The dropped syncs' senders need an answer."""
         return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
 
-    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:
+    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[Play[int]]:
         """Note-offs of `sounding` notes that `clear` would leave hanging, except those of scheduled note-ons."""
-        first: dict[Key, tuple[float, int, NodeNote]] = {}
-        timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]
-        timed += [
-            (tempo.sample_of_event(at), count, action)
-            for at, count, action in self._by_beat
-            if isinstance(action, NOTES)
-        ]
+        first: dict[Key, tuple[float, int, Play[int]]] = {}
+        timed = [(float(at), count, action) for at, count, action in self._by_sample if _is_note(action)]
+        timed += [(tempo.sample_of_event(at), count, action) for at, count, action in self._by_beat if _is_note(action)]
         for item in timed:
             key = note_key(item[2])
             if key in sounding and not 0 < keep_from <= item[1] and (key not in first or item[:2] < first[key][:2]):
                 first[key] = item
-        return [action for _, _, action in first.values() if isinstance(action, NodeNoteOff)]
+        return [action for _, _, action in first.values() if action.event.kind == "off"]
 
     def upcoming(self, tempo: TempoMap) -> float:
         """Sample before whose block's end no action is due, as of `due`; infinite for an empty schedule."""

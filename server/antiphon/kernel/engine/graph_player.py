@@ -26,13 +26,14 @@ from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
-from antiphon.kernel.session.actions import ACTIONS, EVENTS, Action, EndTails, FadeOut, NodeEvent, NodeReset, NodeSet
+from antiphon.kernel.session.actions import ACTIONS, Action, EndTails, FadeOut, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
     AwaitPlayer,
     Beat,
     ClearSchedule,
     Now,
     Panic,
+    Play,
     Sample,
     SetTempo,
     SetTransport,
@@ -99,7 +100,7 @@ SET_BACK = 1.0
 """Beats by which the beat is set back that end the notes which began at a beat."""
 _CUTS = (Panic, ClearSchedule)
 _SETS = (NodeSet, NodeReset)
-_OF_NODES = (*_SETS, *EVENTS)
+_OF_NODES = (*_SETS, Play)
 
 
 class GraphPlayer:
@@ -136,7 +137,7 @@ class GraphPlayer:
         self.edges, self._levels = OutputFades(spec), Levels(spec)
         self.retired: deque[PlanCrossfade] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
-        self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
+        self._orphans: deque[NodeSet | Play[int]] = deque(maxlen=MAX_REPORTS)
         self.leader, self.again = 0, False
         self._steering: tuple[float, float, float] | None = None
         self.found_tempo = 0.0
@@ -427,7 +428,7 @@ class GraphPlayer:
 
     def _apply(self, sample: int, action: Action) -> None:
         """Applies an action at `sample`, within the coming block."""
-        if isinstance(action, EVENTS):
+        if isinstance(action, Play):
             self._event(sample, action)
             return
         if isinstance(action, AwaitPlayer):
@@ -459,7 +460,7 @@ class GraphPlayer:
                 self._panic = True
                 self._drop_schedule(self._pop_first_kept_number())
                 self._playing.clear()
-                self._orphans = deque((a for a in self._orphans if not isinstance(a, EVENTS)), MAX_REPORTS)
+                self._orphans = deque((a for a in self._orphans if not isinstance(a, Play)), MAX_REPORTS)
             case ClearSchedule():
                 keep_from = self._pop_first_kept_number()
                 unended = self.schedule.unended(self._playing.sounding, self.tempo, keep_from)
@@ -502,7 +503,7 @@ class GraphPlayer:
         """Number of the first scheduled action that the current cut keeps; 0 (none) for a scheduled cut."""
         return self._cuts.popleft() if self._cuts else 0
 
-    def _event(self, sample: int, action: NodeEvent) -> None:
+    def _event(self, sample: int, action: Play[int]) -> None:
         """Adds an event to its node's coming block; to the next if that one is full or holds a panic."""
         host = self.plan.hosts.get(action.node) if self.plan is not None else None
         if host is None:

@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from antiphon.kernel.session.commands import Play
+
 
 @dataclass(frozen=True, slots=True)
 class Synced:
@@ -111,21 +113,10 @@ EVERY_NODE = -1
 """Argument of `RemoteEngine.echo` that selects all nodes."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlayedNote:
-    """An event at `sample` emitted by a node selected with `echo`; other fields as in `processor.Event`."""
-
-    node: int
-    kind: str
-    number: int
-    value: float
-    channel: int
-    sample: int
-
-
 LoaderReport: TypeAlias = NodeState | NodeVocabulary | PlanRefused | PlanWeighed | EngineStarted | DeviceUsed
 """A report by the loader, which goes through its socket as JSON."""
-Report: TypeAlias = LoaderReport | Synced | Late | PlanLoaded | BeatPassed | Reported | PlayedNote
+Report: TypeAlias = LoaderReport | Synced | Late | PlanLoaded | BeatPassed | Reported | Play[int]
+"""A report; `Play` is of an event, at a `Sample`, that a node selected by `RemoteEngine.echo` emitted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.processor import EVENT_KINDS, Event
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal
@@ -16,14 +16,14 @@ from antiphon.kernel.engine.loop_words import ExitReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.playing import PlayerReport
-from antiphon.kernel.engine.remote import KINDS, PLACES
+from antiphon.kernel.engine.remote import PLACES
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.actions import EndTails, FadeOut
 from antiphon.kernel.session.notes import HIGHEST
 
-_KINDS = {kind: place for place, kind in enumerate(KINDS)}
+_KINDS = {kind: place for place, kind in enumerate(EVENT_KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
 SILENT_NS = 500_000_000

@@ -12,8 +12,8 @@ from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, Key, note_key
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import NodeFailure, Plan
-from antiphon.kernel.session.actions import Action, NodeEvent, NodeNoteOff, NodeNoteOn, NodeReset
-from antiphon.kernel.session.commands import Beat, Now
+from antiphon.kernel.session.actions import Action, NodeReset
+from antiphon.kernel.session.commands import Beat, Now, Play
 
 
 class Playing:
@@ -24,27 +24,30 @@ class Playing:
     """
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[int, NodeEvent]] = deque()
+        self.waiting: deque[tuple[int, Play[int]]] = deque()
         self.sounding: dict[Key, bool] = {}
 
-    def give(self, host: NodeHost, action: NodeEvent, offset: int) -> bool:
+    def give(self, host: NodeHost, action: Play[int], offset: int) -> bool:
         """Adds an event to its node's coming block at frame `offset`. Returns False if the block is full."""
-        live = type(action.when) is Now
-        event = Event(action.kind, offset, action.number, action.value, action.channel, 0, live, action.serial)
-        return host.play(event)
+        event, live = action.event, type(action.when) is Now
+        return host.play(Event(event.kind, offset, event.number, event.value, event.channel, 0, live, event.serial))
 
-    def track(self, action: NodeEvent) -> None:
+    def track(self, action: Play[int]) -> None:
         """Updates `sounding` when the action begins or ends a note."""
-        if isinstance(action, NodeNoteOn):
+        if action.event.kind == "on":
             self.sounding[note_key(action)] = type(action.when) is Beat
-        elif isinstance(action, NodeNoteOff):
+        elif action.event.kind == "off":
             self.sounding.pop(note_key(action), None)
 
-    def ends_of_beats(self) -> list[NodeNoteOff]:
+    def ends_of_beats(self) -> list[Play[int]]:
         """Note-offs of the sounding notes that began at a beat, whose own ends are at beats too."""
-        return [NodeNoteOff(node, note, channel) for (node, channel, note), by_beat in self.sounding.items() if by_beat]
+        return [
+            Play(node, Event("off", 0, note, 0.0, channel))
+            for (node, channel, note), by_beat in self.sounding.items()
+            if by_beat
+        ]
 
-    def wait(self, sample: int, action: NodeEvent) -> bool:
+    def wait(self, sample: int, action: Play[int]) -> bool:
         """Queues an event for the next block. Returns False if `CAPACITY` events are queued."""
         if len(self.waiting) >= CAPACITY:
             return False

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import convert
 
+from antiphon.kernel.contract.processor import EVENT_KINDS, Event
 from antiphon.kernel.engine.link import (
     BeatPassed,
     EngineCounters,
@@ -20,7 +21,6 @@ from antiphon.kernel.engine.link import (
     NodeState,
     PlanLoaded,
     PlanRefused,
-    PlayedNote,
     Report,
     Reported,
     Synced,
@@ -39,15 +39,13 @@ from antiphon.kernel.engine.shared import (
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.runtime.platform import hear, start_time
-from antiphon.kernel.session.actions import EVENTS, Action, EngineLoad
-from antiphon.kernel.session.commands import Now
+from antiphon.kernel.session.actions import Action, EngineLoad
+from antiphon.kernel.session.commands import Now, Play, Sample
 from antiphon.kernel.workers.low_latency_events import EventWriter
 
 REPORT_KINDS = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
 PLACES = {name: place for place, name in enumerate(REPORT_KINDS)}
 """Index of each kind of report."""
-KINDS = tuple(event.kind for event in EVENTS)
-"""Kinds of the events that a node emits; a report holds their index."""
 STATES = ("none", "starting", "running", "ended")
 MAX_MESSAGE = 8 << 20
 _COUNTERS = tuple(HeaderWord[counter.name.upper()] for counter in fields(EngineCounters))
@@ -78,12 +76,12 @@ class RemoteEngine:
         """Puts an action into the engine's ring; if full, counts it and returns False. Undated notes go to `direct`
         too.
         """
-        if self.direct is None or not isinstance(action, EVENTS) or type(action.when) is not Now or self._commands.full:
+        if self.direct is None or not isinstance(action, Play) or type(action.when) is not Now or self._commands.full:
             return self._commands.push(action)
         if self._batches and not self.direct.batching:
             self.direct.begin_batch()
-        serial = self.direct.send(action.node, action.kind, action.number, action.value, action.channel)
-        return self._commands.push(replace(action, serial=serial))
+        event = replace(action.event, serial=self.direct.send(action.node, action.event))
+        return self._commands.push(Play(action.node, event, action.when))
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -129,7 +127,7 @@ class RemoteEngine:
         self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
 
     def echo(self, node: int) -> None:
-        """Selects the node whose events are reported as `PlayedNote`: a number, `EVERY_NODE`, or 0 for none."""
+        """Selects the node whose events are reported as `Play`: a number, `EVERY_NODE`, or 0 for none."""
         self._words[HeaderWord.ECHO] = node
 
     def session(self, path: str | None, header: dict[str, Any] | None = None) -> None:
@@ -212,7 +210,8 @@ class RemoteEngine:
                 case "reported":
                     result.append(Reported(node, cell, number))
                 case "played":
-                    result.append(PlayedNote(node, KINDS[token], cell, number, int(channel), sample))
+                    event = Event(EVENT_KINDS[token], 0, cell, number, int(channel))
+                    result.append(Play(node, event, Sample(sample)))
         return result
 
     # ---- clocks, counters, meters

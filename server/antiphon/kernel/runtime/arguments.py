@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import fields as fields_of_struct
 
 from antiphon.kernel.errors import UsageError
-from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.shortening import check_number, short_repr
 
 
 def argument(
@@ -109,9 +109,8 @@ class Argument(NamedTuple):
                     raise UsageError(f"{max(self.flags, key=len)} takes {takes}, not {short_repr(one)}")
         if low is None:
             return
-        if not isinstance(value, int | float) or not low <= value <= (math.inf if high is None else high):
-            wrong = f"{value:g}" if isinstance(value, float) else short_repr(value)
-            raise UsageError(f"{max(self.flags, key=len)} takes {self.range}, not {wrong}")
+        name, most = max(self.flags, key=len), math.inf if high is None else high
+        check_number(value, name, low, most, takes=self.range, error=UsageError)
 
 
 def arguments(kind: Any) -> Iterator[Argument]:

@@ -2,7 +2,9 @@
 
 import math
 import unicodedata
-from typing import TypeGuard
+from typing import Any, TypeGuard
+
+from antiphon.kernel.errors import RequestError
 
 
 def shorten(text: str, most: int = 40) -> str:
@@ -36,6 +38,33 @@ def is_finite_number(value: object) -> TypeGuard[int | float]:
         return math.isfinite(value)
     except OverflowError:  # a whole number of more than 1024 bits
         return False
+
+
+def check_number(
+    value: object,
+    name: str,
+    low: float,
+    high: float,
+    *,
+    whole: bool = False,
+    takes: str = "",
+    error: type[Exception] = RequestError,
+) -> Any:
+    """Returns a number from outside as a float, or with `whole` as an int.
+
+    `takes`: the range in words, where that is not LOW to HIGH.
+
+    Raises `error`: "NAME takes 0 to 1, not 2".
+    """
+    if is_finite_number(value) and low <= value <= high:
+        if not whole:
+            return float(value)
+        if value == int(value):
+            return int(value)
+        takes = takes or f"a whole number from {low:.0f} to {high:.0f}"
+    digits = ".0f" if whole else "g"
+    shown = f"{value:.7g}" if isinstance(value, float) else short_repr(value)
+    raise error(f"{name} takes {takes or f'{low:{digits}} to {high:{digits}}'}, not {shown}")
 
 
 def escape_unprintable(text: str) -> str:

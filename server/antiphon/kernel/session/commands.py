@@ -2,13 +2,14 @@
 
 OSC, HTTP, a file of events and a session log are all parsed into commands. `when` is the time at which a command enters
 its node: `Now` at the start of the next block, `Sample` at that sample of the engine's clock, `Beat` where the tempo
-map puts it, including later tempo changes. `channel` and `node` of every note command are as for `NoteOn`.
+map puts it, including later tempo changes.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.processor import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,107 +60,20 @@ class ResetNode:
     when: When = NOW
 
 
+N = TypeVar("N", str, int)
+
+
 @dataclass(frozen=True, slots=True)
-class NoteOn:
-    """`/note/on note velocity [channel] [node]`: begins a note.
+class Play(Generic[N]):
+    """Sends an event to a node: a note, a controller, a bend or a program; `events.EVENTS` has its message and ranges.
 
     Attributes:
-        note: 0 to 127.
-        velocity: 0 to 1; 0 ends the note.
-        channel: 1 to 16.
-        node: The node's name; "" for every node whose events input no wire feeds.
+        node: As a command the node's name, "" for every node whose events input no wire feeds; as an action its number.
+        event: An event of the plugin contract; its `offset`, `age` and `live` are set where it enters a block.
     """
 
-    note: int
-    velocity: float
-    channel: int = 1
-    node: str = ""
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class NoteOff:
-    """`/note/off note [velocity] [channel] [node]`: ends a note. `note`: 0 to 127."""
-
-    note: int
-    channel: int = 1
-    node: str = ""
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """`/cc number value [channel] [node]`: sets a controller.
-
-    `number`: 0 to 127; 64 is the sustain pedal. `value`: 0 to 1.
-    """
-
-    number: int
-    value: float
-    channel: int = 1
-    node: str = ""
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class Bend:
-    """`/bend value [channel] [node]`: sets the pitch bend. `value`: -1 to 1."""
-
-    value: float
-    channel: int = 1
-    node: str = ""
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramChange:
-    """`/program number [channel] [node]`: chooses the instrument of a channel."""
-
-    number: int  # 0 to 127, as General MIDI counts from 0
-    channel: int = 1
-    node: str = ""
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class NotePitch:
-    """`/note/pitch note semitones [channel] [node]`: moves the pitch of one note.
-
-    `note`: the note, 0 to 127: the sounding one, or else the next. `semitones`: from the note's own pitch, -96 to 96.
-    """
-
-    note: int
-    semitones: float
-    channel: int = 1
-    node: str = ""
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class NotePressure:
-    """`/note/pressure note value [channel] [node]`: sets the key pressure of one note.
-
-    `note`: as for `NotePitch`. `value`: 0 to 1.
-    """
-
-    note: int
-    value: float
-    channel: int = 1
-    node: str = ""
-    when: When = NOW
-
-
-@dataclass(frozen=True, slots=True)
-class NoteTimbre:
-    """`/note/timbre note value [channel] [node]`: sets the timbre (brightness) of one note.
-
-    `note`: as for `NotePitch`. `value`: 0 to 1; 0.5 is the instrument's own.
-    """
-
-    note: int
-    value: float
-    channel: int = 1
-    node: str = ""
+    node: N
+    event: Event
     when: When = NOW
 
 
@@ -239,11 +153,7 @@ class Sync:
     when: When = NOW
 
 
-Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
-"""A command that shapes one note."""
-Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
-"""A command of a note, a controller, a pitch bend or an instrument."""
 Plain: TypeAlias = SetTempo | SetSwing | SetTransport | AwaitPlayer | NudgeBeat | Panic | ClearSchedule | Sync
 """Commands without a node, which are sent to the engine unchanged."""
-Command: TypeAlias = SetParam | ResetNode | Note | Plain
+Command: TypeAlias = SetParam | ResetNode | Play[str] | Plain
 """Every command."""

@@ -7,8 +7,9 @@ from antiphon.kernel.contract.params import Param, Value, clamp_rounding
 from antiphon.kernel.errors import MissingArgument, RequestError
 from antiphon.kernel.graph.macros import Macro
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.runtime.shortening import counted, is_finite_number, short_repr
+from antiphon.kernel.runtime.shortening import check_number, counted
 from antiphon.kernel.session.commands import Command, SetParam, When
+from antiphon.kernel.session.play import ROUNDING
 from antiphon.kernel.session.records import RecordRow
 from antiphon.kernel.wire.osc import IMPULSE
 
@@ -26,19 +27,31 @@ def check_count(args: Args, count: int, takes: str) -> None:
         raise RequestError(f"takes {takes or 'no arguments'}; it came with {counted(len(args), 'argument')}")
 
 
-def number(args: Args, at: int, name: str, low: float, high: float, default: Any = ...) -> Any:
-    """Argument `at` as a float from `low` to `high`; without a `default` it is required."""
+def number(
+    args: Args,
+    at: int,
+    name: str,
+    low: float,
+    high: float,
+    default: Any = ...,
+    *,
+    whole: bool = False,
+    switch: bool = True,
+    takes: str = "",
+) -> Any:
+    """Argument `at`, as `check_number`; without a `default` it is required. `switch`: true is 1, as buttons send it.
+
+    A float beyond an end of the range by no more than `ROUNDING` is that end.
+    """
     if at >= len(args):
         if default is ...:
-            raise MissingArgument(f"{name} is missing: {low:g} to {high:g}")
+            raise MissingArgument(f"{name} is missing: it takes {takes or f'{low:g} to {high:g}'}")
         return default
     value = args[at]
-    if not isinstance(value, bool) and not is_finite_number(value):
-        raise RequestError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
-    parsed = float(value)  # true is 1: buttons send it
-    if not low <= parsed <= high:
-        raise RequestError(f"{name} takes {low:g} to {high:g}, not {parsed:g}")
-    return parsed
+    value = int(value) if switch and isinstance(value, bool) else value
+    if isinstance(value, float) and not low <= value <= high:
+        value = next((end for end in (low, high) if abs(value - end) <= ROUNDING * max(1.0, abs(end))), value)
+    return check_number(value, name, low, high, whole=whole, takes=takes)
 
 
 def plain(row: RecordRow, args: Args, when: When) -> Command:

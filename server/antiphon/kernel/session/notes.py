@@ -1,38 +1,18 @@
 """Notes and controls: their target nodes, argument ranges, and OSC messages."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from functools import partial
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.errors import MissingArgument, RequestError, UsageError
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.graph.graph import End, Graph
-from antiphon.kernel.runtime.shortening import counted, shorten
+from antiphon.kernel.runtime.shortening import check_number, counted, short_repr
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.session.actions import (
-    ACTIONS,
-    PITCH_REACH,
-    NodeBend,
-    NodeControl,
-    NodeEvent,
-    NodeNoteOff,
-    NodeNoteOn,
-    NodePitch,
-    NodePressure,
-    NodeProgram,
-    NodeTimbre,
-)
-from antiphon.kernel.session.commands import (
-    Bend,
-    Control,
-    Note,
-    NoteOff,
-    NoteOn,
-    NotePitch,
-    NotePressure,
-    NoteTimbre,
-    ProgramChange,
-    When,
-)
+from antiphon.kernel.session.actions import ACTIONS
+from antiphon.kernel.session.commands import Play, When
+from antiphon.kernel.session.events import EVENTS, EventRow
+from antiphon.kernel.session.messages import number
 from antiphon.kernel.session.play import ROUNDING, is_velocity_share
 from antiphon.kernel.signal import named_note
 
@@ -87,102 +67,105 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
     return port is not None and port.kind == "events"
 
 
-_ON_NODE: dict[type[Note], type] = {
-    NoteOn: NodeNoteOn,
-    NoteOff: NodeNoteOff,
-    Control: NodeControl,
-    Bend: NodeBend,
-    ProgramChange: NodeProgram,
-    NotePitch: NodePitch,
-    NotePressure: NodePressure,
-    NoteTimbre: NodeTimbre,
-}
-"""Node action of each command. After its node it has the command's fields in order, up to the channel."""
+def play_on(command: Play[str], node: int) -> Play[int]:
+    """The command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
 
-
-def node_action_of(command: Note, node: int) -> NodeEvent:
-    """Node action of a command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off."""
-    action = _ON_NODE[type(command)]
-    *own, _node, _when = fields(command)
+    Raises RequestError: a number is out of its range.
+    """
+    event = command.event
+    action = Play(node, Event(event.kind, 0, event.number, event.value, event.channel), command.when)
     try:
-        pairs = zip(own, ACTIONS.row(action).fields[1:], strict=False)
-        values = [field.check(getattr(command, given.name)) for given, field in pairs]
+        ACTIONS.check(action)
     except ValueError as error:
         raise RequestError(str(error)) from None
-    if isinstance(command, NoteOn) and not command.velocity > 0:
-        return NodeNoteOff(node, command.note, command.channel, when=command.when)
-    event: NodeEvent = action(node, *values, when=command.when)
-    return event
+    if event.kind == "on" and not event.value > 0:
+        return Play(node, Event("off", 0, event.number, 0.0, event.channel), command.when)
+    return action
 
 
 # ---- messages
 
-ADDRESSES = ("/note/on", "/note/off", "/cc", "/bend", "/program", "/note/pitch", "/note/pressure", "/note/timbre")
+_ROWS = {row.address: row for row in EVENTS}
+ADDRESSES = tuple(_ROWS)
+_WORDS = {"control": "controller"}
 Args = Sequence[object]
+_whole = partial(number, whole=True, switch=False)
 
 
-def read(address: str, args: Args, when: When) -> Note:
+def read(address: str, args: Args, when: When) -> Play[str]:
     """Parses an OSC message to one of `ADDRESSES`.
 
     A string in the position of the channel is taken as the node, so that `/note/on 60 100 keys` is valid. `args`: the
     message's arguments; a note by number or name (c4 is 60), velocity 0 to 127 or as `is_velocity_share`, values of
     controllers, pressure and timbre 0 to 1 or whole numbers to 127.
+
+        >>> from antiphon.kernel.session.commands import NOW
+        >>> def show(address, *args):
+        ...     action = play_on(read(address, args, NOW), 3)
+        ...     print(ACTIONS.code(action), ACTIONS.to_line(480, action))
+        >>> show("/note/on", "c4", 127)
+        8 {'sample': 480, 'op': 'note_on', 'node': 3, 'note': 60, 'velocity': 1.0, 'live': True}
+        >>> show("/note/off", 60, 64, 2)
+        9 {'sample': 480, 'op': 'note_off', 'node': 3, 'note': 60, 'channel': 2, 'live': True}
+        >>> show("/cc", 64, 1.0, "keys")
+        10 {'sample': 480, 'op': 'control', 'node': 3, 'number': 64, 'value': 1.0, 'live': True}
+        >>> show("/bend", -0.5)
+        11 {'sample': 480, 'op': 'bend', 'node': 3, 'value': -0.5, 'live': True}
+        >>> show("/program", 12)
+        14 {'sample': 480, 'op': 'program', 'node': 3, 'number': 12, 'live': True}
+        >>> show("/note/pitch", 60, 1.5)
+        15 {'sample': 480, 'op': 'pitch', 'node': 3, 'note': 60, 'value': 1.5, 'live': True}
+        >>> show("/note/pressure", 60, 0.25)
+        16 {'sample': 480, 'op': 'pressure', 'node': 3, 'note': 60, 'value': 0.25, 'live': True}
+        >>> show("/note/timbre", 60, 127)
+        17 {'sample': 480, 'op': 'timbre', 'node': 3, 'note': 60, 'value': 1.0, 'live': True}
     """
-    match address:
-        case "/note/on":
-            note, velocity = _note(args), _velocity(args, 1)
-            return NoteOn(note, velocity, *_rest(args, 2, "i:note i:velocity [i:channel] [s:node]"), when)
-        case "/note/off":
-            note, at = _note(args), 1
-            if len(args) > 1 and not isinstance(args[1], str):
-                if not isinstance(args[1], bool):
-                    _number(args, 1, "velocity", 0, HIGHEST)
-                at = 2
-            return NoteOff(note, *_rest(args, at, "i:note [i:velocity] [i:channel] [s:node]"), when)
-        case "/cc":
-            number, value = _whole(args, 0, "controller", 0, HIGHEST), _amount(args, 1)
-            return Control(number, value, *_rest(args, 2, "i:number f:value [i:channel] [s:node]"), when)
-        case "/program":
-            number = _whole(args, 0, "program", 0, HIGHEST)
-            return ProgramChange(number, *_rest(args, 1, "i:number [i:channel] [s:node]"), when)
-        case "/note/pitch":
-            semitones = _number(args, 1, "pitch", -PITCH_REACH, PITCH_REACH)
-            return NotePitch(_note(args), semitones, *_rest(args, 2, "i:note f:semitones [i:channel] [s:node]"), when)
-        case "/note/pressure" | "/note/timbre":
-            kind = NotePressure if address == "/note/pressure" else NoteTimbre
-            return kind(_note(args), _amount(args, 1), *_rest(args, 2, "i:note f:value [i:channel] [s:node]"), when)
-    return Bend(_number(args, 0, "bend", -1, 1), *_rest(args, 1, "f:value [i:channel] [s:node]"), when)
+    row, at, key, value = _ROWS[address], 0, 0, 0.0
+    if row.number.logged:
+        key, at = _number(row, args), 1
+    if row.value.logged:
+        value, at = _value(row, args, at), at + 1
+    elif row.kind == "off" and len(args) > 1 and not isinstance(args[1], str):
+        _velocity(args, 1)
+        at = 2
+    channel, node = _rest(args, at, f"{row.takes} [i:channel] [s:node]")
+    return Play(node, Event(row.kind, 0, key, value, channel), when)
 
 
-def _note(args: Args) -> int:
-    if args and isinstance(args[0], str):
+def _number(row: EventRow, args: Args) -> int:
+    word = "note" if row.number.name == "note" else _WORDS.get(row.kind, row.kind)
+    if word == "note" and args and isinstance(args[0], str):
         try:
-            args = (named_note(args[0]), *args[1:])
+            args = (named_note(args[0]),)
         except UsageError:
             raise RequestError(
-                f"note takes 0 to {HIGHEST}, or a name as c4, eb3 or f#5, not {_short_repr(args[0])}"
+                f"note takes 0 to {HIGHEST}, or a name as c4, eb3 or f#5, not {short_repr(args[0])}"
             ) from None
-    return _whole(args, 0, "note", 0, HIGHEST)
+    return int(_whole(args, 0, word, 0, HIGHEST))
+
+
+def _value(row: EventRow, args: Args, at: int) -> float:
+    if row.value.name == "velocity":
+        return _velocity(args, at)
+    if row.value.bounds == (0.0, 1.0):
+        return _amount(args, at)
+    return float(number(args, at, row.kind, *row.value.bounds, switch=False))
 
 
 def _velocity(args: Args, at: int) -> float:
     if at < len(args) and isinstance(args[at], bool):
         return float(args[at] is True)
-    number = _number(args, at, "velocity", 0, HIGHEST)
-    return min(number, 1.0) if is_velocity_share(args[at]) else number / HIGHEST
+    velocity = float(number(args, at, "velocity", 0, HIGHEST))
+    return min(velocity, 1.0) if is_velocity_share(args[at]) else velocity / HIGHEST
 
 
 def _amount(args: Args, at: int) -> float:
     """Controller value, 0 to 1; an integer from 2 on is a MIDI value and divided by 127."""
-    if at < len(args) and isinstance(args[at], bool):
-        return float(args[at] is True)
     takes = f"0 to 1, or a whole number to {HIGHEST}"
-    number = _number(args, at, "value", 0, HIGHEST, takes)
-    if number <= 1 + ROUNDING:
-        return min(number, 1.0)
-    if number != int(number):
-        raise RequestError(f"value takes {takes}, not {_short_repr(number)}")
-    return number / HIGHEST
+    amount = float(number(args, at, "value", 0, HIGHEST, takes=takes))
+    if amount <= 1 + ROUNDING:
+        return min(amount, 1.0)
+    return float(check_number(amount, "value", 0, HIGHEST, whole=True, takes=takes)) / HIGHEST
 
 
 def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
@@ -194,28 +177,5 @@ def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
     channel = next((_whole(args, i, "channel", 1, CHANNELS) for i in places if i != named), 1)
     node = args[named] if named < len(args) else ""
     if not isinstance(node, str) or len(node) > MAX_NAME_LETTERS:
-        raise RequestError(f"node takes a node's name, not {_short_repr(node)}")
+        raise RequestError(f"node takes a node's name, not {short_repr(node)}")
     return channel, node
-
-
-def _whole(args: Args, at: int, name: str, low: int, high: int) -> int:
-    number = _number(args, at, name, low, high)
-    if number != int(number):
-        raise RequestError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(number)}")
-    return int(number)
-
-
-def _number(args: Args, at: int, name: str, low: float, high: float, takes: str = "") -> float:
-    takes = takes or f"{low:g} to {high:g}"
-    if at >= len(args):
-        raise MissingArgument(f"{name} is missing: it takes {takes}")
-    value = args[at]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RequestError(f"{name} takes {takes}, not {_short_repr(value)}")
-    if not low - ROUNDING <= value <= high * (1 + ROUNDING):
-        raise RequestError(f"{name} takes {takes}, not {_short_repr(value)}")
-    return float(min(max(value, low), high))
-
-
-def _short_repr(value: object) -> str:
-    return shorten(f"{value:.9g}" if isinstance(value, float) else repr(value))

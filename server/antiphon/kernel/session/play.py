@@ -12,10 +12,11 @@ from typing import TypeGuard
 
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.shortening import composed, counted, is_finite_number, short_repr
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.session.commands import Beat, Control, Note, NoteOff, NoteOn, When
+from antiphon.kernel.session.commands import Beat, Play, When
 
 PLAY = "play"
 """Trigger by which a processor declares that its notes take values."""
@@ -98,7 +99,7 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
     return param == PLAY and bool(args) and isinstance(args[0], str) and plays(info)
 
 
-def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
+def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Play[str]]:
     """Parses the arguments of `/node/NAME/play`.
 
     `args`: names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` 1 to 127, or as
@@ -118,8 +119,8 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     declares = own and ("length" in own or "length" not in args[::2])
     length, args = (0.0, args) if declares else _length(node, args, when)
     note, velocity = -1, 1.0
-    named: list[Control] = []
-    values: dict[int, list[Control]] = {}  # by place: of a name that is given twice, the last is played
+    named: list[Play[str]] = []
+    values: dict[int, list[Play[str]]] = {}  # by place: of a name that is given twice, the last is played
     for at in range(0, len(args), 2):
         name, value = args[at], args[at + 1]
         if isinstance(name, str) and name not in names and not own:
@@ -140,13 +141,16 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             place = own[name]
             if param.kind == "text":
                 pieces = word_controller_values(name, str(checked))
-                values[place] = [Control(FIRST_WORD + place, piece, 1, node, when) for piece in pieces]
+                values[place] = [_control(node, FIRST_WORD + place, piece, when) for piece in pieces]
             else:
-                values[place] = [Control(value_control_number(place), param.to_norm(checked), 1, node, when)]
-    begin, note = Control(BEGIN, float(note >= 0), 1, node, when), note if note >= 0 else DEFAULT_NOTE
-    end = [NoteOff(note, 1, node, Beat(when.b + length))] if length and isinstance(when, Beat) else []
-    controls = chain([begin], *values.values(), named)
-    return [*controls, NoteOn(note, velocity, 1, node, when), *end]
+                values[place] = [_control(node, value_control_number(place), param.to_norm(checked), when)]
+    begin, note = _control(node, BEGIN, float(note >= 0), when), note if note >= 0 else DEFAULT_NOTE
+    end = [Play(node, Event("off", 0, note), Beat(when.b + length))] if length and isinstance(when, Beat) else []
+    return [*chain([begin], *values.values(), named), Play(node, Event("on", 0, note, velocity), when), *end]
+
+
+def _control(node: str, number: int, value: float, when: When) -> Play[str]:
+    return Play(node, Event("control", 0, number, value), when)
 
 
 def fitted(params: Iterable[Param], args: Sequence[object]) -> tuple[list[object], list[str]]:
@@ -199,14 +203,14 @@ def _length(node: str, args: Sequence[object], when: When) -> tuple[float, list[
     return float(length), [one for pair in pairs if pair[0] != "length" for one in pair]
 
 
-def _named(node: str, name: str, value: object, when: When) -> Iterator[Control]:
+def _named(node: str, name: str, value: object, when: When) -> Iterator[Play[str]]:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
         raise RequestError(f"{short_repr(name)} takes a number, not {short_repr(value)}")
     (bits,) = unpack(">I", pack(">f", value))
     for piece in word_controller_values("the name of a value", name):
-        yield Control(FIRST_WORD, piece, 1, node, when)
-    yield Control(HIGH, (bits >> 16) / 65536, 1, node, when)
-    yield Control(LOW, (bits & 0xFFFF) / 65536, 1, node, when)
+        yield _control(node, FIRST_WORD, piece, when)
+    yield _control(node, HIGH, (bits >> 16) / 65536, when)
+    yield _control(node, LOW, (bits & 0xFFFF) / 65536, when)
 
 
 def unknown_words(

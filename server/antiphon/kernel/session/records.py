@@ -8,11 +8,13 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from antiphon.kernel.runtime.shortening import is_finite_number
-from antiphon.kernel.session.commands import NOW, Beat, Now, Sample, When
+from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.runtime.shortening import check_number
+from antiphon.kernel.session.commands import NOW, Beat, Now, Play, Sample, When
 
 SIZE = 64
 """Maximum bytes of a packed record."""
@@ -42,7 +44,9 @@ class Field:
     """One field of a record.
 
     `code`: as in `struct`: "B", "i" and "q" whole numbers, "d" a float, "?" a switch. `low`, `high`: its range, both
-    included; None is the type's range. `optional`: whether it may be None.
+    included; None is the type's range. `optional`: whether it may be None. `of`: the attribute that holds it, such as
+    "event.number", where that is not its name. `default`: its value in a log that leaves it out, where the record's
+    class has none.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Field:
     high: float | None = None
     optional: bool = False
     logged: bool = True
+    of: str = ""
+    default: Any = ...
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -63,18 +69,10 @@ class Field:
         """Checks a value. Raises ValueError: it is of the wrong type or out of range; the message has the range."""
         if value is None and self.optional:
             return None
-        low, high = self.bounds
-        kind = _TYPES.get(self.code, int)
-        if kind is float:
-            if is_finite_number(value) and low <= value <= high:
-                return float(value)
-            raise ValueError(f"{self.name} takes {low:g} to {high:g}, not {str(value)[:40]}")
-        if kind is bool:
-            if isinstance(value, bool):
-                return value
+        if self.code != "?":
+            return check_number(value, self.name, *self.bounds, whole=self.code != "d", error=ValueError)
+        if not isinstance(value, bool):
             raise ValueError(f"{self.name} takes true or false, not {str(value)[:40]}")
-        if type(value) is not int or not low <= value <= high:
-            raise ValueError(f"{self.name} takes whole numbers {low:.0f} to {high:.0f}, not {str(value)[:40]}")
         return value
 
 
@@ -94,25 +92,32 @@ class RecordRow:
         address: str = "",
         live: bool = False,
         message: str = "",
+        kind: str = "",
     ) -> None:
         """A row of the table.
 
         Args:
             code: the record's number, 1 to 255; it is never given to another.
-            record: the frozen dataclass; its fields are those of `body`, in order, and `when`.
+            record: the frozen dataclass; its fields are those of `body`, in order, and `when`. Of a `Play` they are
+                its node, and its event's number, value, channel and serial.
             address: its address in reports that it is late, "" where that is its node's.
             live: whether the log marks it as requested without a time.
+            message: its address, where the message's arguments are its fields.
+            kind: of a `Play`'s event.
         """
         self.code, self.op, self.record, self.address, self.live = code, op, record, address or message, live
-        self.message = message
+        self.message, self.key = message, kind or record
+        self.make: Callable[..., Any] = partial(_make_play, kind) if kind else record
         self.fields = tuple(body)
         self.names = tuple(field.name for field in self.fields)
         codes = "".join("d" if field.optional else field.code for field in self.fields)
         packer = struct.Struct(_HEAD + codes)
         self.pack_into, self.unpack_from, self.size = packer.pack_into, packer.unpack_from, packer.size
         self.optional = any(field.optional for field in self.fields)
-        self.values = _make_field_getter(self.names, optional=self.optional)
+        self.values = _make_field_getter(self.fields)
+        self.packed_values = _make_packed_getter(self)
         self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
+        self.defaults |= {f.name: f.default for f in self.fields if f.default is not ...}
         self.least = sum(name not in self.defaults for name in self.names)
 
     def replace_nan_fields(self, items: Sequence[Any]) -> list[Any]:
@@ -121,13 +126,26 @@ class RecordRow:
         return [None if math.isnan(item) else _TYPES.get(field.code, int)(item) for field, item in pairs]
 
 
-def _make_field_getter(names: tuple[str, ...], *, optional: bool) -> Callable[[Any], tuple[Any, ...]]:
-    if not names:
+def _make_play(kind: str, node: int, number: int, value: float, channel: int, serial: int, when: When) -> Play[int]:
+    return Play(node, Event(kind, 0, number, value, channel, 0, False, serial), when)
+
+
+def _key(record: TimedRecord) -> type | str:
+    return record.event.kind if type(record) is Play else type(record)
+
+
+def _make_field_getter(fields: Sequence[Field]) -> Callable[[Any], tuple[Any, ...]]:
+    if not fields:
         return lambda _record: ()
-    get = attrgetter(*names)
-    if optional:
-        return lambda record: tuple(math.nan if value is None else value for value in get(record))
-    return get if len(names) > 1 else lambda record: (get(record),)
+    get = attrgetter(*(field.of or field.name for field in fields))
+    return get if len(fields) > 1 else lambda record: (get(record),)
+
+
+def _make_packed_getter(row: RecordRow) -> Callable[[Any], tuple[Any, ...]]:
+    get = row.values
+    if not row.optional:
+        return get
+    return lambda record: tuple(math.nan if value is None else value for value in get(record))
 
 
 class RecordTable(Generic[R]):
@@ -135,13 +153,13 @@ class RecordTable(Generic[R]):
 
     def __init__(self, rows: Iterable[RecordRow]) -> None:
         self.rows = tuple(rows)
-        self._by_type = {row.record: row for row in self.rows}
+        self._by_key = {row.key: row for row in self.rows}
         self._by_code = {row.code: row for row in self.rows}
         self._by_op = {row.op: row for row in self.rows}
 
-    def row(self, record: type) -> RecordRow:
-        """The row of a record's type; `KeyError` where the table has none."""
-        return self._by_type[record]
+    def row(self, key: type | str) -> RecordRow:
+        """The row of a record's type, or of a `Play` of that kind; `KeyError` where the table has none."""
+        return self._by_key[key]
 
     @property
     def messages(self) -> tuple[str, ...]:
@@ -154,12 +172,13 @@ class RecordTable(Generic[R]):
 
     def check(self, record: R) -> None:
         """Raises `ValueError` with the range for a field out of range."""
-        for field in self._by_type[type(record)].fields:
-            field.check(getattr(record, field.name))
+        row = self._by_key[_key(record)]
+        for field, value in zip(row.fields, row.values(record), strict=True):
+            field.check(value)
 
     def code(self, record: R) -> int:
         """Code of a record's type."""
-        return self._by_type[type(record)].code
+        return self._by_key[_key(record)].code
 
     def address(self, code: int) -> str:
         """OSC address of the record type of that code; "" for a node's record and for an unknown code."""
@@ -168,13 +187,13 @@ class RecordTable(Generic[R]):
 
     def pack_into(self, buffer: Any, place: int, record: R) -> None:
         """Writes a record, of at most `SIZE` bytes, to `place` in a writable buffer."""
-        row, when = self._by_type[type(record)], record.when
+        row, when = self._by_key[_key(record)], record.when
         if type(when) is Now:
-            row.pack_into(buffer, place, row.code, _AT_NOW, 0, 0.0, 0.0, *row.values(record))
+            row.pack_into(buffer, place, row.code, _AT_NOW, 0, 0.0, 0.0, *row.packed_values(record))
         elif type(when) is Sample:
-            row.pack_into(buffer, place, row.code, _AT_SAMPLE, when.n, 0.0, 0.0, *row.values(record))
+            row.pack_into(buffer, place, row.code, _AT_SAMPLE, when.n, 0.0, 0.0, *row.packed_values(record))
         elif type(when) is Beat:
-            row.pack_into(buffer, place, row.code, _AT_BEAT, 0, when.b, when.quantum, *row.values(record))
+            row.pack_into(buffer, place, row.code, _AT_BEAT, 0, when.b, when.quantum, *row.packed_values(record))
 
     def unpack_from(self, buffer: Any, place: int = 0) -> R:
         """Reads the record at `place`; `KeyError` where there is none."""
@@ -187,15 +206,14 @@ class RecordTable(Generic[R]):
         elif kind == _AT_BEAT:
             when = Beat(items[3], items[4])
         if row.optional:
-            return row.record(*row.replace_nan_fields(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
-        return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
+            return row.make(*row.replace_nan_fields(items[_HEAD_ITEMS:]), when)  # type: ignore[no-any-return]
+        return row.make(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
 
     def to_line(self, sample: int, record: R) -> dict[str, Any]:
         """Session-log line of a record that took effect at frame `sample`; fields at their defaults are left out."""
-        row = self._by_type[type(record)]
+        row = self._by_key[_key(record)]
         line: dict[str, Any] = {"sample": sample, "op": row.op}
-        for field in row.fields:
-            value = getattr(record, field.name)
+        for field, value in zip(row.fields, row.values(record), strict=True):
             if field.logged and value != row.defaults.get(field.name, MISSING):
                 line[field.name] = value
         if row.live and type(record.when) is Now:
@@ -217,7 +235,7 @@ class RecordTable(Generic[R]):
             here = line[name] if name not in row.defaults else line.get(name, row.defaults[name])
             values.append(field.check(here) if field.logged else row.defaults[name])
         live = row.live and line.get("live") is True
-        return row.record(*values, NOW if live else Sample(line["sample"]))  # type: ignore[no-any-return]
+        return row.make(*values, NOW if live else Sample(line["sample"]))  # type: ignore[no-any-return]
 
 
 class RingWords(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value, clamp_rounding
-from antiphon.kernel.contract.processor import PEDAL
+from antiphon.kernel.contract.processor import PEDAL, Event
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.clock import beat_without_swing
@@ -18,14 +18,9 @@ from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.session import messages, notes, play
 from antiphon.kernel.session.actions import (
     ACTIONS,
-    EVENTS,
     Action,
     Changed,
     Effect,
-    NodeControl,
-    NodeEvent,
-    NodeNoteOff,
-    NodeNoteOn,
     NodeReset,
     NodeSet,
     TempoChanged,
@@ -34,20 +29,12 @@ from antiphon.kernel.session.commands import (
     NOW,
     AwaitPlayer,
     Beat,
-    Bend,
     ClearSchedule,
     Command,
-    Control,
-    Note,
-    NoteOff,
-    NoteOn,
-    NotePitch,
-    NotePressure,
-    NoteTimbre,
     Now,
     Panic,
     Plain,
-    ProgramChange,
+    Play,
     ResetNode,
     Sample,
     SetParam,
@@ -59,7 +46,7 @@ from antiphon.kernel.session.commands import (
 from antiphon.kernel.session.graph_state import FADE, GraphState
 from antiphon.kernel.session.messages import MAX_RAMP
 from antiphon.kernel.session.node_state import Node, Numbers
-from antiphon.kernel.session.notes import Players, node_action_of
+from antiphon.kernel.session.notes import Players, play_on
 from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.schedule import Moment, Schedule, due_beat
 
@@ -78,46 +65,47 @@ class HeldKeys:
     """
 
     def __init__(self) -> None:
-        self._notes: dict[tuple[int, int, int], NodeEvent] = {}
-        self._shapes: dict[tuple[int, int, str, int], NodeEvent] = {}
+        self._notes: dict[tuple[int, int, int], Play[int]] = {}
+        self._shapes: dict[tuple[int, int, str, int], Play[int]] = {}
         self._own: set[tuple[int, int]] = set()  # nodes and channels whose next note has values of its own
-        self._keys: dict[tuple[int, int], NoteOn] = {}  # of keyboards, by channel and note, whatever nodes they play
+        self._keys: dict[tuple[int, int], Play[str]] = {}  # of keyboards, by channel and note, whatever nodes they play
 
-    def follow(self, event: NodeEvent) -> None:
+    def follow(self, action: Play[int]) -> None:
         """Updates the held notes by an event that is due."""
-        node, channel = event.node, event.channel
-        match event:
-            case NodeNoteOn():
-                key = node, channel, event.note
-                self._notes.pop(key, None)
-                if (node, channel) in self._own:
-                    self._own.discard((node, channel))
-                    return
-                if len(self._notes) >= MAX_HELD:
-                    del self._notes[next(iter(self._notes))]
-                self._notes[key] = event
-            case NodeNoteOff():
-                self._notes.pop((node, channel, event.note), None)
-                for kind in ("pitch", "pressure", "timbre"):
-                    self._shapes.pop((node, channel, kind, event.note), None)
-            case NodeControl(number=number) if number >= BEGIN:
-                self._mode(node, channel, number)
-            case _:
-                if len(self._shapes) >= MAX_SHAPES:
-                    del self._shapes[next(iter(self._shapes))]
-                self._shapes[node, channel, event.kind, event.number] = event
+        node, event = action.node, action.event
+        channel, number = event.channel, event.number
+        if event.kind == "on":
+            key = node, channel, number
+            self._notes.pop(key, None)
+            if (node, channel) in self._own:
+                self._own.discard((node, channel))
+                return
+            if len(self._notes) >= MAX_HELD:
+                del self._notes[next(iter(self._notes))]
+            self._notes[key] = action
+        elif event.kind == "off":
+            self._notes.pop((node, channel, number), None)
+            for kind in ("pitch", "pressure", "timbre"):
+                self._shapes.pop((node, channel, kind, number), None)
+        elif event.kind == "control" and number >= BEGIN:
+            self._mode(node, channel, number)
+        else:
+            if len(self._shapes) >= MAX_SHAPES:
+                del self._shapes[next(iter(self._shapes))]
+            self._shapes[node, channel, event.kind, number] = action
 
-    def press(self, command: Note) -> None:
+    def press(self, command: Play[str]) -> None:
         """Updates the held keys by a note or controller that names no node."""
-        match command:
-            case NoteOn(note, velocity, channel) if velocity > 0.0 and len(self._keys) < MAX_HELD:
-                self._keys[channel, note] = replace(command, when=NOW)
-            case NoteOn(note, _, channel) | NoteOff(note, channel):
-                self._keys.pop((channel, note), None)
-            case Control(number, _, channel) if number in (SOUND_OFF, NOTES_OFF):
-                self._keys = {key: pressed for key, pressed in self._keys.items() if key[0] != channel}
+        event = command.event
+        key = event.channel, event.number
+        if event.kind == "on" and event.value > 0.0 and len(self._keys) < MAX_HELD:
+            self._keys[key] = replace(command, when=NOW)
+        elif event.kind in ("on", "off"):
+            self._keys.pop(key, None)
+        elif event.kind == "control" and event.number in (SOUND_OFF, NOTES_OFF):
+            self._keys = {other: pressed for other, pressed in self._keys.items() if other[0] != event.channel}
 
-    def pressed(self) -> list[NoteOn]:
+    def pressed(self) -> list[Play[str]]:
         """The keys that are held, in order."""
         return [*self._keys.values()]
 
@@ -142,11 +130,11 @@ class HeldKeys:
         """Removes the notes that began at a beat, which the engine ends where the beat stands or is set back."""
         self._notes = {key: event for key, event in self._notes.items() if not isinstance(event.when, Beat)}
 
-    def again(self, nodes: Container[int]) -> list[NodeEvent]:
+    def again(self, nodes: Container[int]) -> list[Play[int]]:
         """Held notes of these nodes without a time, in order, after their controllers; others are dropped."""
         self._notes = {key: event for key, event in self._notes.items() if key[0] in nodes}
         self._shapes = {key: event for key, event in self._shapes.items() if key[0] in nodes}
-        return [replace(event, when=NOW, serial=0) for event in (*self._shapes.values(), *self._notes.values())]
+        return [replace(event, when=NOW) for event in (*self._shapes.values(), *self._notes.values())]
 
 
 class GivenNotes:
@@ -155,22 +143,23 @@ class GivenNotes:
     def __init__(self) -> None:
         self._notes: dict[tuple[object, str, int, int], float] = {}
 
-    def follow(self, command: Note, source: object) -> None:
+    def follow(self, command: Play[str], source: object) -> None:
         """Updates a sender's notes by a command."""
-        if isinstance(command, NoteOn | NoteOff):
-            key = source, command.node, command.channel, command.note
+        event = command.event
+        if event.kind in ("on", "off"):
+            key = source, command.node, event.channel, event.number
             self._notes.pop(key, None)
-            if isinstance(command, NoteOn) and command.velocity > 0.0 and isinstance(command.when, Beat):
+            if event.kind == "on" and event.value > 0.0 and isinstance(command.when, Beat):
                 if len(self._notes) >= MAX_SHAPES:
                     del self._notes[next(iter(self._notes))]
                 self._notes[key] = due_beat(command.when)
 
-    def take(self, source: object) -> list[NoteOff]:
+    def take(self, source: object) -> list[Play[str]]:
         """Removes a sender's notes; returns their ends, each at its beginning or, where that has passed, now."""
         given = [(key, beat) for key, beat in self._notes.items() if key[0] == source]
         for key, _ in given:
             del self._notes[key]
-        return [NoteOff(note, channel, node, Beat(beat)) for (_, node, channel, note), beat in given]
+        return [Play(node, Event("off", 0, note, 0.0, channel), Beat(beat)) for (_, node, channel, note), beat in given]
 
     def clear(self) -> None:
         """Removes all notes."""
@@ -208,16 +197,7 @@ class Session:
         match command:
             case SetParam():
                 return self._apply(command, *self._checked(command, clips.check_name), now, source)
-            case (
-                NoteOn()
-                | NoteOff()
-                | Control()
-                | Bend()
-                | ProgramChange()
-                | NotePitch()
-                | NotePressure()
-                | NoteTimbre()
-            ):
+            case Play():
                 return self._note(command, now, source)
             case ResetNode(name, when):
                 reset = NodeReset(self.state.node(name).id, when)
@@ -234,7 +214,7 @@ class Session:
                     self._held.clear()
                     self._given.clear()
                 for action, _ in dropped:
-                    if isinstance(action, NodeNoteOff):  # which the engine plays at once
+                    if isinstance(action, Play) and action.event.kind == "off":  # which the engine plays at once
                         self._held.follow(action)
                 return [at_once]
         self._check_plain(command)
@@ -247,9 +227,9 @@ class Session:
         match command:
             case SetParam():
                 self._checked(command, clips.check_name)
-            case _ if isinstance(command, Note):
+            case Play():
                 for name in self._current_players().of(command.node, by_clock=isinstance(command.when, Beat)):
-                    node_action_of(command, self.state.nodes[name].id)
+                    play_on(command, self.state.nodes[name].id)
             case ResetNode(name):
                 self.state.node(name)
             case Panic() | ClearSchedule():
@@ -431,8 +411,8 @@ class Session:
         nodes = self.state.nodes
         return [nodes[name] for name in self._current_players().free if nodes[name].info.accepts_held_events]
 
-    def _replay_held_keys(self, node: Node) -> list[NodeEvent]:
-        notes = [node_action_of(command, node.id) for command in self._held.pressed()]
+    def _replay_held_keys(self, node: Node) -> list[Play[int]]:
+        notes = [play_on(command, node.id) for command in self._held.pressed()]
         for note in notes:
             self._held.follow(note)
         return notes
@@ -441,12 +421,12 @@ class Session:
         values = {param.name: self.state.value_at(node, cell) for cell, param in enumerate(node.cells)}
         return node.info.values_for_prepare(values)
 
-    def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
+    def _note(self, command: Play[str], now: Moment, source: object) -> list[Effect]:
         if not command.node and not isinstance(command.when, Beat):
             self._held.press(command)  # whether these nodes take it or not: the next patch's may
         self._given.follow(command, source)
         names = self._current_players().of(command.node, by_clock=isinstance(command.when, Beat))
-        effects = [node_action_of(command, self.state.nodes[name].id) for name in names]
+        effects = [play_on(command, self.state.nodes[name].id) for name in names]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         else:
@@ -480,7 +460,7 @@ class Session:
                 self._held.clear(node)
             case SetTransport(playing, beat) if playing is False or beat is not None:
                 self._held.end_beats()
-            case _ if isinstance(action, EVENTS):
+            case Play():
                 self._held.follow(action)
         return []
 

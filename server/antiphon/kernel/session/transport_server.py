@@ -10,7 +10,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EngineEffect
-from antiphon.kernel.session.commands import Command, Sample, When
+from antiphon.kernel.session.commands import Command, Play, Sample, When
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.schedule import Moment
 from antiphon.kernel.wire.osc import Arg
@@ -18,34 +18,6 @@ from antiphon.kernel.wire.osc import Arg
 Status: TypeAlias = Callable[[], dict[str, Any] | None]
 Reply: TypeAlias = Callable[[str, tuple[Arg, ...]], None]
 """(address, arguments) of an answer."""
-
-
-class EmittedEvent(Protocol):
-    """A note or controller event emitted by a patch's node, as delivered by `TransportServer.on_note`."""
-
-    @property
-    def node(self) -> int:
-        """Number of the emitting node, as `id` of a `TransportServer.nodes` entry."""
-
-    @property
-    def kind(self) -> str:
-        """Kind of the event, as in `Event`."""
-
-    @property
-    def number(self) -> int:
-        """Note, controller or program number, 0 to 127; 0 for a bend."""
-
-    @property
-    def value(self) -> float:
-        """Value of the event, as in `Event`."""
-
-    @property
-    def channel(self) -> int:
-        """MIDI channel, 1 to 16."""
-
-    @property
-    def sample(self) -> int:
-        """Engine sample of the event."""
 
 
 class Learner(Protocol):
@@ -149,8 +121,8 @@ class TransportServer(Protocol):
 
         Example:
             with server.turn():
-                server.do(NoteOn(60, 1.0), "wire")
-                server.do(Control(64, 1.0), "wire")
+                server.do(Play("", Event("on", 0, 60, 1.0)), "wire")
+                server.do(Play("", Event("control", 0, 64, 1.0)), "wire")
         """
 
     def do(self, command: Command, source: str) -> None:
@@ -218,12 +190,12 @@ class TransportServer(Protocol):
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
         """Adds a listener for effects sent to the engine."""
 
-    def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
+    def on_note(self, listener: Callable[[Play[int]], None], node: Callable[[], int]) -> None:
         """Adds a listener for events emitted by nodes.
 
-        `listener`: called with each event of `node`. Where other listeners ask for other nodes it gets events of these
-        as well, so it has to compare `EmittedEvent.node`. `node`: returns the number of the node whose events are
-        wanted now, 0 for none.
+        `listener`: called with each event of `node`, at a `Sample`, and with those of other nodes for which other
+        listeners ask, so it has to compare `Play.node`. `node`: returns the number of the node whose events are wanted
+        now, 0 for none.
         """
 
     # ---- additions

@@ -44,8 +44,8 @@ class EventWriter:
         for number, count in batch.items():
             self._publish(number, count)
 
-    def send(self, node: int, kind: str, number: int, value: float, channel: int) -> int:
-        """Sends an event, with the fields of `processor.Event`, to a node's worker, and returns its serial.
+    def send(self, node: int, event: Event) -> int:
+        """Sends an event to a node's worker, and returns its serial.
 
         0 if the event was not sent because the node has no such path, or cannot use it now.
         """
@@ -60,7 +60,7 @@ class EventWriter:
             now = time.monotonic_ns()
             # while a new plan is prepared there may be two streams, and control does not know which one the engine uses
             if len(matching) == 1 and words[WorkerWord.STATE] == State.RUNNING and now >= self._back.get(node, 0):
-                serial = self._push(entry, int(matching[0]), kind, number, value, channel)
+                serial = self._push(entry, int(matching[0]), event)
                 if serial:
                     return serial
             if len(self._back) > DIRECT:
@@ -69,7 +69,7 @@ class EventWriter:
             return 0
         return 0
 
-    def _push(self, entry: WorkerEntry, slot: int, kind: str, number: int, value: float, channel: int) -> int:
+    def _push(self, entry: WorkerEntry, slot: int, event: Event) -> int:
         words, batch, worker = entry.words, self._batch, entry.number
         at = words[WorkerWord.DIRECT_WRITE] + batch.get(worker, 0)
         stream = entry.slot(slot, SlotWord.OPEN)
@@ -77,7 +77,8 @@ class EventWriter:
             return 0
         serial = at % _SERIALS + FIRST
         place = at % DIRECT * DIRECT_BYTES
-        _RECORD.pack_into(entry.direct, place, serial, stream, slot, EVENT_KINDS.index(kind), number, channel, value)
+        kind = EVENT_KINDS.index(event.kind)
+        _RECORD.pack_into(entry.direct, place, serial, stream, slot, kind, event.number, event.channel, event.value)
         if self.batching:
             batch[worker] = batch.get(worker, 0) + 1
         else:

@@ -23,7 +23,7 @@ from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.runtime.shortening import counted, short_repr
+from antiphon.kernel.runtime.shortening import check_number, counted, short_repr
 from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.transport_server import OscRequest, TransportServer
@@ -176,19 +176,15 @@ def check_args(info: AddressInfo, args: Args) -> Args:
     repeated = tags[-1][0] if tags and tags[-1].endswith("…") else ""
     if len(args) > len(tags) and not repeated:
         raise RequestError(f"takes {info.args or 'no arguments'}; it came with {counted(len(args), 'argument')}")
-    return tuple(_checked(tags[at][0] if at < len(tags) else repeated, arg) for at, arg in enumerate(args))
+    return tuple(_check_arg(tags[at][0] if at < len(tags) else repeated, words[min(at, len(words) - 1)], arg)
+                 for at, arg in enumerate(args))  # fmt: skip
 
 
-def _checked(tag: str, arg: Arg) -> Arg:
-    match tag:
-        case "i" if isinstance(arg, int | float) and math.isfinite(arg) and arg == int(arg):
-            return int(arg)
-        case "f" | "d" if isinstance(arg, int | float) and math.isfinite(arg):
-            return float(arg)
-        case "s" if isinstance(arg, str):
-            return arg
-        case "b" if isinstance(arg, bytes):
-            return arg
-        case "x":
-            return arg
-    raise RequestError(f"takes {_TAKES[tag]}, not {short_repr(arg)}")
+def _check_arg(tag: str, word: str, arg: Arg) -> Arg:
+    name = word.partition(":")[2].rstrip("…]")
+    if tag in "ifd":
+        number = int(arg) if isinstance(arg, bool) else arg
+        return check_number(number, name, -math.inf, math.inf, whole=tag == "i", takes=_TAKES[tag])  # type: ignore[no-any-return]
+    if tag != "x" and not isinstance(arg, str if tag == "s" else bytes):
+        raise RequestError(f"{name} takes {_TAKES[tag]}, not {short_repr(arg)}")
+    return arg

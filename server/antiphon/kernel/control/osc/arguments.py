@@ -63,14 +63,7 @@ class OscCall(NamedTuple):
         self.server.session.check(command, self.server.clock.moment())
 
 
-def whole(args: Args, at: int, name: str, low: int, high: int, default: Any = ...) -> Any:
-    """Argument `at` as an integer, as `number`; 5.0 is allowed, 5.5 is not."""
-    if at < len(args) and type(args[at]) is int and low <= int(args[at]) <= high:  # type: ignore[arg-type]
-        return args[at]
-    parsed = number(args, at, name, low, high, default)
-    if at < len(args) and parsed != int(parsed):
-        raise RequestError(f"{name} takes a whole number, not {parsed:g}")
-    return int(parsed) if at < len(args) else default
+whole = partial(number, whole=True)
 
 
 def text(args: Args, at: int, name: str, longest: int = MAX_WORD, default: Any = ...) -> Any:

@@ -11,16 +11,10 @@ from time import monotonic_ns
 from typing import Any, TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.control.commands.executor import (
-    CommandExecutor,
-    CommandParts,
-    EngineClock,
-    Outbox,
-    Turns,
-    WallClock,
-)
+from antiphon.kernel.control.commands.executor import CommandExecutor, CommandParts, EngineClock, Outbox, WallClock
 from antiphon.kernel.control.commands.sound_device import SoundDevice, delays, headphones
 from antiphon.kernel.control.commands.syncs import Captures, Syncs
+from antiphon.kernel.control.commands.turns import Turns
 from antiphon.kernel.control.faults import ControlFaults, ServerEvents
 from antiphon.kernel.control.osc.answers import UnknownWords
 from antiphon.kernel.control.osc.intake import AddressRoute, Intake
