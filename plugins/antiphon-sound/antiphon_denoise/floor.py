@@ -178,6 +178,8 @@ HOPS = 5
 """Number of hops per row."""
 ROWS_A_SECOND = 25
 """Rows per second, the minimum for an estimate."""
+FLOOR_ROW = 2
+"""Place among a second's rows, from the quietest, of its floor."""
 FEATURES = 25
 REMOVED_GAIN = 0.3
 """Gain below which a unit counts as removed."""
@@ -327,6 +329,10 @@ MIN_NOISE_DB = -34.0
 """Minimum noise in dB relative to the whole."""
 CERTAIN_DB = 8.0
 """Decibels above `MIN_NOISE_DB` from which noise is certain; bands are then trusted that would not be on their own."""
+MAX_SWING_DB = 8.5
+"""Maximum difference in dB between the quietest and the loudest fifth of the seconds' floors of a noise: rain, engines,
+hiss and a fire have .3 to 6, what is taken for noise in finished records 11 to 21.
+"""
 MIN_SPEECH_NOISE_DB = -50.0
 """Minimum noise in dB for speech, of which a mask removes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
@@ -334,9 +340,9 @@ RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
 it counts as speech or a call and is not analysed."""
 MIN_SPEECHINESS, SURE_SPEECHINESS = 0.3, 0.8
 """Minimum `speechiness` of speech: if `genre` finds neither music nor a singer, and in any case."""
-SURE_MUSIC, SURE_VOICE, SURE_VOICE_WITHOUT_NOISE, SYLLABLES = 0.6, 0.8, (0.6, 0.75), 0.1
-"""Minimum certainty of music, and minimum certainty of a singing voice: in a file, and in the output of DeepFilterNet
-with a `speechiness` below `SYLLABLES` or above.
+LIKELY_MUSIC, SURE_MUSIC, SURE_VOICE, SURE_VOICE_WITHOUT_NOISE, SYLLABLES = 0.5, 0.6, 0.8, (0.6, 0.75), 0.1
+"""Minimum certainty of music, without steady noise and with it, and minimum certainty of a singing voice: in a file,
+and in the output of DeepFilterNet with a `speechiness` below `SYLLABLES` or above.
 """
 LOUD_NOISE_DB, MOST_SYLLABLES = -24.0, 0.65
 """Noise in dB relative to the whole that `genre` may mistake for music (rain for rock), and `speechiness` from which
@@ -358,6 +364,7 @@ class FloorListener(StretchListener):
         self._scale = 1.0 / float(np.square(self._window).sum())
         self._area = BandMeans().area
         self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros((2, COUNT)), 0.0
+        self._floors: list[float] = []
 
     def take(self, sound: F32) -> bool:
         """Estimates the noise floor of a stretch."""
@@ -381,6 +388,9 @@ class FloorListener(StretchListener):
         trusts = estimate_trust(
             np.stack([expert_logits(self._weights, describe(half)) for half in halves]), powers[:, 1]
         )
+        seconds = powers[: len(rows) // ROWS_A_SECOND * ROWS_A_SECOND].reshape(-1, ROWS_A_SECOND, 2, COUNT)
+        heard = seconds[:, :, 0].sum(2).min(1) > QUIET  # digital silence has no floor
+        self._floors += np.sort(seconds[heard, :, 1] @ np.square(trusts[1]), 1)[:, FLOOR_ROW].tolist()
         power, taken = powers.sum(0)
         self._taken += taken
         self._trusted += trusts * taken
@@ -397,6 +407,13 @@ class FloorListener(StretchListener):
     @property
     def _band_trusts(self) -> F32:
         return np.asarray(self._trusted / (self._taken + QUIET), np.float32)
+
+    @property
+    def steady(self) -> bool:
+        """Whether the removable noise goes on, at much the same level in most seconds."""
+        floors = 10.0 * np.log10(np.array(self._floors or [0.0]) + QUIET)
+        low, high = np.quantile(floors, (0.2, 0.8))
+        return bool(high - low <= MAX_SWING_DB)
 
     @property
     def found(self) -> float:
@@ -426,7 +443,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     noise = FileNoise(None if low else listener.trust, listener.top)
     if not values.get("floor", True) or "learn" in fired:
         return FileHearing(rate=rate, told=replace(noise, trust=None))
-    steady = low or listener.found >= MIN_SPEECH_NOISE_DB
+    steady = low or (listener.steady and listener.found >= MIN_SPEECH_NOISE_DB)
     loud = low or listener.found >= LOUD_NOISE_DB
     spoken = _is_speech(path, values, steady, loud)
     playable = "mode" not in values and not usable(DEEPFILTER)
@@ -438,7 +455,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         if certain and (steady or voice.noisy):
             said = "as speech, by DeepFilterNet"
             return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
-    if low or listener.found >= MIN_NOISE_DB:
+    if low or (listener.steady and listener.found >= MIN_NOISE_DB):
         return FileHearing(rate=rate, told=noise)
     return FileHearing(as_it_is=True, said=NONE_FOUND)
 
@@ -466,6 +483,8 @@ def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True, lou
         return bool(speechiness >= MIN_SPEECHINESS)
     heard = _found(path, "genre")
     sung = heard.get("content") == "voice" and heard["content_sure"] >= SURE_VOICE
+    if not steady and heard.get("content") == "music" and heard["content_sure"] >= LIKELY_MUSIC:
+        return False  # what sounds with the syllables is their beat
     if heard.get("content") == "speech" or (speechiness >= SURE_SPEECHINESS and not sung):
         return True
     if heard.get("genre") not in (None, "unknown"):

@@ -87,6 +87,14 @@ def test_in_steady_noise_the_mask_is_trusted_and_of_told_noise_nothing_is_asked(
     assert hear(tmp_path / "in.wav", {}, ("learn",)).told.trust is None
 
 
+def test_what_ends_after_half_a_file_is_no_floor(tmp_path: Path) -> None:
+    """So pads of finished records do."""
+    for end, as_it_is in ((1.0, False), (0.03, True)):
+        shape = np.repeat(np.float32((1.0, end)), 2 * SECONDS * RATE)
+        soundfile.write(tmp_path / "in.wav", np.tile(tones(), 4) + np.tile(hiss(-20), 4) * shape, RATE, "FLOAT")
+        assert hear(tmp_path / "in.wav", {"for": "music"}, ()).as_it_is is as_it_is
+
+
 def test_noise_that_ends_with_the_band_goes_as_live(tmp_path: Path) -> None:
     """A file of 22.05 kHz is played at 48 kHz, with nothing above 11 kHz."""
     n = np.arange(SECONDS * RATE)
@@ -127,6 +135,8 @@ def test_speech_is_spoken_by_a_classifier_or_by_its_syllables_and_not_sung(
         assert floor._is_speech(Path("in.wav"), {}) is found[2]
         if found[0] < floor.MIN_SPEECHINESS:
             assert floor._is_speech(Path("in.wav"), {}, steady=False) is False
+        if found[1].get("content") == "music" and found[1].get("content_sure", 0.0) >= floor.LIKELY_MUSIC:
+            assert floor._is_speech(Path("in.wav"), {}, steady=False) is False  # a rap over its beat
         if found[1].get("content") == "music":  # loud noise, as rain, may be what is taken for music
             assert floor._is_speech(Path("in.wav"), {}, loud=True) in (True, None)
 
