@@ -144,11 +144,6 @@ def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Va
     `sound`: float32 `[channels, frames]`. Raises AntiphonError: the node cannot be prepared, or fails.
     """
     loaded = load(check=False)
-    made = np.zeros_like(sound)
     runner = PlanRunner(plugin, loaded.catalog, loaded.make, StreamSpec(rate, BLOCK, len(sound)), values)
     with closing(runner):
-        at = 0
-        for part in process_stream([sound], runner):
-            made[:, at : at + part.shape[1]] = part
-            at += part.shape[1]
-    return made
+        return np.concatenate([sound[:, :0], *(part.copy() for part in process_stream([sound], runner))], axis=1)

@@ -32,6 +32,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.session.commands import Play, Sync
 from antiphon.networks.lockstep import replaying
+from antiphon.offline.runner import PaddedSource
 from antiphon.offline.session_reader import SessionLog, check_number, time_of
 
 # ---- Track files of a replayed set or a rendered patch, as a recorder writes them live
@@ -144,8 +145,10 @@ def replay(
     fall, last = missed_fade_out(block, spec.rate), np.zeros((spec.channels, 1), np.float32)
     sample = log.first
     with replaying():
-        for x in rebuffer(source, spec.channels, block):
+        for x in PaddedSource(source, spec).blocks():
             end = sample + block
+            if x.shape[1] < block:
+                break
             while waiting and time_of(waiting[0][1]) < end:
                 number, line = waiting.popleft()
                 with log.line(number):
@@ -265,13 +268,3 @@ def restore_graph_player(spec: StreamSpec, line: dict[str, Any], plan: Plan | No
                 check_number(cell, state[1])
     player.resume(line, plan)
     return player
-
-
-def rebuffer(source: Iterator[Samples], channels: int, block: int) -> Iterator[Samples]:
-    """Re-blocks sound into `[channels, block]`; an incomplete last block is dropped."""
-    pending = np.zeros((channels, 0), np.float32)
-    for part in source:
-        pending = np.concatenate([pending, part[:channels]], axis=1)
-        while pending.shape[1] >= block:
-            yield pending[:, :block]
-            pending = pending[:, block:]

@@ -20,7 +20,7 @@ from antiphon.kernel.contract.processor import BlockTime, Event, Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
-from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.graph import Graph, NodeSpec, in_series
 from antiphon.offline.file_ends import NO_TAIL, Decay, LastBar, Tail
 from antiphon.offline.file_job import check_has_output
 
@@ -65,7 +65,7 @@ def process_stream(
     stopped.
     """
     skip, done, ran = runner.latency, 0, 0
-    fed = _PaddedSource(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
+    fed = PaddedSource(source, runner.spec, frames, runner.latency + round(tail.seconds * runner.spec.rate))
     decay, last = Decay(tail.level), LastBar(tail, runner.spec.rate)
     for x in fed.blocks():
         y = runner.run(x)
@@ -90,14 +90,15 @@ def process_stream(
     yield from last.end()
 
 
-class _PaddedSource:
+class PaddedSource:
     """Re-blocks the source and `behind` frames of silence after it into one reused array."""
 
-    def __init__(self, source: Iterable[Samples], spec: StreamSpec, frames: int | None, behind: int) -> None:
+    def __init__(self, source: Iterable[Samples], spec: StreamSpec, frames: int | None = None, behind: int = 0) -> None:
         self._source, self._spec, self._behind = source, spec, behind
         self.length = frames  # frames of the source, or those requested; None until the length is known
 
     def blocks(self) -> Iterator[Samples]:
+        """Yields the blocks, float32 `[channels, block]`, the last one as long as what is left."""
         spec, frames = self._spec, self.length
         buffer = np.zeros((spec.channels, spec.block), np.float32)
         at = filled = 0
@@ -165,12 +166,8 @@ class PlanRunner:
         self.spec, self.type = spec, type
         info = catalog[type]
         check_has_output(info)
-        out, into = info.first("audio", "out"), info.first("audio", "in")
-        name = info.variant[0]
-        wires = [Wire(End(name, out.name), End(OUT, OUT))] if out is not None else []
-        if into is not None:
-            wires.append(Wire(End(IN, IN), End(name, into.name)))
-        graph, drums = Graph((NodeSpec(name, type, dict(values or {})),), tuple(wires)), dict[int, int]()
+        graph = in_series([NodeSpec(info.variant[0], type, dict(values or {}))], catalog)
+        drums: dict[int, int] = {}
         if score is not None and type == "synth":
             graph, drums = _add_kit(graph, catalog, score)
         self._plan = compile_plan(graph, catalog, make, spec, {node.name: n for n, node in enumerate(graph.nodes, 1)})
@@ -230,7 +227,7 @@ class PlanRunner:
         processor fails.
         """
         left = self._preroll
-        for x in _PaddedSource(source, self.spec, None, 0).blocks():
+        for x in PaddedSource(source, self.spec).blocks():
             part = x[:, :left]
             self.run(part)
             left -= part.shape[1]
@@ -244,7 +241,7 @@ class PlanRunner:
 
     def look_ahead(self, source: Iterable[Samples], frames: int) -> None:
         """Runs a look-ahead pass without output. Raises PluginError: the processor fails."""
-        for x in _PaddedSource(source, self.spec, frames, self.latency).blocks():
+        for x in PaddedSource(source, self.spec, frames, self.latency).blocks():
             self.run(x)
         self._rewind()
 

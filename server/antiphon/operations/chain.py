@@ -22,7 +22,7 @@ from antiphon.kernel.contract.params import Param, Value, suggest_parameters
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.errors import FileError, MissingAttribute, ParamError, PluginError, UsageError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
-from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, known_type
+from antiphon.kernel.graph.graph import NodeSpec, in_series, known_type
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
@@ -161,8 +161,12 @@ class Chain:
         self.rate, self.channels = rate_of(rate, 'antiphon.Chain("compressor", rate=48000)'), channels
         self._steps = steps  # the file of a model is there as long as its chain
         nodes = tuple(_nodes(steps))
-        infos = [known_type(node.type, known.catalog) for node in nodes]
-        self._graph = Graph(nodes, tuple(_wires(nodes, infos, notes=self._gives_notes)))
+        for node in nodes:
+            info = known_type(node.type, known.catalog)
+            gives = info.first("audio", "out") is not None or self._gives_notes
+            if info.first("audio", "in") is None or not gives:
+                raise UsageError(f"{node.type} changes no sound, which a chain is made for")
+        self._graph = in_series(nodes, known.catalog)
         for node in nodes:
             known.check(node.type)
         play_with("auto", "auto", known, self._graph, lambda sentence: None)
@@ -381,19 +385,6 @@ def _nodes(steps: tuple[Step, ...]) -> Iterator[NodeSpec]:
                 raise ParamError(f"{type_} has no parameter {param!r}{suggest_parameters(param, cells.values())}")
         checked = {param: cells[param].typed(value) for param, value in values.items()}
         yield NodeSpec(name, known.varied(type_, values), checked)
-
-
-def _wires(nodes: tuple[NodeSpec, ...], infos: list[ProcessorInfo], *, notes: bool) -> Iterator[Wire]:
-    last = End(IN, IN)
-    for node, info in zip(nodes, infos, strict=True):
-        into, out = info.first("audio", "in"), info.first("audio", "out")
-        if into is None or (out is None and not notes):
-            raise UsageError(f"{node.type} changes no sound, which a chain is made for")
-        yield Wire(last, End(node.name, into.name))
-        if out is not None:
-            last = End(node.name, out.name)
-    if last.node != IN:
-        yield Wire(last, End(OUT, OUT))
 
 
 class Stream(Chain):

@@ -5,7 +5,7 @@ A wire from `OUT` carries the previous block's output, after the limiter: the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -282,6 +282,17 @@ def known_type(name: str, catalog: Catalog) -> ProcessorInfo:
                 raise PatchError(f"the plugin {name!r} did not load: {failure.reason}")
         raise PatchError(advice("node", name) or f"there is no processor type {name!r}{instead(name, sorted(catalog))}")
     return info
+
+
+def in_series(nodes: Sequence[NodeSpec], catalog: Catalog) -> Graph:
+    """The nodes in a row from the input to the output, by their first audio ports; a missing port has no wire."""
+    wires, last = list[Wire](), End(IN, IN)
+    for node in nodes:
+        info = known_type(node.type, catalog)
+        into, out = info.first("audio", "in"), info.first("audio", "out")
+        wires += [Wire(last, End(node.name, into.name))] if into is not None else []
+        last = End(node.name, out.name) if out is not None else last
+    return Graph(tuple(nodes), (*wires, Wire(last, End(OUT, OUT))) if last.node != IN else tuple(wires))
 
 
 def check(graph: Graph, catalog: Catalog) -> None:

@@ -23,7 +23,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.processor import BlockTime, Processor
 from antiphon.kernel.errors import AntiphonError, NodeError, PluginError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
-from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire, in_series
 from antiphon.kernel.plugins.checks import in_child
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
@@ -214,15 +214,8 @@ def _try_all(
 
 def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
     """Returns a node's mean CPU time per block of noise at -20 dB, in ms, measured for up to `TRIAL_SECONDS`."""
-    info = catalog[node.type]
-    into, out = info.first("audio", "in"), info.first("audio", "out")
-    wires = []
-    if into is not None:
-        wires.append(Wire(End(IN, IN), End(node.name, into.name)))
-    if out is not None:
-        wires.append(Wire(End(node.name, out.name), End(OUT, OUT)))
     values = {k: v for k, v in node.values.items() if k not in ("bypass", "mute", "wet")}
-    return _block_cost(Graph((NodeSpec(node.name, node.type, values),), tuple(wires)), catalog, make, spec)
+    return _block_cost(in_series([NodeSpec(node.name, node.type, values)], catalog), catalog, make, spec)
 
 
 def _block_cost(graph: Graph, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> float:
