@@ -14,7 +14,6 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.processor import EVENT_KINDS, Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
 from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.shared import command_ring
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.node_host import MAX_EVENTS
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
@@ -303,18 +302,6 @@ def test_the_log_replays_notes_panics_and_cleared_schedules_to_the_sample():
         np.testing.assert_array_equal(again.run(silence(256)), part)
     assert not lines
     assert again.counters.late == 0
-
-
-@pytest.mark.parametrize(
-    ("kind", "number", "value", "channel", "when"),
-    [("on", 127, 0.1, 16, Sample(2**40)), ("off", 0, 0.0, 1, Beat(3.5, 4.0)), ("control", 64, 1.0, 2, Sample(5)),
-     ("bend", 0, -0.123456789, 3, Sample(0))],
-)  # fmt: skip
-def test_the_ring_carries_an_event_as_it_is(ends, kind, number, value, channel, when):
-    action = replace(note(kind, number, value, channel, 2**40), when=when)
-    assert ends.link.send(action)
-    assert list(command_ring(ends.shared).drain(10)) == [action]
-    assert list(command_ring(ends.shared).drain(10)) == []
 
 
 def test_owed_ends_are_found_by_time_wherever_they_wait():

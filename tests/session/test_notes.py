@@ -17,10 +17,8 @@ from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.session import notes
-from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.commands import NOW, Play, Sample
 from antiphon.kernel.session.notes import ADDRESSES, Players, play_on, read
-from antiphon.kernel.session.play import LAST
 from antiphon.kernel.wire.osc import IMPULSE, Double
 
 
@@ -76,11 +74,6 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
 def test_a_command_out_of_range_is_refused_whoever_makes_it(event: Event) -> None:
     with pytest.raises(RequestError, match="takes"):
         play_on(Play("", event), 3)
-
-
-def test_a_note_s_further_values_which_no_midi_controller_carries_are_in_a_set_s_log() -> None:
-    action = play_on(Play("", Event("control", 0, LAST, 0.5)), 3)
-    assert ACTIONS.from_line(ACTIONS.to_line(7, action)) == action
 
 
 def test_velocity_0_ends_the_note() -> None:
