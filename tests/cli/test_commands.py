@@ -483,6 +483,12 @@ def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Command, monk
         antiphon("bench", "engine")
 
 
+@pytest.fixture(scope="module")
+def warm_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home for commands that are executed: the first of them fills its cache."""
+    return tmp_path_factory.mktemp("warm")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
 @pytest.mark.parametrize(
     ("streams", "code", "out", "err"),
@@ -495,8 +501,9 @@ def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Command, monk
     ],
 )
 def test_standard_streams_may_be_closed_and_a_full_one_is_one_sentence(
-    tmp_path: Path, streams: str, code: int, out: str, err: str
+    tmp_path: Path, warm_home: Path, monkeypatch: pytest.MonkeyPatch, streams: str, code: int, out: str, err: str
 ) -> None:
+    monkeypatch.setenv(paths.HOME, str(warm_home))
     audio.write(tmp_path / "in.wav", audio.noise(4800))
     own = str(Path(sys.executable).with_name("antiphon"))
     done = subprocess.run(

@@ -2,12 +2,12 @@
 
 import io
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests import forked
 
 from antiphon.files.audiofile import read
 from antiphon.files.pipes import open_ended
@@ -37,8 +37,8 @@ def without_length(form: str) -> bytes:
 
 @pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64", "AU"])
 def test_piped_sound_without_length_is_read_whole(tmp_path: Path, form: str) -> None:
-    words = [sys.executable, "-m", "antiphon", "run", "gain", "-", str(tmp_path / "out.wav")]
-    source = subprocess.Popen(words, stdin=subprocess.PIPE)
+    words = [*forked.COMMAND, "run", "gain", "-", str(tmp_path / "out.wav")]
+    source = forked.Forked(words, stdin=subprocess.PIPE)
     source.communicate(without_length(form))
     np.testing.assert_array_equal(read(tmp_path / "out.wav").samples[0], soundfile.read(io.BytesIO(file("WAV")))[0])
 

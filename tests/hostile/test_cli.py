@@ -79,7 +79,7 @@ def test_ctrl_c_at_any_moment(folder: Path, tmp_path: Path, what: str, delay: fl
         "render": ["render", "bench8", "--in", long, "--out", "out.wav"],
         "replay": ["replay", str(folder / "set"), "out.wav"],
     }
-    home = tmp_path / "home"
+    home = folder / "home"  # that of the others too, with declarations in its cache
     work = tmp_path / "work"
     work.mkdir()
     process = subprocess.Popen(

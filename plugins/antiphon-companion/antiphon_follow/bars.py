@@ -155,6 +155,7 @@ class BarFilter:
             following += [int(firsts[number]) + (place + 1) % meter for place in range(meter)]
             other += [int(firsts[(number + 1) % len(meters)])] * meter
         self._following = np.array([*following, *other], np.int64)
+        self._next = self._following[: self._layers]
         self._change = METER_CHANGE if len(meters) > 1 else 0.0
         ratio = np.abs(np.log(self._lengths[None] / self._lengths[:, None]))
         bpm = 60.0 * rate / self._lengths
@@ -166,7 +167,10 @@ class BarFilter:
         self._moves = np.ascontiguousarray((1.0 - LEAP) * near + LEAP * self._usual[None])
         self._bpm, self._prior = np.log(bpm), np.ones(len(lengths))
         self._tails = np.zeros(2 * self._layers * len(lengths))
-        self._marks = np.zeros(len(lengths))
+        self._marks, self._masses = np.zeros(len(lengths)), np.zeros(len(lengths) + 1)
+        self._firsts = np.searchsorted(self._lengths, self._lengths * (1.0 - NEAR_PERIOD))
+        self._lasts = np.searchsorted(self._lengths, self._lengths * (1.0 + NEAR_PERIOD), side="right")
+        self._window = np.ones(2 * int(NEAR_PHASE * 2 * (BINS + 1)) + 1)
         self._state = np.zeros(self._layers * self._n)
         self._ones = np.ones(self._layers * (BINS + 1))
         self._shares = np.zeros(self._layers)
@@ -231,12 +235,9 @@ class BarFilter:
     def read(self) -> None:
         """Computes the estimate from the best period, its best phase (both with close ones), and the recent onsets."""
         lengths, marks = self._lengths, self._marks
-        masses = np.cumsum(np.concatenate([[0.0], marks]))
-        firsts = np.searchsorted(lengths, lengths * (1.0 - NEAR_PERIOD))
-        lasts = np.searchsorted(lengths, lengths * (1.0 + NEAR_PERIOD), side="right")
-        near = masses[lasts] - masses[firsts]
-        best = int(np.argmax(near))
-        first, last = int(firsts[best]), int(lasts[best]) - 1
+        np.cumsum(marks, out=self._masses[1:])
+        best = int(np.argmax(self._masses[self._lasts] - self._masses[self._firsts]))
+        first, last = int(self._firsts[best]), int(self._lasts[best]) - 1
         part = marks[first : last + 1]
         self.period = float((part * lengths[first : last + 1]).sum() / max(part.sum(), 1e-12)) / self.rate
         bars_read_posterior(
@@ -245,9 +246,9 @@ class BarFilter:
         fine = 2 * (BINS + 1)
         table = self._phases.reshape(self._layers, fine)
         phases = table.sum(axis=0)
-        window = int(NEAR_PHASE * fine)
+        window = len(self._window) // 2
         around = np.concatenate([phases[-window:], phases, phases[:window]])
-        sums = np.convolve(around, np.ones(2 * window + 1), "valid")
+        sums = np.convolve(around, self._window, "valid")
         top = int(np.argmax(sums))
         index = np.arange(top - window, top + window + 1)
         wrapped = index % fine
@@ -255,16 +256,9 @@ class BarFilter:
         evident = max(self.gain / self.usual_gain, self.regular)
         self.sureness = float(sums[top]) * min(max(evident, 0.0), 1.0)
         # states before the beat's line belong to the beat that comes if the centre lies behind it
-        shares = np.zeros(self._layers)
-        turn = index // fine - math.floor(centre)
-        for number in range(self._layers):
-            for_place = table[number, wrapped]
-            shares[number] += for_place[turn == 0].sum()
-            shares[self._following[number]] += for_place[turn < 0].sum()
-        before = np.zeros(self._layers)
-        before[self._following[: self._layers]] = np.arange(self._layers)
-        for number in range(self._layers):
-            shares[int(before[number])] += table[number, wrapped][turn > 0].sum()
+        turn, part = index // fine - math.floor(centre), table[:, wrapped]
+        shares = part @ (turn == 0) + (part @ (turn > 0))[self._next]
+        shares[self._next] += part @ (turn < 0)
         layer = int(np.argmax(shares))
         self.meter, place = self._places[layer]
         phase = centre - math.floor(centre) + self._ahead

@@ -35,6 +35,7 @@ def music(seconds: float = 6.0, seed: int = 1) -> F32:
     return np.asarray(0.5 * sound / np.abs(sound).max(), np.float32)
 
 
+@cache
 def voice(seconds: float = 6.0) -> F32:
     """A gliding voice-like tone in syllables, `[frames]`."""
     n = np.arange(round(seconds * RATE))
