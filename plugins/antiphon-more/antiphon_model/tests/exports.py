@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,15 @@ TAPS = np.array([0.1, -0.2, 0.1, 1.0, 0.3, 0.1, 0.05, -0.1], np.float32)
 PEAK = 3
 
 
+described = cache(probe.describe)
+
+
 def known(path: Path) -> Path:
     """Describes a file in this process, and puts that into the cache: a process of its own for each test takes long."""
     data = path.read_bytes()
     place = model_file.cache_for(hashlib.sha256(data).hexdigest())
     make_folder(place.parent)
-    place.write_text(json.dumps(probe.describe(data)))
+    place.write_text(json.dumps(described(data)))
     return path
 
 
@@ -182,6 +186,7 @@ def onnx_trap(what: str, limit: float = 0.9) -> bytes:
 # ---- TorchScript
 
 
+@cache
 def torch_convolution() -> bytes:
     """As RAVE's cached convolutions: the past is a buffer of the module."""
     import torch
@@ -202,6 +207,7 @@ def torch_convolution() -> bytes:
     return scripted(Convolution())
 
 
+@cache
 def torch_codec(ratio: int = 256, rate: int = 48000) -> bytes:
     """encode: the mean and the peak of each `ratio` frames.  decode: a sine of 220 Hz × 2^z1, at the level z2, whose
     phase goes on from hop to hop.  forward: a gain, set by `gain`."""
