@@ -47,7 +47,8 @@ def test_each_number_is_the_codes() -> None:
         f"a table of {arena.MAX_WORKERS} workers, each with up to {MAX_SLOTS} slots",
         f"({arena.DATA_BYTES >> 20} MB for all of a worker's rings)",
         f"measures {worker.MEASURED} hops with every slot at work",
-        f"waits up to {loader.WORKER_TIMEOUT:g} s for new workers",
+        f"waits up to {loader.WORKER_TIMEOUT:g} s for new workers, after an engine's death "
+        f"{loader.RESTART_TIMEOUT * 1000:g} ms",
         f"by a ring of {arena.DIRECT} in the arena",
         f"not confirmed within {backend.TIMEOUT_SECONDS:g} s of the engine's time",
         f"and so does what follows for {low_latency_events.BACK_NS // 10**9} s",

@@ -377,6 +377,10 @@ def test_the_first_plan_waits_for_the_synth_asked_for_at_the_start_and_no_other(
     assert rig.load(("good", {}), ("fine", {})) == ""
     anew()
     assert rig.load(("good", {}), again=True) == "", "after a crash nothing is waited for"
+    monkeypatch.setattr(loader, "RESTART_TIMEOUT", 0.05)
+    monkeypatch.setattr(rig.pool, "settled", lambda since: False)
+    anew()
+    assert rig.load(("good", {}), again=True) == "", "nor are its workers"
 
 
 def test_a_node_is_blamed_for_the_second_kill_at_it(rig: Rig) -> None:

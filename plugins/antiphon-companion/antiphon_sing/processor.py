@@ -283,7 +283,9 @@ class Sing(Processor):
         self._key: Key = (str(self.settings["lyrics"]), str(self.settings["voice"]), spec.rate)
         self._late = False
         if pool is not None:  # the trial of a new node has none
-            self._song = texts().make(self._key) if pool.lockstep else texts().begin(self._key, READY_SECONDS)
+            self._song = (
+                texts().make(self._key) if pool.lockstep else texts().begin(self._key, pool.patience(READY_SECONDS))
+            )
             self._late = self._song is None
         self.reset()
 

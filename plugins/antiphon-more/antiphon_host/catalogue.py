@@ -68,6 +68,8 @@ LOOP_SECONDS = 4.0
 """Maximum seconds an event loop waits for a series of consecutive descriptions."""
 TRIED_SECONDS = 60.0
 """Retry interval in seconds after a failed description."""
+MAX_KEPT = 32
+"""Latencies that are kept on the disk for a plugin."""
 _tried: dict[str, tuple[float, PluginCard]] = {}
 _looking: dict[str, Thread] = {}
 _debt_ends = 0.0  # when an event loop may wait for LOOP_SECONDS again
@@ -142,13 +144,25 @@ def query_plugin_latency(
 ) -> int:
     """Latency in frames that a plugin reports at a rate and hop size, with values by key, otherwise its first ones.
 
-    `usual`: latency at 48 kHz with its first values, converted and used if its process does not answer.
+    `usual`: latency at 48 kHz with its first values, converted and used if its process does not answer. The last
+    answers are kept on the disk: a new engine, whose sound waits, asks no process again.
     """
-    answer = None
     asked = json.dumps([address, rate, hop, values])
+    card, place, kept = cached_card(address), _place(f"latency of {address}"), dict[str, int]()
+    stamp = _stamp(card.library) if card is not None else []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        data = json.loads(place.read_bytes())
+        kept = data["kept"] if stamp and data["stamp"] == stamp else kept
+        return int(kept[asked])
+    answer = None
     with spawn(DESCRIBE, f"latency:{asked}") as child, contextlib.suppress(*CHILD_FAULTS):
         answer = child.receive()[0]["latency"]
-    return int(answer) if answer is not None else round(usual * rate / 48000)
+    if answer is None:
+        return round(usual * rate / 48000)
+    kept = dict([*kept.items(), (asked, int(answer))][-MAX_KEPT:])
+    with contextlib.suppress(OSError, AntiphonError):
+        write_atomic(place, json.dumps({"stamp": stamp, "kept": kept}).encode())
+    return int(answer)
 
 
 def _place(address: str) -> Path:

@@ -216,6 +216,14 @@ def test_a_plan_waits_for_the_latency_of_its_values(made, loaded) -> None:
         assert plan.latency == 2 * 128 + ahead
 
 
+def test_a_latency_is_asked_once_for_all_engines(made, loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, values = f"lv2:{URI}:late", (("ahead", 650.0),)
+    first = catalogue.query_plugin_latency(address, 0, RATE, 128, values)
+    catalogue.query_plugin_latency.cache_clear()  # as a new engine has it
+    monkeypatch.delattr(catalogue, "spawn")
+    assert catalogue.query_plugin_latency(address, 0, RATE, 128, values) == first
+
+
 def test_a_note_begins_and_ends_at_its_frame(made, loaded) -> None:
     notes = [Event("on", 1000, 64, 1.0), Event("off", 2000, 64)]
     out = render(node(loaded, "synth"), SPEC, np.zeros((2, 4800), np.float32), notes=notes).audio[0]

@@ -71,7 +71,7 @@ def live(monkeypatch):
 
         made = Live()
         with monkeypatch.context() as within:
-            within.setattr(processors, "current_pool", lambda: SimpleNamespace(lockstep=False))
+            within.setattr(processors, "current_pool", lambda: SimpleNamespace(lockstep=False, patience=float))
             got = render(made, spec, np.zeros((spec.channels, frames), np.float32), values, notes=notes)
         return got, Live.marks
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import ctypes.util
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -166,8 +164,7 @@ class Wires:
 
     def _begin(self) -> None:
         words, ffi, lib, client = self._words, self._jack._ffi, self._jack._lib, self._client
-        library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
-        words[BridgeSlot.BUFFER] = int(ctypes.cast(library.jack_port_get_buffer, ctypes.c_void_p).value or 0)
+        words[BridgeSlot.BUFFER] = int(ffi.cast("uintptr_t", lib.jack_port_get_buffer))
         words[BridgeSlot.BLOCK], words[BridgeSlot.PORTS] = self.block, len(self._ins)
         # 0 is what a wire without a writer holds
         words[BridgeSlot.COUNTER] = self.block * DEPTH

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
@@ -40,17 +41,24 @@ FIFO_PRIORITY = 60
 
 def make_driver(name: str, options: DriverOptions) -> Driver:
     """Opens the driver `name` ("jack", "portaudio", "headless"). Raises EngineError when its device cannot be used."""
+    return import_driver(name)(options)
+
+
+def import_driver(name: str) -> Callable[[DriverOptions], Driver]:
+    """Imports the driver `name` and its device library, which opens nothing: engines are forked with both."""
     if name == "jack":
+        import jack  # noqa: F401
+
         from antiphon.kernel.engine.drivers.jack import JackDriver
 
-        return JackDriver(options)
+        return JackDriver
     if name == "portaudio":
         from antiphon.kernel.engine.drivers.portaudio import PortAudio
 
-        return PortAudio(options)
+        return PortAudio
     from antiphon.kernel.engine.drivers.headless import Headless
 
-    return Headless(options)
+    return Headless
 
 
 @dataclass(frozen=True, slots=True)

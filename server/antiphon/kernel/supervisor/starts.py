@@ -55,6 +55,9 @@ class Starts:
             with block_signals():
                 for module, imports in preload.IMPORTS.items():
                     prepare(module, *imports)
+        from antiphon.kernel.engine import process
+
+        process.import_driver(self.driver)  # what an engine imports itself is silence after one has died
         self._warm = preload.warm(self._settings, self.folder, self._companions)
 
     @property

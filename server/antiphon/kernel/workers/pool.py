@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import sys
 import time
@@ -254,6 +255,7 @@ class Pool:
     def __init__(self, arena: Arena, bells: Bells, device: Device = "cpu") -> None:
         self.arena, self.bells, self.device = arena, bells, device
         self.until_ns = 0  # CLOCK_MONOTONIC until which `WorkerStream.take` may wait for an answer in this block
+        self.settle_by = math.inf  # `time.monotonic()` until which a plan waits for workers, and for what nodes read
         self.waited_ns = 0  # for which streams have slept so far until an answer came, or was late
         self.streams: list[WorkerStream] = []
         self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
@@ -340,6 +342,10 @@ class Pool:
     def _leave(self, entry: WorkerEntry) -> None:
         entry.words[WorkerWord.LEFT_NS] = time.monotonic_ns()
         entry.words[WorkerWord.WANTED] = 0
+
+    def patience(self, most: float) -> float:
+        """Seconds, at most `most`, that a `prepare` may wait for what is read beside it: the sound may wait for it."""
+        return max(0.0, min(most, self.settle_by - time.monotonic()))
 
     @property
     def serial(self) -> int:

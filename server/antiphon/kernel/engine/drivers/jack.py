@@ -43,8 +43,8 @@ class JackDriver(CallbackDriver):
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]
         self._outs = [client.outports.register(name) for name in options.outs]
         ffi, lib = jack._ffi, jack._lib
-        state.words[CallbackWord.PORT_BUFFER] = _symbol("jack_port_get_buffer")
-        state.words[CallbackWord.FRAME_CLOCK] = _symbol("jack_last_frame_time")
+        state.words[CallbackWord.PORT_BUFFER] = int(ffi.cast("uintptr_t", lib.jack_port_get_buffer))
+        state.words[CallbackWord.FRAME_CLOCK] = int(ffi.cast("uintptr_t", lib.jack_last_frame_time))
         state.words[CallbackWord.CLIENT] = int(ffi.cast("uintptr_t", client._ptr))
         for n, port in enumerate(self._ins):
             state.words[CallbackWord.PORTS_IN + n] = int(ffi.cast("uintptr_t", port._ptr))
@@ -74,8 +74,11 @@ class JackDriver(CallbackDriver):
         self._outs.append(port)
 
     def rename_port(self, row: int, name: str) -> None:
-        """Gives a registered output port another name; who is connected to it stays."""
-        self._outs[row].shortname = name
+        """Gives a registered output port another name; who is connected stays. Raises EngineError: JACK refuses it."""
+        try:
+            self._outs[row].shortname = name
+        except self._jack.JackError as error:
+            raise EngineError(f"JACK refused the name {name}: {error}") from error
 
     def _on_xrun(self, _microseconds: float) -> None:
         self.state.view[CallbackWord.XRUNS] += 1
@@ -108,12 +111,3 @@ class JackDriver(CallbackDriver):
             self.drain()
             self._client.close(ignore_errors=True)
         super().stop()
-
-
-def _symbol(name: str) -> int:
-    """The address of a function of the JACK library that JACK-Client has loaded."""
-    import ctypes
-    import ctypes.util
-
-    library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
-    return int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)

@@ -44,8 +44,9 @@ from antiphon.kernel.workers.status import Health, news, worker_states
 from antiphon.native.compiling import compile_all
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
-RESTART_TIMEOUT = 1.0
-"""Maximum wait in seconds for the weigher after an engine restart, without sound; then a plan is made untried."""
+RESTART_TIMEOUT = 0.05
+"""Maximum wait in seconds, without sound, of a plan after an engine restart: for the weigher, then it is made untried;
+and for workers and for what its nodes read, then these begin without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,14 +288,15 @@ class Loader:
             # else all are waited for: the synth asked for at the start joins JACK, which may break sound, before there
             # is any
             load.since = self._pool.serial
+        if self._pool is not None:
+            self._pool.settle_by = time.monotonic() + (RESTART_TIMEOUT if load.again else WORKER_TIMEOUT)
         message, graph = load.message, Graph.from_json(load.message["graph"])
         versions = message.get("versions", {})
         load.candidate = self._maker.make_plan(graph, message["ids"], again=load.again, versions=versions)
 
     def _settle(self, load: _Load) -> None:
         """Waits until the workers of the plan's new streams are ready."""
-        deadline = time.monotonic() + WORKER_TIMEOUT
-        while self._pool is not None and not self._pool.settled(load.since) and time.monotonic() < deadline:
+        while (pool := self._pool) is not None and not pool.settled(load.since) and time.monotonic() < pool.settle_by:
             self._loading.beat()
             self._guarded(self._collect_and_report)
             time.sleep(0.005)
