@@ -8,8 +8,9 @@ import random
 import socket
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.waiting import until
 from tools.lists import OPERATIONS
 
 import antiphon
+from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import encode, encode_bundle
@@ -35,6 +37,8 @@ TURN_SECONDS = 0.05
 """Processor time of control, at most, until it answers another's `/ping`; on a busy machine it is counted longer."""
 MEMORY = 48 << 20
 """Bytes that a process may grow by in a flood."""
+ENDING = {"/quit", "/record/start", "/session/record", "/record/tracks/start", "/patch/save", "/audio/device"}
+"""OSC addresses that end the server, or write and open what others of the machine use."""
 TREAT_AS_LONG = {"get_lessons_path_name_heard", "post_mcp_hear"}
 """Operations that wait for what is played: they are not asked as fast as can be."""
 
@@ -128,29 +132,19 @@ def test_five_hundred_clients_leave_another_answered(stage: ServerProcess, figur
 
 
 class Fast:
-    """Clients that ask for one operation as fast as they can, until `end`."""
+    """Eight clients that do one thing as fast as they can, until `end`. `count`: how often it was done."""
 
-    def __init__(self, stage: ServerProcess, operation: Operation, token: str) -> None:
+    def __init__(self, connect: Callable[[], Any], ask: Callable[[Any], object]) -> None:
         self.ended, self.count = threading.Event(), 0
-        example = operation.example
-        path = operation.path.format(**example)
-        if operation.query is not None and not operation.lines:
-            path += "?" + "&".join(f"{name}={example[name]}" for name in operation.query.__struct_fields__)
-        body = json.dumps(example["body"]).encode() if "body" in example else None
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-        def ask() -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", stage.http, timeout=60.0)
+        def work() -> None:
             while not self.ended.is_set():
-                try:
-                    connection.request(operation.method.upper(), path, body, headers)
-                    connection.getresponse().read()
-                    self.count += 1
-                except (OSError, http.client.HTTPException):
-                    connection.close()
-            connection.close()
+                with suppress(OSError, http.client.HTTPException), closing(connect()) as connection:
+                    while not self.ended.is_set():
+                        ask(connection)
+                        self.count += 1
 
-        self.threads = [threading.Thread(target=ask) for _ in range(8)]
+        self.threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in self.threads:
             thread.start()
 
@@ -160,31 +154,138 @@ class Fast:
             thread.join()
 
 
-def test_no_route_holds_another_client(stage: ServerProcess, figure: Callable[[str], None]) -> None:
-    """Each route in turn under eight clients as fast as they can: another is answered by control and by web."""
+def by_http(stage: ServerProcess, operation: Operation, token: str) -> Fast:
+    """Clients of an operation, by its example."""
+    example = operation.example
+    path = urllib.parse.quote(operation.path.format(**example))
+    if operation.query is not None and not operation.lines:
+        path += "?" + urllib.parse.urlencode({name: example[name] for name in operation.query.__struct_fields__})
+    body = json.dumps(example["body"]).encode() if "body" in example else None
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    if operation.upload:
+        body, headers["Content-Type"] = bytes(1 << 20), "audio/wav"
+
+    def ask(connection: http.client.HTTPConnection) -> None:
+        connection.request(operation.method.upper(), path, body, headers)
+        connection.getresponse().read()
+
+    return Fast(lambda: http.client.HTTPConnection("127.0.0.1", stage.http, timeout=60.0), ask)
+
+
+def by_websocket(stage: ServerProcess) -> Fast:
+    """Clients of a WebSocket: each listens to an address, and sends it as OSC, in one piece of 64 frames."""
+
+    def connect() -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", stage.http), 10.0)
+        sock.sendall(
+            b"GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" % stage.http
+        )
+        assert b"101" in sock.recv(4096)
+        return sock
+
+    def frame(kind: int, data: bytes) -> bytes:
+        return bytes([0x80 | kind, 0x80 | len(data)]) + bytes(4) + data  # masked by zeros
+
+    listen = frame(1, json.dumps({"COMMAND": "LISTEN", "DATA": "/node/bass/level"}).encode())
+    piece = (listen + frame(2, encode("/node/bass/level", -6.0))) * 32
+    return Fast(connect, lambda sock: (sock.sendall(piece), sock.setblocking(True)))
+
+
+def by_osc(stage: ServerProcess, address: str) -> Fast:
+    """Clients that send an address by UDP, without arguments, with a number and with a text."""
+    packets = [encode(address, *args) for args in ((), (1,), ("x",))]
+
+    def ask(sock: socket.socket) -> None:
+        for packet in packets:
+            sock.sendto(packet, ("127.0.0.1", stage.osc))
+        time.sleep(0.001)  # a full buffer loses others' datagrams, which is documented
+
+    return Fast(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM), ask)
+
+
+def doors(stage: ServerProcess) -> Iterator[tuple[str, Callable[[], Fast]]]:
+    """Every route, upload, socket and OSC address, by name."""
     token = next(stage.home.rglob("token")).read_text().strip()
-    control, web = listed(stage, "control"), listed(stage, "web")
-    slowest = {"control": (0.0, ""), "web": (0.0, "")}
     for operation in OPERATIONS:
-        if operation.method == "DELETE" or operation.upload or operation.id in TREAT_AS_LONG:
-            continue
-        fast = Fast(stage, operation, token)
+        if operation.method != "DELETE" and operation.id not in TREAT_AS_LONG:
+            yield operation.id, lambda operation=operation: by_http(stage, operation, token)
+    yield "websocket", lambda: by_websocket(stage)
+    for item in ADDRESSES:
+        if item.path not in ENDING and "{" not in item.path:
+            yield item.path, lambda item=item: by_osc(stage, item.path)
+
+
+def test_no_door_holds_another_client(stage: ServerProcess, figure: Callable[[str], None]) -> None:
+    """Each door in turn under eight clients as fast as they can: another is answered by control and by web."""
+    control, web = listed(stage, "control"), listed(stage, "web")
+    slowest: dict[str, list[tuple[float, str]]] = {"control": [], "web": []}
+    idle = []
+    for name, begin in doors(stage):
+        fast, took = begin(), {"control": 0.0, "web": 0.0}
         try:
-            for _ in range(5):
+            for _ in range(3):
                 time.sleep(0.05)  # between two questions the eight go on
-                slowest["control"] = max(slowest["control"], (ask_ping(stage), operation.id))
+                took["control"] = max(took["control"], ask_ping(stage))
                 begun = used(web)
                 with suppress(OSError):
                     stage.request("GET", "/api/live")
-                slowest["web"] = max(slowest["web"], (used(web) - begun, operation.id))
+                took["web"] = max(took["web"], used(web) - begun)
         finally:
             fast.end()
+        idle += [] if fast.count else [name]
+        for process, seconds in took.items():
+            slowest[process] = sorted([*slowest[process], (round(seconds, 2), name)])[-3:]
     assert (listed(stage, "control"), listed(stage, "web")) == (control, web)
-    figure(f"processor time until another was answered, at most: {slowest}")
-    assert slowest["control"][0] < 4 * TURN_SECONDS, slowest
-    assert slowest["web"][0] < 1.0, slowest
+    figure(f"processor time until another was answered, at most: {slowest}; never done: {idle}")
+    assert slowest["control"][-1][0] < 2 * TURN_SECONDS, slowest
+    assert slowest["web"][-1][0] < 4 * TURN_SECONDS, slowest
     answered(stage)
     assert "Traceback" not in stage.standard_error()
+
+
+FAULTS = int(os.environ.get("HOSTILE_FAULTS", "1000"))
+
+
+def test_a_thousand_faults_of_a_hosted_plugin(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """Each is dry at once, and the plugin is there again; the engine and its other sound miss nothing by it."""
+    made_plugin = pytest.importorskip("antiphon_host.tests.made_plugin")
+    if not made_plugin.build(tmp_path):
+        pytest.skip("there is no C compiler to build a plugin with")
+    (tmp_path / "hosted.toml").write_text(
+        f'format = 1\nnodes.fx = {{type = "plugin", uri = "lv2:{made_plugin.URI}:gain", gain = 0.5}}\n'
+        'wires = {"in" = "fx", "fx" = "out"}\n'
+    )
+    names = [name for name in made_plugin.FAULTS if name not in ("none", "memory")]
+    options = "--audio", "headless", "--patch", str(tmp_path / "hosted.toml")
+    with executed(), ServerProcess(*options, home=tmp_path, env={"LV2_PATH": str(tmp_path)}) as server:
+
+        def state() -> tuple[str, int]:
+            worker = server.status()["workers"][0]
+            return worker["state"], worker["restarts"]
+
+        until(lambda: state()[0] == "running", 60.0, "it plays")
+        pids, memory, missed = server.pids(), resident(server.pids()["engine"]), server.status()["missed_blocks"]
+        ended = 0
+        for n in range(FAULTS):
+            before = state()[1]
+            server.send("/node/fx/bypass_2", names[n % len(names)])
+            until(lambda: state() != ("running", before), 30.0, "it has failed")  # noqa: B023
+            server.send("/node/fx/bypass_2", "none")
+
+            def back() -> bool:
+                if state()[0] == "running":
+                    return True
+                server.send("/node/fx/reset")  # quarantined after three
+                return False
+
+            until(back, 30.0, "it is back")
+            ended += 1
+        assert server.pids() == pids
+        grown, lost = (resident(pids["engine"]) - memory) >> 20, server.status()["missed_blocks"] - missed
+        figure(f"{ended} faults ({', '.join(names)}), the engine grew by {grown} MiB, {lost} blocks missed")
+        assert grown < 16
+        assert "Traceback" not in server.standard_error()
 
 
 def test_patches_in_turn_leave_nothing_behind(stage: ServerProcess, figure: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ from antiphon.web import operations
 from antiphon.web.access import plain_ip
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import HttpRequest, Refusal, Response
+from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.operations import Operation, TokenLevel, operation
 from antiphon.web.osc_socket import OscRefusals, check_message
 from antiphon.web.oscquery.query import finite_value_or_none
@@ -113,6 +113,7 @@ class ServerRoutes:
 
     def __init__(self, server: HttpServer, control: ControlLink, catalog: Catalog) -> None:
         self._server, self._control, self._catalog = server, control, catalog
+        self._plugins: Response | None = None
         self._messages = OscRefusals(control.osc)
         server.closing.append(self._messages.close)
         server.serve(self)
@@ -166,7 +167,11 @@ class ServerRoutes:
     @operation("GET", "/api/plugins", types.list_of(types.Plugin))
     async def plugins(self, request: HttpRequest) -> object:
         """The available processors, with their parameters."""
-        return [plugin_json(self._catalog[name]) for name in sorted(self._catalog)]
+        if self._plugins is None:  # a turn of its own, once
+            self._plugins = await asyncio.to_thread(
+                lambda: answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
+            )
+        return self._plugins
 
     @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
     async def plugin(self, request: HttpRequest, name: str) -> object:
@@ -238,11 +243,14 @@ class DocumentRoute:
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = operations
+        self._document: Response | None = None
 
     @operation("GET", "/api/openapi.json", dict)
     async def openapi(self, request: HttpRequest) -> object:
         """This document."""
-        return operations.document(self._operations)
+        if self._document is None:  # it takes a fifth of a second
+            self._document = await asyncio.to_thread(lambda: answer(operations.document(self._operations)))
+        return self._document
 
 
 def qr_rows(text: str) -> list[str]:
