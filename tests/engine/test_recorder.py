@@ -224,6 +224,20 @@ def test_a_recording_goes_on_where_a_killed_recorder_ended(shared: Shared, tmp_p
     assert shared.words[HeaderWord.TAP_DROPPED] == 0
 
 
+def test_a_recording_killed_before_it_wrote_begins_no_earlier(shared: Shared, tmp_path: Path) -> None:
+    first = Recorder(shared, tmp_path)
+    first.handle({"do": "record", "path": str(tmp_path / "first.wav")})
+    play(shared, 0, 10)
+    first.close()
+    play(shared, 10, 20)
+    Recorder(shared, tmp_path).handle({"do": "record", "path": str(tmp_path / "take.wav")})  # and is killed
+    play(shared, 30, 5)
+    follower = Recorder(shared, tmp_path)
+    follower.handle({"do": "record", "path": str(tmp_path / "take-2.wav"), "resume": True})
+    follower.close()
+    assert soundfile.info(tmp_path / "take-2.wav").frames == 5 * BLOCK
+
+
 def test_a_recording_that_goes_on_too_late_begins_with_the_tap(shared: Shared, tmp_path: Path) -> None:
     killed = Recorder(shared, tmp_path)
     killed.handle({"do": "record", "path": str(tmp_path / "take.wav")})

@@ -194,5 +194,7 @@ def test_a_track_that_would_do_more_than_play_is_left_out_and_the_rest_plays(mon
 
 def test_changes_built_while_playing_keep_the_dialect() -> None:
     text = translate_program('$: note("c4 e4").plyWith(2, x => x.add(7))')[0]
-    events = Performance(reading.read("set.py", text)).until(Fraction(4))
-    assert {event.args[0] for event in events if event.address == "/note/on"} == {60, 64}
+    performance = Performance(reading.read("set.py", text))
+    foreseen = {what for _, _, _, what in performance.coming(Fraction(4), lambda: False)}
+    events = performance.until(Fraction(4))
+    assert {event.args[0] for event in events if event.address == "/note/on"} == foreseen == {60, 64}

@@ -84,3 +84,17 @@ def test_strips_without_jack_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> Non
     away.clear()
     clients.follow(ports(["a"]))
     assert names(clients) == ["a"]
+
+
+def test_a_refused_port_blocks_no_other(
+    clients: StripClients, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def add_port(self: _Ports, name: str) -> None:
+        if name == "b":
+            raise EngineError("JACK refused the port b")
+
+    monkeypatch.setattr(_Ports, "add_port", add_port)
+    for _ in range(2):
+        clients.follow(ports(["a", "b", "c"]))
+    assert names(clients) == ["a", "c"]
+    assert [record.getMessage() for record in caplog.records] == ["b has no JACK port: JACK refused the port b"]

@@ -23,6 +23,7 @@ from antiphon.kernel.session.commands import (
     NOW,
     Beat,
     ClearSchedule,
+    NudgeBeat,
     Panic,
     Play,
     ResetNode,
@@ -453,3 +454,27 @@ def test_what_a_node_reports_is_sent_where_the_page_shows_it_otherwise(
     cell = s.state.nodes["m"].index["shown"]
     assert s.state.reported(1, cell, before) is not None
     assert (s.state.reported(1, cell, number) is not None) == sent
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"),
+    [
+        (NudgeBeat(-4.0), True),
+        (NudgeBeat(-0.5), False),
+        (NudgeBeat(4.0), False),
+        (SetTransport(False), True),
+        (SetTransport(None, 0.0), True),
+        (SetTransport(None, 9.0), False),
+    ],
+)
+def test_what_began_at_a_beat_ends_as_in_the_engine(command: Any, ends: bool) -> None:
+    s = Session(Catalog({"keys": KEYS}), array("d", bytes(8 * SLOTS)), 48000)
+    s.load(Graph((NodeSpec("keys", "keys"),)), "")
+    s.handle(Play("keys", Event("on", 0, 60, 0.5), Beat(2.0)), FIRST, "me")
+    s.handle(Play("keys", Event("on", 0, 62, 0.5), Beat(5.0)), FIRST, "me")
+    s.handle(Play("keys", Event("on", 0, 64, 0.5)), FIRST, "me")
+    s.handle(command, Moment(2000.0, 2.5))
+    held = [one.event.number for one in s.resend() if isinstance(one, Play) and one.when == NOW]
+    assert held == ([64] if ends else [60, 64])
+    left = [one.event.number for one in s.leave("me", FIRST) if isinstance(one, Play)]
+    assert left == ([62] if ends else [60, 62]), "the one to come is ended where it begins"

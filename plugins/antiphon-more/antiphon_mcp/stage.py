@@ -10,7 +10,6 @@ import contextlib
 import json
 import re
 import signal
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
@@ -33,7 +32,7 @@ from antiphon.api.backends.analysis import (
     piece_frames,
     spectrogram,
 )
-from antiphon.api.backends.files import read_midi, read_sound
+from antiphon.api.backends.files import read_midi, read_sound, temporary_folder
 from antiphon.api.backends.rendering import (
     REHEARSED_RATE,
     Loaded,
@@ -162,9 +161,9 @@ def _input(path: str) -> Samples:
 
 def _notes(path: Path, seconds: float) -> list[list[float]]:
     """Start in seconds, length, number and velocity of the notes that `hum` finds."""
-    with tempfile.TemporaryDirectory(prefix="antiphon-") as folder:
+    with temporary_folder() as folder:
         try:
-            song = read_midi(transcribe(path, Path(folder) / "notes.mid", {}))
+            song = read_midi(transcribe(path, folder / "notes.mid", {}))
         except AntiphonError:  # there is none
             return []
     found = [

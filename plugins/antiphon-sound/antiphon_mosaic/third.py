@@ -1,7 +1,6 @@
 """File job `antiphon run third A OUT`: notes and beats of A with a reference's timbre, or with a genre's backing."""
 
 import math
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from antiphon.api.backends.files import (
     printable_path,
     read_midi,
     read_sound,
+    temporary_folder,
     write_midi,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, play_through, render_notes, run_job
@@ -60,8 +60,7 @@ def band(
     if not tempo or not downbeats:
         raise UsageError(f"no beat was found in {name}, which a band needs; leave genre out")
     progress(0.2)
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+    with temporary_folder() as work:
         with AudioWriter(work / "a.wav", rate, 1, "FLOAT") as writer:
             writer.write(listening_mono(sound)[None])
         begin, beat = first_bar(downbeats), 60.0 / float(tempo)
@@ -249,8 +248,8 @@ def node(kind: str, sound: F32, reference: F32, rate: int, values: dict[str, Val
     """Runs a sound `[channels, n]` through a node with a reference, at equal length."""
     import soundfile
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reference.wav"
+    with temporary_folder() as folder:
+        path = folder / "reference.wav"
         soundfile.write(path, reference.T, rate, "FLOAT")
         return play_through(kind, sound, rate, {"reference": str(path), **values})
 

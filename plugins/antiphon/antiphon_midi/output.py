@@ -242,6 +242,7 @@ class MidiOut:
 
     def _end_beats(self) -> None:
         """Ends what began at a beat, where the beat of its end does not come."""
+        self._given = {key: when for key, when in self._given.items() if self._server.beat_of(when) > self._beat}
         for channel, note, name in [note for note, on in self._sounding.items() if on.by_beat]:
             self._send(midi.encode("off", note, 0.0, channel), "", name)
             del self._sounding[channel, note, name]

@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import (
+    PACK_MARK,
     SOUND_FORMATS,
     TEMPORARY_NAME,
     hold_lock,
@@ -31,7 +32,7 @@ from antiphon.api.backends.files import (
     reason_of_os_error,
     temporary_beside,
 )
-from antiphon_sampler.library import MARK, MAX_FILES
+from antiphon_sampler.library import MAX_FILES
 
 # ---- Where the files of a pack are read from: a folder, a ZIP file, addresses. Each gives bytes within a limit
 
@@ -223,8 +224,8 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
         for left in library.glob(_before(library / "*").name):  # of a command that was killed
             with contextlib.suppress(OSError):
                 _put_back(left, library / left.name.removeprefix(_BEFORE).removesuffix(_TMP))
-        if folder.exists() and not (replace and (folder / MARK).is_file()):
-            what = "--force replaces it" if (folder / MARK).is_file() else "it was not added as a pack"
+        if folder.exists() and not (replace and (folder / PACK_MARK).is_file()):
+            what = "--force replaces it" if (folder / PACK_MARK).is_file() else "it was not added as a pack"
             raise FileError(
                 f"there is a folder {folder.name!r} in the library already: {what}; choose another with --name NAME"
             )
@@ -378,7 +379,7 @@ def _written(
     if base.startswith(f"{CONTENTS}/") and _REPOSITORY.fullmatch(repository):  # a copy of what the repository is
         source = repository
     mark = {"source": source, "licences": [name for name, _ in licences]}
-    (folder / MARK).write_text(json.dumps(mark), "utf-8")
+    (folder / PACK_MARK).write_text(json.dumps(mark), "utf-8")
     return sum(1 for one in folder.iterdir() if one.is_dir()), sounds, size, passed, licences
 
 

@@ -1,11 +1,10 @@
 """Sound library of a folder: FOLDER/NAME/*.wav, sorted, as in Dirt-Samples, with velocity layers; and its packs.
 
 No decoding takes place here. A pack is a folder NAME/SOUND/FILE in the performer's library, added by `antiphon sounds
-add`, with a file `MARK` that states its source.
+add`.
 """
 
 import itertools
-import json
 import os
 import re
 from bisect import bisect_right
@@ -18,37 +17,9 @@ from antiphon.api.backends.files import (
     SOUND_FORMATS,
     built_in_folder,
     folder_in_library,
-    library_folder,
     printable_path,
 )
 from antiphon.api.backends.runtime import composed
-
-MARK = ".pack.json"
-"""File of a pack: an object with its `source`, and the names of its `licences`."""
-MAX_MARK = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """A pack of the library. `source`: the address or path it was added from; `licences`: its licence files' names."""
-
-    folder: Path
-    source: str
-    licences: tuple[str, ...]
-
-
-def packs() -> list[Pack]:
-    """The packs of the library, by name."""
-    found = []
-    for mark in sorted(library_folder().glob(f"*/{MARK}")):
-        try:
-            with mark.open("rb") as file:
-                said = json.loads(file.read(MAX_MARK))
-            found.append(Pack(mark.parent, str(said["source"]), tuple(map(str, said["licences"]))))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # no pack, then
-    return found
-
 
 MAX_FILES = 20000
 """Maximum files of one library."""
@@ -131,11 +102,12 @@ def list_folder(folder: Path) -> Listing:
         if entry.name.startswith("."):
             continue
         path = Path(entry.path)
-        if not _inside(path, root):
+        # only links are followed: to do so for each of 10,000 files takes seconds
+        if entry.is_symlink() and not _inside(path, root):
             problems.append(f"{printable_path(entry.name)} is a link that leads out of the folder; copy it in instead")
             continue
         files = [path] if _is_sound(path.name) else []
-        if path.is_dir():
+        if entry.is_dir():
             files = _files(path, root, problems)
         if count + len(files) > MAX_FILES:
             problems.append(
@@ -145,7 +117,7 @@ def list_folder(folder: Path) -> Listing:
             files = files[: MAX_FILES - count]
         count += len(files)
         if files:
-            name = composed(entry.name if path.is_dir() else path.stem)
+            name = composed(entry.name if entry.is_dir() else path.stem)
             rows.setdefault(name, _samples(name, files))
     if not rows:
         why = problems[0] if problems else f"it needs folders of files whose names end in {', '.join(SOUND_FORMATS)}"
@@ -172,7 +144,6 @@ def _files(folder: Path, root: Path, problems: list[str]) -> list[Path]:
         layer = _LAYER_FOLDER.match(entry.name) is not None and not _LAYER_FOLDER.match(folder.name)
         if entry.name.startswith(".") or not (layer or _is_sound(entry.name)):
             continue
-        # only links are followed: to do so for each of 10,000 files takes seconds
         if entry.is_symlink() and not _inside(Path(entry.path), root):
             shown = printable_path(f"{folder.name}/{entry.name}")
             problems.append(f"{shown} is a link that leads out of the folder; copy the file in instead")

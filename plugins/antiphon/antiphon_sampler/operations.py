@@ -52,9 +52,9 @@ def added(pack: Added) -> Iterator[str]:
 
 def listed(asked: ListPacksRequest) -> dict[str, Any]:
     """The added packs: folder, source and licence files of each."""
-    from antiphon_sampler.library import packs
+    from antiphon.api.backends.files import sound_packs
 
-    found = packs()
+    found = sound_packs()
     return {"packs": [{"name": p.folder.name, "source": p.source, "licences": list(p.licences)} for p in found]}
 
 

@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Processor, Samples, Step, StreamSpec
+from antiphon.api.backends.files import sound_packs
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
-from antiphon_sampler.library import add_packs, folder_of, list_folder, packs
+from antiphon_sampler.library import add_packs, folder_of, list_folder
 from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, slice_frames
 from antiphon_sampler.oscillators import ENVELOPE, NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
 from antiphon_sampler.pads import (
@@ -61,7 +62,7 @@ class Sampler(Processor):
         self._missed_notes = MissedNotes()
         self.parts = (self._missed_notes,)
         pool, folder = current_pool(), folder_of(str(self.settings["library"]))
-        also = tuple(pack.folder for pack in packs()) if self.settings["packs"] else ()
+        also = tuple(pack.folder for pack in sound_packs()) if self.settings["packs"] else ()
         if pool is None:
             listing = add_packs(list_folder(folder), also)
         else:
@@ -76,7 +77,7 @@ class Sampler(Processor):
                 self._sounds.start()
                 if self._tones is not None:
                     self._tones.start()
-                self._sounds.wait(READY_SECONDS)
+                self._sounds.wait(pool.patience(READY_SECONDS))
         self._in_place = pool is not None and pool.lockstep
         names = (*listing.names, *(() if self.settings["library"] else OSCILLATORS))
         self._first_tone, self._first_general = len(listing.names), len(names)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from pysfizz._sfizz import Synth
 
 from antiphon.api import Event, Samples
-from antiphon.api.backends.files import printable_path
+from antiphon.api.backends.files import printable_path, temporary_folder
 from antiphon.api.backends.synths import SynthSettings, parse_controls
 from antiphon_soundfont.library import SoundfontError
 from antiphon_soundfont.sfz import read_sfz
@@ -53,8 +52,8 @@ class Sfizz:
         made = read_sfz(path)
         # from the disk sfizz reads beside the notes, and no two times the same samples
         hint = "hint_ram_based=1 " if _decoded_bytes(made.sounds) <= MAX_IN_MEMORY else ""
-        with tempfile.TemporaryDirectory() as folder, open(os.devnull, "wb") as nowhere:
-            whole = Path(folder, "whole.sfz")
+        with temporary_folder() as folder, open(os.devnull, "wb") as nowhere:
+            whole = folder / "whole.sfz"
             whole.write_text(made.text.replace("<control> ", f"<control> {hint}", 1), "utf-8")
             # what sfizz prints of opcodes that it does not know is for those who write instruments
             kept = os.dup(2)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.files import built_in_folder
+from antiphon.api.backends.files import built_in_folder, temporary_folder
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
 from antiphon_supercollider.info import SUPERCOLLIDER, ahead, delay
 from antiphon_supercollider.scsynth.asset_store import NodeAssets
@@ -134,8 +133,8 @@ class _Track:
 @contextmanager
 def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
     """Context with the passes of one render and a temporary folder; `live`: frames of a block for a replay, else 0."""
-    with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
-        yield OfflineTurns(Path(name), live)
+    with temporary_folder() as folder:
+        yield OfflineTurns(folder, live)
 
 
 class OfflineTurns:
@@ -182,8 +181,7 @@ def render(tracks: list[_Track], frames: int, rate: int, into: Callable[[int], P
     if len(tracks) > MAX_TRACKS:
         raise EngineError(f"scsynth renders {MAX_TRACKS} synth nodes at most, and there are {len(tracks)}")
     outputs = 2 * len(tracks)
-    with tempfile.TemporaryDirectory(prefix="antiphon-nrt-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         score, wav = folder / "score.osc", folder / "out.wav"
         _write(score, _lines(tracks, outputs, frames, rate, folder, before), rate)
         words = [

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.graph.clock import TempoMap
@@ -17,7 +17,7 @@ from antiphon.live.notes import clip_velocity, is_silent, to_commands, to_macros
 from antiphon.live.patterns.dialects import begin_dialect, track_seed
 from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.queries import stream_of
-from antiphon.live.patterns.spans import exact, mark
+from antiphon.live.patterns.spans import CycleEvent, exact, mark
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong, SoundingNotes
 from antiphon.live.stage import CueWait, LiveScript, LiveTrack, LoopStage, LoopState, StopLoop, on_stage, voice_key
 from antiphon.live.transitions import start_transitions
@@ -39,9 +39,7 @@ def foresee_events(
         while begin < end and not track.sets and not enough():
             until = min((begin // track.beats + 1) * track.beats, end)
             try:
-                for event in track.pattern.query(
-                    begin / track.beats, until / track.beats, track_seed(seed, stream_of(track.name))
-                ):
+                for event in _query(track, begin, until, seed):
                     if event.begins and event.whole is not None and not {"s", "note"}.isdisjoint(event.value):
                         what = event.value["s"] if "s" in event.value else note_number(event.value["note"])
                         span = event.whole.begin * track.beats, event.whole.end * track.beats
@@ -50,6 +48,16 @@ def foresee_events(
                 break
             begin = until
     return found[:MAX_FORESEEN]
+
+
+def _query(track: LiveTrack, begin: Fraction, end: Fraction, seed: int) -> list[CycleEvent[Any]]:
+    """A track's events between two beats; what a change builds meanwhile is of the script's dialect."""
+    seed = track_seed(seed, stream_of(track.name))
+    begin_dialect(min(seed, 0))
+    try:
+        return track.pattern.query(begin / track.beats, end / track.beats, seed)
+    finally:
+        begin_dialect(0)
 
 
 MAX_EVENTS = 8192
@@ -306,16 +314,10 @@ class Performance:
             raise fault(self.script, error, track.line) from error
 
     def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
-        seed = track_seed(self.script.seed, stream_of(track.name))
         begin = max(self.beat, self._skipped.get(track.name, self.beat))
         if begin >= beat:
             return
-        begin_dialect(min(seed, 0))  # for what a change builds while it plays
-        try:
-            found = list(track.pattern.query(begin / track.beats, beat / track.beats, seed))
-        finally:
-            begin_dialect(0)
-        for event in found:
+        for event in _query(track, begin, beat, self.script.seed):
             if not event.begins or event.whole is None or (not track.sets and is_silent(event.value)):
                 continue
             at = event.whole.begin * track.beats

@@ -81,8 +81,7 @@ def samples(pack: str, on: str = SAMPLER) -> None:
     """
     if not isinstance(pack, str) or not pack:
         raise UsageError('samples takes the name of a pack, as in samples("mysamples")')
-    known = sound_packs()
-    if pack not in known and pack not in known.values():
+    if not any(pack in (known.folder.name, known.source) for known in sound_packs()):
         missing = f"there is no pack {pack[:60]} in your library; `antiphon sounds add {pack[:60]}` brings it"
         if ":" in pack or "/" in pack:  # an address: a script fetches nothing
             raise UsageError(missing)

@@ -41,7 +41,7 @@ def translation(text: str) -> Translation:
     try:
         with _process() as child:
             answer = child.ask(
-                {"text": text, "packs": [part for pack in sound_packs().items() for part in pack]},
+                {"text": text, "packs": [part for pack in sound_packs() for part in (pack.folder.name, pack.source)]},
                 silence=TIMEOUT_SECONDS,
             )[0]
     except CHILD_FAULTS:

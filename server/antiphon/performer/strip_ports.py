@@ -109,16 +109,24 @@ class StripClients:
         self._without: set[str] = set()
 
     def follow(self, ports: dict[str, tuple[int, int]]) -> None:
-        """Gives every port of the present strips to a client; says once which have none."""
+        """Gives every port of the present strips to a client; says once which have none.
+
+        Raises EngineError: there is no JACK server. A port that it refuses is that strip's loss alone.
+        """
         known = {name for client, _ in self.all for name in client.names}
         for name in ports:
-            if name in known or self._take(name, ports):
+            why = f"{MAX_CLIENTS} clients have {MOST_PORTS} ports each; remove a strip"
+            try:
+                there = name in known or self._take(name, ports)
+            except EngineError as error:
+                if not self.all:
+                    raise
+                there, why = False, str(error)
+            if there:
                 self._without.discard(name)
             elif name not in self._without:
                 self._without.add(name)
-                log.warning(
-                    "%s has no JACK port: %d clients have %d ports each; remove a strip", name, MAX_CLIENTS, MOST_PORTS
-                )
+                log.warning("%s has no JACK port: %s", name, why)
         for client, _ in self.all:
             client.look_up(ports)
 

@@ -107,6 +107,8 @@ class Recorder:
                 paths.drop_empty(Path(path))  # it was made by who chose the name
             self._report_error(path or "the recording", error)
         self.request_recording_data()
+        if kind == "record":  # one that is killed before it has written goes on from here
+            self._words[HeaderWord.RECORDED] = max(0, self._next)
         self._note()
 
     def _open(self, kind: str, path: Path, header: dict[str, Any]) -> RecordedTake:

@@ -1,6 +1,5 @@
 """The file job `antiphon run generate OUT.mid`: writes a piece for a band, or adds one part to a file that lacks it."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,15 @@ import mido
 import numpy as np
 
 from antiphon.api import FileUse, Param, UsageError, Value
-from antiphon.api.backends.files import MidiNote, MidiTimes, MidiTrack, open_midi, printable_path, write_midi
+from antiphon.api.backends.files import (
+    MidiNote,
+    MidiTimes,
+    MidiTrack,
+    open_midi,
+    printable_path,
+    temporary_folder,
+    write_midi,
+)
 from antiphon.api.backends.rendering import NOTHING, run_job
 from antiphon.api.jobs import FileJob, Written, is_midi
 from antiphon_accompany.band.styles import PARTS
@@ -82,11 +89,11 @@ def run(job: FileJob) -> tuple[Written, ...]:
     band["parts"] = settings["parts"] if own else fill
     chords = job.given.get("chords", "") or str(settings["chords"])
     check_texts(str(band["parts"]), text_of(chords) if chords else "")
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         if own:
-            source = melody(settings, Path(folder), text_of(chords) if chords else "")
+            source = melody(settings, folder, text_of(chords) if chords else "")
         else:
-            source = write_without_track(job.source, fill, Path(folder) / job.source.name)
+            source = write_without_track(job.source, fill, folder / job.source.name)
         made = accompany(replace(job, source=source, settings=band))
     told = f"seed {settings['seed']}" if own else printable_path(job.source)
     had = () if own else _existing_part_warning(job.source, fill)

@@ -16,13 +16,12 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import AntiphonError, FileError, UsageError
-from antiphon.api.backends.files import library_folder
+from antiphon.api.backends.files import PACK_MARK, library_folder, sound_packs
 from antiphon.offline.script_run import ScriptProcess
 from antiphon.paste.translation import translation
 from antiphon.web.routes import OPERATIONS
 from antiphon_models.learning.user_commands import command
 from antiphon_sampler import adding
-from antiphon_sampler.library import MARK, packs
 from antiphon_sampler.tests.conftest import RATE
 from antiphon_sampler.tests.test_motion import peak
 from antiphon_sampler.tests.test_values import played
@@ -123,7 +122,7 @@ def test_a_folder_is_added_by_the_names_of_its_folders_with_its_licence(tmp_path
     assert added.licences == (("LICENSE", "CC0 for all of it"),)
     assert (library_folder() / "Crate" / "LICENSE").read_bytes() == FILES["LICENSE"]
     assert sorted(path.name for path in (library_folder() / "Crate" / "kick").iterdir()) == ["a b.wav", "b.wav"]
-    assert [(pack.folder.name, pack.source) for pack in packs()] == [("Crate", str(tmp_path / "Crate"))]
+    assert [(pack.folder.name, pack.source) for pack in sound_packs()] == [("Crate", str(tmp_path / "Crate"))]
 
 
 @pytest.mark.parametrize("source", ["folder", "zip", "json", "github", "address"])
@@ -150,7 +149,7 @@ def test_a_listing_gives_names_and_order_wherever_it_is(tmp_path: Path, server: 
     assert [path.name for path in (library_folder() / "Crate" / "keys").iterdir()] == ["c4 000 b.wav"]
     assert nothing_is_left("Crate")
     if source != "address":
-        assert packs()[0].source == "github:Some/Crate"
+        assert sound_packs()[0].source == "github:Some/Crate"
 
 
 HOSTILE: dict[str, tuple[Any, str]] = {
@@ -293,8 +292,8 @@ def test_a_sound_is_no_licence_and_a_terminal_gets_no_commands_of_one(tmp_path: 
     }
     said = command("sounds", "add", written(tmp_path / "Crate", files))
     assert "COPYING:\n\nfree?[2J\nas      air\n" in said
-    assert packs()[0].licences == ("COPYING",)
-    (library_folder() / "Crate" / MARK).write_text(json.dumps({"source": "a\x1b]0;b", "licences": []}))
+    assert sound_packs()[0].licences == ("COPYING",)
+    (library_folder() / "Crate" / PACK_MARK).write_text(json.dumps({"source": "a\x1b]0;b", "licences": []}))
     assert command("sounds", "list") == "Crate  a?]0;b  no licence\n"
 
 
@@ -396,7 +395,7 @@ def test_a_script_and_the_page_fetch_no_pack(tmp_path: Path, server: FileServer)
         ScriptProcess(str(script))
     named = [(one.method, one.path) for one in OPERATIONS if "sounds" in one.path or "packs" in one.path]
     assert named == [("GET", "/api/live/sounds")], "a list of names, for completion"
-    assert (packs(), server.asked) == ([], [])
+    assert (sound_packs(), server.asked) == ([], [])
 
 
 def test_the_command_shows_the_licence_and_lists_the_pack(tmp_path: Path) -> None:
@@ -405,7 +404,7 @@ def test_the_command_shows_the_licence_and_lists_the_pack(tmp_path: Path) -> Non
     assert "added Crate: 3 sounds, names: 2" in said
     listing = json.loads(command("sounds", "list", "--json"))
     assert listing["packs"] == [{"name": "Crate", "source": str(tmp_path / "Crate"), "licences": ["LICENSE"]}]
-    assert MARK in {path.name for path in (library_folder() / "Crate").iterdir()}
+    assert PACK_MARK in {path.name for path in (library_folder() / "Crate").iterdir()}
 
 
 def test_a_sound_of_an_added_pack_plays_after_samples(tmp_path: Path) -> None:

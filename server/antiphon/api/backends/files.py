@@ -52,6 +52,7 @@ from antiphon.kernel.runtime.paths import (
 )
 from antiphon.kernel.runtime.resources import folder as built_in_folder
 from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES
+from antiphon.kernel.runtime.sound_packs import MARK as PACK_MARK, sound_packs
 from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
 from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields
 from antiphon.offline.note_file import CHORD_SUFFIXES, chord_text

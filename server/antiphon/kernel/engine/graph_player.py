@@ -21,7 +21,7 @@ from antiphon.kernel.engine.playing import (
     resume_nodes,
     state_of,
 )
-from antiphon.kernel.graph.clock import TempoMap
+from antiphon.kernel.graph.clock import SET_BACK, TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan, Strip
@@ -96,8 +96,6 @@ class Strips:
 
 
 MAX_REPORTS = 4096
-SET_BACK = 1.0
-"""Beats by which the beat is set back that end the notes which began at a beat."""
 _CUTS = (Panic, ClearSchedule)
 _SETS = (NodeSet, NodeReset)
 _OF_NODES = (*_SETS, Play)

@@ -13,6 +13,8 @@ EIGHTH = 0.5
 """Default swing step: an eighth, in beats."""
 CATCH, MAX_CATCH = 2.0, 0.08
 """Fraction of the lag in beats that a steered clock makes up per beat, and its maximum, as a share of the tempo."""
+SET_BACK = 1.0
+"""Beats by which the beat is set back that end the notes which began at a beat."""
 BAR, MAX_BAR = 4, 64
 """Default and maximum beats of a bar."""
 

@@ -2,28 +2,56 @@
 
 import json
 import re
-from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime import paths
 
+MARK = ".pack.json"
+"""File of a pack: an object with its `source`, and the names of its `licences`."""
+_MAX_MARK = 1 << 16
 _WORD = re.compile(r"[\w-]+")
 
 
-def sound_packs() -> dict[str, str]:
-    """Sources of the added packs by the names of their folders."""
-    found = dict[str, str]()
-    for mark in sorted(paths.library().glob("*/.pack.json")):
-        with suppress(FileError, ValueError, KeyError, TypeError):
-            found[mark.parent.name] = str(json.loads(paths.read_ordinary(mark, 1 << 16, "a mark"))["source"])
+@dataclass(frozen=True, slots=True)
+class SoundPack:
+    """A pack of the library. `source`: the address or path it was added from; `licences`: its licence files' names."""
+
+    folder: Path
+    source: str
+    licences: tuple[str, ...]
+
+
+def sound_packs() -> list[SoundPack]:
+    """The packs of the library, by name."""
+    found = []
+    for mark in sorted(paths.library().glob(f"*/{MARK}")):
+        try:
+            pack = _read(mark, mark.stat().st_mtime_ns)
+        except OSError:
+            continue
+        if pack is not None:
+            found.append(pack)
     return found
+
+
+@lru_cache(256)
+def _read(mark: Path, _changed: int) -> SoundPack | None:
+    """The pack of a mark, or None: control's loop asks again and again, and reads none twice."""
+    try:
+        said = json.loads(paths.read_ordinary(mark, _MAX_MARK, "a mark"))
+        return SoundPack(mark.parent, str(said["source"]), tuple(map(str, said["licences"])))
+    except (FileError, ValueError, KeyError, TypeError):
+        return None
 
 
 def in_pack(param: str, word: str) -> str:
     """End of a sentence on a sound that no node plays and an added pack has; "" for any other word of a parameter."""
     if param != "s" or _WORD.fullmatch(word) is None:
         return ""
-    pack = next((name for name in sound_packs() if (paths.library() / name / word).is_dir()), "")
+    pack = next((pack.folder.name for pack in sound_packs() if (pack.folder / word).is_dir()), "")
     return (
         f'; the pack {pack} has it: write samples("{pack}") in the script, or packs = true at the node' if pack else ""
     )

@@ -10,7 +10,7 @@ from antiphon.kernel.contract.params import Value, clamp_rounding
 from antiphon.kernel.contract.processor import PEDAL, Event
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
-from antiphon.kernel.graph.clock import beat_without_swing
+from antiphon.kernel.graph.clock import SET_BACK, beat_without_swing
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.macros import MACRO_NUMBER
 from antiphon.kernel.graph.names import MACRO
@@ -32,6 +32,7 @@ from antiphon.kernel.session.commands import (
     ClearSchedule,
     Command,
     Now,
+    NudgeBeat,
     Panic,
     Plain,
     Play,
@@ -161,6 +162,10 @@ class GivenNotes:
             del self._notes[key]
         return [Play(node, Event("off", 0, note, 0.0, channel), Beat(beat)) for (_, node, channel, note), beat in given]
 
+    def end_beats(self, beat: float) -> None:
+        """Removes the notes that have begun at `beat`."""
+        self._notes = {key: due for key, due in self._notes.items() if due > beat}
+
     def clear(self) -> None:
         """Removes all notes."""
         self._notes.clear()
@@ -202,7 +207,7 @@ class Session:
             case ResetNode(name, when):
                 reset = NodeReset(self.state.node(name).id, when)
                 if not self.schedule.future(when, now):
-                    self._take(reset, source)
+                    self._take(reset, source, now)
                 return self._timed(reset, now, source)
             case Panic() | ClearSchedule():
                 at_once = replace(command, when=NOW)
@@ -219,7 +224,7 @@ class Session:
                 return [at_once]
         self._check_plain(command)
         effects = self._timed(command, now, source)
-        return effects if self.schedule.future(command.when, now) else [*effects, *self._take(command, source)]
+        return effects if self.schedule.future(command.when, now) else [*effects, *self._take(command, source, now)]
 
     def check(self, command: Command, now: Moment) -> None:
         """Raises RequestError or PatchError: `handle` would refuse the command. Nothing changes."""
@@ -298,7 +303,7 @@ class Session:
                 case Panic() | ClearSchedule():
                     effects += self.handle(item, now, source)
                 case _:
-                    effects += self._take(item, source)
+                    effects += self._take(item, source, now)
         return effects
 
     def recall(self, commands: Sequence[SetParam], now: Moment, source: object = None) -> list[Effect]:
@@ -447,7 +452,7 @@ class Session:
             self._players = Players(self.state.graph, self.state.catalog)
         return self._players
 
-    def _take(self, action: Action | _OWN, source: object) -> list[Effect]:
+    def _take(self, action: Action | _OWN, source: object, now: Moment) -> list[Effect]:
         """Updates the session's own state by an action."""
         match action:
             case SetTempo(bpm, beats):
@@ -458,8 +463,9 @@ class Session:
                 self.state.put_swing(amount, step)
             case NodeReset(node) | AwaitPlayer(node):
                 self._held.clear(node)
-            case SetTransport(playing, beat) if playing is False or beat is not None:
+            case SetTransport() | NudgeBeat() if _ends_notes(action, now.beat):
                 self._held.end_beats()
+                self._given.end_beats(now.beat)
             case Play():
                 self._held.follow(action)
         return []
@@ -487,6 +493,13 @@ class Session:
         pending: list[Action] = [*ramp, *self._held.again(self.state.by_id)]
         pending += [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]
         return [item for item in pending if not (isinstance(item, NodeSet) and item.node == MACRO_NUMBER)]
+
+
+def _ends_notes(action: SetTransport | NudgeBeat, beat: float) -> bool:
+    """True if the engine ends what began at beats: the beat stands, or is set back by over `SET_BACK` from `beat`."""
+    if isinstance(action, NudgeBeat):
+        return action.beats < -SET_BACK
+    return action.playing is False or (action.beat is not None and action.beat < beat - SET_BACK)
 
 
 def _before(state: GraphState, node: Node, cell: int, when: When) -> Value | None:
