@@ -383,16 +383,17 @@ KEYS = ProcessorInfo("keys", "", "t", (EVENTS_IN,), (AUDIO_OUT,), ())
 BAND = ProcessorInfo("band", "", "t", (Port("notes", "events", held=True),), (EVENTS_OUT,), PARAMS[4:5])
 
 
+def notes_of(s: Session, *nodes: NodeSpec) -> list[Any]:
+    """The notes that begin when a patch of these nodes is loaded."""
+    effects = s.load(Graph(nodes), "")
+    s.state.loaded(s.state.serial, 0.0)
+    effects += s.replay_after_prepare(s.state.serial)
+    return [effect for effect in effects if isinstance(effect, Play) and effect.event.kind == "on"]
+
+
 def test_keys_that_are_held_when_a_patch_is_loaded_are_played_to_its_band_and_to_no_instrument() -> None:
     s = Session(Catalog({"keys": KEYS, "band": BAND}), array("d", bytes(8 * SLOTS)), 48000)
-
-    def loaded(*nodes: NodeSpec) -> list[Any]:
-        effects = s.load(Graph(nodes), "")
-        s.state.loaded(s.state.serial, 0.0)
-        effects += s.replay_after_prepare(s.state.serial)
-        return [effect for effect in effects if isinstance(effect, Play) and effect.event.kind == "on"]
-
-    assert loaded(NodeSpec("piano", "keys")) == []
+    assert notes_of(s, NodeSpec("piano", "keys")) == []
     s.handle(Play("", Event("on", 0, 45, 0.5)), FIRST)
     s.handle(Play("", Event("on", 0, 48, 0.6, 2), Sample(900)), FIRST)
     s.handle(Play("", Event("on", 0, 52, 0.7)), FIRST)
@@ -400,35 +401,29 @@ def test_keys_that_are_held_when_a_patch_is_loaded_are_played_to_its_band_and_to
     s.handle(Play("", Event("on", 0, 64, 0.7), Beat(2.0)), FIRST)
     s.handle(Play("", Event("off", 0, 52)), FIRST)
     band = NodeSpec("band", "band")
-    effects = loaded(NodeSpec("keys", "keys"), band)
+    effects = notes_of(s, NodeSpec("keys", "keys"), band)
     number = s.state.nodes["band"].id
     held = [Play(number, Event("on", 0, 45, 0.5)), Play(number, Event("on", 0, 48, 0.6, 2))]
     assert effects == held
-    assert loaded(band) == [], "it goes on, and has them"
-    again = loaded(NodeSpec("band", "band", {"size": 512}))
+    assert notes_of(s, band) == [], "it goes on, and has them"
+    again = notes_of(s, NodeSpec("band", "band", {"size": 512}))
     assert again == held, "it is prepared anew"
     assert s.handle(Play("", Event("off", 0, 45)), FIRST) == [Play(number, Event("off", 0, 45))]
-    assert loaded(NodeSpec("other", "band")) == [Play(s.state.nodes["other"].id, Event("on", 0, 48, 0.6, 2))]
+    assert notes_of(s, NodeSpec("other", "band")) == [Play(s.state.nodes["other"].id, Event("on", 0, 48, 0.6, 2))]
     s.handle(Panic(), FIRST)
-    assert loaded(band) == []
+    assert notes_of(s, band) == []
 
 
 def test_keys_that_are_played_to_no_instrument_are_held_and_released_all_the_same() -> None:
     s = Session(Catalog({"keys": KEYS, "band": BAND}), array("d", bytes(8 * SLOTS)), 48000)
-
-    def loaded(*nodes: NodeSpec) -> list[int]:
-        effects = s.load(Graph(nodes), "")
-        s.state.loaded(s.state.serial, 0.0)
-        return [effect.event.number for effect in effects if isinstance(effect, Play) and effect.event.kind == "on"]
-
-    loaded(NodeSpec("piano", "keys"))
+    notes_of(s, NodeSpec("piano", "keys"))
     for key, channel in ((45, 1), (48, 1), (50, 2)):
         s.handle(Play("", Event("on", 0, key, 0.5, channel)), FIRST)
-    loaded()
+    notes_of(s)
     for event in (Event("off", 0, 45), Event("on", 0, 60, 0.5), Event("control", 0, 123, 0.0, 2)):
         with pytest.raises(RequestError):
             s.handle(Play("", event), FIRST)
-    assert loaded(NodeSpec("band", "band")) == [48, 60]
+    assert [note.event.number for note in notes_of(s, NodeSpec("band", "band"))] == [48, 60]
 
 
 @pytest.mark.parametrize(

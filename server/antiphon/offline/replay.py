@@ -33,7 +33,7 @@ from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.session.commands import Play, Sync
 from antiphon.networks.lockstep import replaying
 from antiphon.offline.runner import PaddedSource
-from antiphon.offline.session_reader import SessionLog, check_number, time_of
+from antiphon.offline.session_reader import SessionLog, check_cell, time_of
 
 # ---- Track files of a replayed set or a rendered patch, as a recorder writes them live
 
@@ -237,7 +237,7 @@ def _apply(line: dict[str, Any], player: GraphPlayer, hosts: Mapping[int, NodeHo
         if isinstance(action, NodeSet):
             known = player.host(action.node)
             if known is not None and action.cell < len(known.cells):
-                check_number(known.cells[action.cell], action.number)
+                check_cell(known.cells[action.cell], action.number)
         player.at_sample(line["sample"], action)
     elif "failed" in line and line["failed"] in hosts:
         host = hosts[line["failed"]]
@@ -264,7 +264,7 @@ def restore_graph_player(spec: StreamSpec, line: dict[str, Any], plan: Plan | No
     for number, host in (plan.hosts if plan is not None else {}).items():
         for cell, state in zip(host.cells, line["cells"][str(number)], strict=True):
             if cell.param.kind not in ("text", "file"):
-                check_number(cell, state[0])
-                check_number(cell, state[1])
+                check_cell(cell, state[0])
+                check_cell(cell, state[1])
     player.resume(line, plan)
     return player

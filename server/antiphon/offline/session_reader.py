@@ -222,7 +222,7 @@ def time_of(line: Line) -> int:
     return int(line["unheard"] if "unheard" in line else line["sample"])
 
 
-def check_number(cell: ParamCell, number: float) -> None:
+def check_cell(cell: ParamCell, number: float) -> None:
     """Raises ValueError for a number out of the parameter's range: processors do not check their cells."""
     param = cell.param
     match param.kind:
