@@ -11,6 +11,8 @@ buffered up to a limit; longer ones are skipped to their end, and counted. mido'
 import re
 from typing import NamedTuple, TypeAlias
 
+from antiphon.api import Event
+
 MAX_SYSEX = 1 << 20
 """Maximum bytes of a system exclusive message, and of a parser's buffer."""
 NOTE_OFF, NOTE_ON, KEY_PRESSURE, CONTROL, PROGRAM, PRESSURE, BEND = 0x80, 0x90, 0xA0, 0xB0, 0xC0, 0xD0, 0xE0
@@ -155,11 +157,12 @@ def bend_of(a: int, b: int) -> float:
     return from_centre / (CENTRE if from_centre < 0 else CENTRE - 1)
 
 
-def encode(kind: str, number: int, value: float, channel: int) -> bytes:
-    """Bytes of an event as in `processor.Event`; empty if MIDI has no such message: pitch or timbre of a single note,
-    and note values beyond the controllers."""
-    low, value = channel - 1 & 0x0F, min(max(value, -1.0 if kind == "bend" else 0.0), 1.0)
-    match kind:
+def encode(event: Event) -> bytes:
+    """Bytes of an event; empty if MIDI has no such message: pitch or timbre of a single note, and note values beyond
+    the controllers."""
+    number, low = event.number, event.channel - 1 & 0x0F
+    value = min(max(event.value, -1.0 if event.kind == "bend" else 0.0), 1.0)
+    match event.kind:
         case "on":
             return bytes((NOTE_ON | low, number, max(1, round(value * 127))))
         case "off":

@@ -77,10 +77,6 @@ def send_out(request: OscRequest) -> None:
     raise RequestError(f"there is no MIDI output {str(name)[:64]!r}; --midi-out opens some")
 
 
-def _encode(event: Event) -> bytes:
-    return midi.encode(event.kind, event.number, event.value, event.channel)
-
-
 class MidiOut:
     """Sends messages to all open ports.
 
@@ -121,7 +117,7 @@ class MidiOut:
             heapq.heapify(self._samples)
             self._due()
         elif isinstance(effect, Play) and self._ports.outputs and not self._again(effect):
-            self._play(effect.when, _encode(effect.event), self.source)
+            self._play(effect.when, midi.encode(effect.event), self.source)
 
     def send(self, when: When, message: bytes, name: str, sender: str = "") -> bool:
         """Schedules a message to the outputs whose names contain a text; returns True if there are any.
@@ -143,12 +139,12 @@ class MidiOut:
         """Ends what a client that has left began at a beat, now or where it begins."""
         for key in [key for key in self._given if key[0] == sender]:
             channel, note, name = key[1]
-            self._play(self._given.pop(key), midi.encode("off", note, 0.0, channel), "", name)
+            self._play(self._given.pop(key), midi.encode(Event("off", 0, note, 0.0, channel)), "", name)
 
     def echo(self, played: Play[int]) -> None:
         """Sends an event that the named node emitted."""
         if self._ports.outputs and played.node == self.echoed:
-            self._play(played.when, _encode(played.event), "", emitted=True)
+            self._play(played.when, midi.encode(played.event), "", emitted=True)
 
     def follow(self) -> None:
         """Looks up the node named by the present patch; `echoed` requests its events. Silences ports of before."""
@@ -170,7 +166,7 @@ class MidiOut:
         self._beats.clear()
         self._given.clear()
         for channel, note, name in sorted(self._sounding):
-            self._send(midi.encode("off", note, 0.0, channel), "", name)
+            self._send(midi.encode(Event("off", 0, note, 0.0, channel)), "", name)
         self._sounding.clear()
         self._cut(self._ports.outputs)
 
@@ -179,7 +175,7 @@ class MidiOut:
         for port in sorted(ports):
             for channel in sorted(self._channels):
                 for number in (PEDAL, SOUND_OFF, NOTES_OFF):
-                    self._ports.send(midi.encode("control", number, 0.0, channel), only=port)
+                    self._ports.send(midi.encode(Event("control", 0, number, 0.0, channel)), only=port)
 
     def _again(self, effect: Play[int]) -> bool:
         """True if an event repeats the last one for another node."""
@@ -244,7 +240,7 @@ class MidiOut:
         """Ends what began at a beat, where the beat of its end does not come."""
         self._given = {key: when for key, when in self._given.items() if self._server.beat_of(when) > self._beat}
         for channel, note, name in [note for note, on in self._sounding.items() if on.by_beat]:
-            self._send(midi.encode("off", note, 0.0, channel), "", name)
+            self._send(midi.encode(Event("off", 0, note, 0.0, channel)), "", name)
             del self._sounding[channel, note, name]
 
     def _send(self, message: bytes, but: str, name: str) -> None:

@@ -6,6 +6,7 @@ import mido
 from hypothesis import given, strategies as st
 from tests import accepted
 
+from antiphon.api import Event
 from antiphon_midi.messages import Parser, Short, SysEx, bend_of, encode
 
 MESSAGES = st.one_of(
@@ -75,14 +76,14 @@ def test_a_note_behind_a_sysex_without_an_end_is_heard() -> None:
 
 
 def test_an_event_as_bytes() -> None:
-    accepted.compare_calls(__file__, encoded=lambda *event: encode(*event, 3).hex(" "))
+    accepted.compare_calls(__file__, encoded=lambda kind, *values: encode(Event(kind, 0, *values, 3)).hex(" "))
 
 
 @given(st.integers(0, 16383))
 def test_a_bend_goes_and_comes(place: int) -> None:
     value = bend_of(place & 127, place >> 7)
     assert -1.0 <= value <= 1.0
-    assert encode("bend", 0, value, 1)[1:] == bytes((place & 127, place >> 7))
+    assert encode(Event("bend", 0, 0, value))[1:] == bytes((place & 127, place >> 7))
 
 
 def test_a_sysex_beyond_the_bound_is_counted_once_and_what_follows_it_is_heard() -> None:
