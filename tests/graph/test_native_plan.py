@@ -158,8 +158,8 @@ def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded
         np.testing.assert_array_equal(native[kind], reference, err_msg=kind)
 
 
-HELD_BLOCKS, QUICK = 10, 4800.0
-"""Blocks for which a changed value stays, and a tempo at which a beat begins in them."""
+HELD_BLOCKS, MOST_BLOCKS, QUICK = 10, 34, 4800.0
+"""Blocks for which a changed value rests, at most with its smoothing, and a tempo at which a beat begins in them."""
 
 
 def other(param: Param, value: Value, place: float) -> Value:
@@ -179,7 +179,7 @@ def changeable(info: ProcessorInfo) -> list[int]:
 
 def change_each(plan: Plan) -> tuple[Samples, list[tuple[int, Event]], list[tuple[int, int, float]]]:
     """Sound, events and reports while each parameter of the first node is set to a low value, a high one, and back."""
-    host, x = plan.hosts[1], sound(HELD_BLOCKS)
+    host, x = plan.hosts[1], sound(MOST_BLOCKS)
     begun = {place: cell.target for place, cell in enumerate(host.cells)}
     values: list[tuple[int, float]] = []
     for place in changeable(host.info):
@@ -190,7 +190,8 @@ def change_each(plan: Plan) -> tuple[Samples, list[tuple[int, Event]], list[tupl
     takes_notes = any(not port.signal for port in host.info.inputs)
     for turn, (place, number) in enumerate(values):
         host.post(place, 20, number, 0.0)
-        for block in range(HELD_BLOCKS):
+        smoothing = round(host.cells[place].param.smooth * SPEC.rate / SPEC.block)
+        for block in range(min(HELD_BLOCKS + smoothing, MOST_BLOCKS)):
             if takes_notes and block in (2, 6):
                 host.play(Event("on" if block == 2 else "off", 5, 48 + 3 * (turn % 8), 0.8))
             plan.input[:] = x[:, block * SPEC.block : (block + 1) * SPEC.block]

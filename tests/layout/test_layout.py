@@ -56,11 +56,11 @@ def address(message: py2tosc.OscMessage) -> str:
 
 
 def varied_patches(catalog: Catalog) -> list[Patch]:
-    """The largest patches that ship, without those whose types of nodes are all in larger ones."""
+    """The largest patches that ship, without those whose types of nodes and number of macros are all in larger ones."""
     seen, found = set[str](), list[Patch]()
     every = (load_patch(name, catalog) for name in names())
     for patch in sorted(every, key=lambda patch: -len(patch.graph.nodes)):
-        types = {node.type for node in patch.graph.nodes}
+        types = {node.type for node in patch.graph.nodes} | {f"{len(patch.graph.macros)} macros"}
         if not types <= seen:
             seen |= types
             found.append(patch)
