@@ -1,6 +1,8 @@
 """The contract of `antiphon run`, over every processor that the registry lists: what a file keeps, and what its plugin
 declares that it changes (`FileUse.changes`). Nothing here is listed by hand."""
 
+import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +16,8 @@ from tests.cli.conftest import Command
 
 from antiphon.files.scores import midifile
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
-from antiphon.jobs.request import command, run_task
+from antiphon.jobs.process import perform
+from antiphon.jobs.request import make_request, run_task
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.plugins import loader
@@ -282,10 +285,10 @@ def test_what_gives_neither_sound_nor_notes_says_so(antiphon: Command, tmp_path:
 
 
 @pytest.mark.parametrize("plugin", ["gain", "summary", "stretch", "delay"])
-def test_a_job_of_http_is_the_same_command(antiphon: Command, tmp_path: Path, plugin: str) -> None:
+def test_a_job_of_http_is_the_same_command(tmp_path: Path, plugin: str) -> None:
     info, kind = loaded().catalog[plugin], Kind(44100, 2, "flac")
     source = audio.write(tmp_path / "in.flac", probe(kind.rate, kind.channels), kind.rate)
     task = run_task(loaded().catalog, plugin, {"file": "aa"}, lambda key: source)
-    done = antiphon(*command(task, source, tmp_path))
-    assert done.code == 0, done.err
+    done = asyncio.run(perform(("run", json.dumps(make_request(task, source, tmp_path)))))
+    assert done.status == 0, done.complaint
     same(info, kind, source, tmp_path / "out.flac")

@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 from tests import accepted
 
+from antiphon.cli.option_records import read
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
+from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.plugins import loader
+from antiphon.kernel.runtime.terms import NAMES, speaking
+from antiphon.operations.plan import plan
+from antiphon.operations.requests import RunRequest
 from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
@@ -78,3 +84,21 @@ def test_each_refusal_is_one_line_and_leaves_nothing(antiphon: Command, folder: 
         return f"{done.code}: {done.complaint}".replace(f"{folder}/", "")
 
     accepted.compare(__file__, answer)
+
+
+@pytest.mark.needs("pyo")
+@pytest.mark.usefixtures("plugins_read_once")
+def test_plan_of_a_bad_request_is_refused_by_argument(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for every interface: before anything is opened, the argument and the reason."""
+    monkeypatch.chdir(folder)
+    before, catalog = sorted(folder.rglob("*")), loader.load(check=False).catalog
+
+    def answer(line: str) -> str:
+        asked = read(RunRequest, shlex.split(line))
+        assert asked is not None, line
+        with pytest.raises(AntiphonError) as refused, speaking(NAMES):
+            plan(asked, catalog)
+        return f"{getattr(refused.value, 'argument', '-')}: {refused.value}"
+
+    accepted.compare(Path(__file__).with_name("test_plan"), answer)
+    assert sorted(folder.rglob("*")) == before

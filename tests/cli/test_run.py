@@ -21,7 +21,8 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
 from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
-from antiphon.operations.file_tasks import plan_jobs
+from antiphon.operations.plan import plan
+from antiphon.operations.requests import RunRequest
 from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
@@ -501,8 +502,9 @@ def test_each_file_gives_back_what_its_processor_held(antiphon: Command, with_te
 def test_the_performers_own_folder_comes_before_the_one_that_ships(antiphon_home: Path) -> None:
     use = FileUse("its:job", default_source="loops")
     info = ProcessorInfo("loops", "", "loops", (), (AUDIO_OUT,), (), on_files=use)
-    ours = plan_jobs(["out.wav"], None, info, print)[0].source
+    asked, catalog = RunRequest("loops", ("out.wav",)), Catalog({"loops": info})
+    ours = plan(asked, catalog).tasks[0].source
     assert ours == resources.folder("library") / "loops"
     own = antiphon_home / "data" / "library" / "loops"
     own.mkdir(parents=True)
-    assert plan_jobs(["out.wav"], None, info, print)[0].source == own
+    assert plan(asked, catalog).tasks[0].source == own

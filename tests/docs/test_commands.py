@@ -35,8 +35,8 @@ from antiphon.kernel.graph import patch as patches
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.workers import devices
 from antiphon.offline.file_job import read_settings
+from antiphon.operations.plan import find_file
 from antiphon.operations.requests import split_name_value
-from antiphon.operations.run import path_of
 from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess
 
@@ -346,7 +346,7 @@ def _checked(line: str) -> None:
     command(line, dry=True)
     words = line.split()
     given = [words[n + 1] for n, word in enumerate(words) if word == "-p"]
-    read_settings(loader.load(check=False).catalog[words[2]], map(split_name_value, given), path_of)
+    read_settings(loader.load(check=False).catalog[words[2]], map(split_name_value, given), find_file)
     *sources, out = takewhile(lambda word: not word.startswith("-"), words[3:])
     assert all(Path(source).exists() for source in sources), line
     assert not Path(out).exists(), f"{line}: OUT is written by a line before it"

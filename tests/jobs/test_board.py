@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.waiting import comes
@@ -24,16 +25,16 @@ class FakePerform:
         self.allowed = asyncio.Event()
         self.complaint = ""
         self.began: list[str] = []
-        self.words: list[str] = []
+        self.requests: list[dict[str, Any]] = []
         self.options: dict[str, float] = {}
         self.at_once = self.most = 0
 
     async def __call__(
         self, words: Sequence[str], progress: Callable[[float, str], None], **options: float
     ) -> CommandEnd:
-        self.words += words
+        self.requests.append(json.loads(words[1]))
         self.options = options
-        out = next(Path(word) for word in words if "/out." in word)
+        out = Path(self.requests[-1]["paths"][-1])
         self.began.append(out.parent.name)
         self.at_once += 1
         self.most = max(self.most, self.at_once)
@@ -43,7 +44,7 @@ class FakePerform:
             await self.allowed.wait()
             if self.complaint:
                 return CommandEnd(2, "", f"antiphon: {self.complaint}")
-            out.write_bytes(b"sound")
+            await asyncio.to_thread(out.write_bytes, b"sound")
             return CommandEnd(0, f"wrote {out}: 0:01, silent\nwrote {out.parent}/notes.mid: 0:01, 0 notes\n", "")
         finally:
             self.at_once -= 1
@@ -79,7 +80,7 @@ async def until(state: JobState, board: JobBoard, key: str) -> Job:
 
 
 def task(file: str = "") -> Task:
-    return Task("run", "echo", file, ".wav", {"time": 0.5})
+    return Task("run", "echo", file, ".wav", {"time": 0.5}, {"plugin": "echo", "force": True})
 
 
 @pytest.fixture

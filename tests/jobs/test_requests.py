@@ -1,4 +1,4 @@
-"""What clients ask for, as command lines."""
+"""What clients ask for, as requests of a job's process."""
 
 import contextlib
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests import accepted
 
 from antiphon.jobs.job import Missing, Task
 from antiphon.jobs.live_sets import live_sets
-from antiphon.jobs.request import command, live_task, render_task, run_task
+from antiphon.jobs.request import live_task, make_request, render_task, run_task
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING, FileUse
 from antiphon.kernel.contract.params import Param
@@ -65,7 +65,15 @@ PIECE = ProcessorInfo(
     "piece", "Writes.", "p", (EVENTS_IN,), (EVENTS_OUT,), (), on_files=FileUse("p:run", default_source=NOTHING)
 )
 CATALOG = Catalog({info.type: info for info in (APART, ECHO, NEEDY, SCORE, TOOL, FOLDER, PIECE)})
-FILES = {"aa": Path("/files/aa.wav"), "bb": Path("/files/bb.mid")}
+FILES: dict[str, Path] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("files")
+    for key, name in (("aa", "aa.wav"), ("bb", "bb.mid")):
+        FILES[key] = folder / name
+        FILES[key].write_bytes(b"x")
 
 
 def path_of(key: str) -> Path:
@@ -78,26 +86,35 @@ def asked(plugin: str = "echo", **body: Any) -> Task:
     return run_task(CATALOG, plugin, {"file": "aa", **body}, path_of)
 
 
-def test_a_plugin_with_parameters_is_a_command_line() -> None:
-    task = asked(params={"time": 0.5, "taps": 2, "sync": True, "shape": "hard", "learn": 1.5}, format="flac", tail=2)
-    assert command(task, path_of("aa"), Path("/out")) == [
-        "run", "-p", "time=0.5", "-p", "taps=2", "-p", "sync=on", "-p", "shape=hard", "-p", "learn=1.5", "--tail", "2",
-        "--", "echo", "/files/aa.wav", "/out/out.flac",
-    ]  # fmt: skip
+def test_run_with_parameters_is_a_request() -> None:
+    params = {"time": 0.5, "taps": 2, "sync": True, "shape": "hard", "learn": 1.5}
+    task = asked(params=params, format="flac", tail=2, rate=44100, limit=True)
+    assert make_request(task, path_of("aa"), Path("/out")) == {
+        "plugin": "echo", "paths": [str(FILES["aa"]), "/out/out.flac"], "param": [[*item] for item in params.items()],
+        "tail": 2.0, "rate": 44100, "finish": {"limit": True}, "force": True,
+    }  # fmt: skip
 
 
-def test_a_name_that_looks_like_an_option_stays_a_name() -> None:
-    words = command(Task("render", "--out", "", ".wav", {}), None, Path("/out"))
-    assert words[-2:] == ["--", "--out"]
+def test_render_name_like_an_option_stays_a_name() -> None:
+    task = Task("render", "--out", "", ".wav", {}, {"force": True})
+    assert make_request(task, None, Path("/out"))["patch"] == "--out"
 
 
-def test_notes_and_analysis_lie_beside_the_sound() -> None:
+def test_task_of_an_older_version_is_refused() -> None:
+    old = Task.from_plain({**asked().plain(), "request": {}, "arguments": ["-p", "time=1"]})
+    with pytest.raises(AntiphonError, match="another version"):
+        make_request(old, path_of("aa"), Path("/out"))
+
+
+def test_run_with_further_files_has_them_beside_the_sound() -> None:
     task = asked("tool", midi=True, analysis=True, picture=True)
-    words = command(task, path_of("aa"), Path("/out"))
+    request = make_request(task, path_of("aa"), Path("/out"))
     assert task.suffix == ".wav"
-    assert words[words.index("--picture") + 1] == "/out/picture.png"
-    assert words[words.index("--midi-out") + 1] == "/out/notes.mid"
-    assert words[words.index("--analysis") + 1] == "/out/analysis.json"
+    assert [request[name] for name in ("picture", "midi_out", "analysis")] == [
+        "/out/picture.png",
+        "/out/notes.mid",
+        "/out/analysis.json",
+    ]
 
 
 def test_what_gives_notes_gives_midi() -> None:
@@ -107,11 +124,11 @@ def test_what_gives_notes_gives_midi() -> None:
 
 
 def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
-    assert "impulse=/files/bb.mid" in asked(params={"impulse": {"file": "bb"}}).arguments
+    assert asked(params={"impulse": {"file": "bb"}}).request["param"] == [["impulse", str(FILES["bb"])]]
     own = paths.library() / "room.wav"
     own.parent.mkdir(parents=True)
     own.write_bytes(b"x")
-    assert f"impulse={own}" in asked(params={"impulse": "room.wav"}).arguments
+    assert asked(params={"impulse": "room.wav"}).request["param"] == [["impulse", str(own)]]
 
 
 @pytest.mark.needs("loops")
@@ -131,18 +148,17 @@ def test_the_only_choice_of_files_need_not_be_sent_and_another_is_refused() -> N
     info = replace(NEEDY, params=(source,), on_files=FileUse(needs=("source",)))
     catalog = Catalog({"needy": info})
     task = run_task(catalog, "needy", {"file": "aa"}, path_of)
-    assert command(task, path_of("aa"), Path("/o"))[:3] == ["run", "-p", "source=saw"]
+    assert task.request["param"] == [["source", "saw"]]
     with pytest.raises(AntiphonError, match=r'nothing without "params": \{"source": "saw"'):
         run_task(catalog, "needy", {"file": "aa", "params": {"source": "carrier"}}, path_of)
 
 
 def test_a_patch_is_rendered_for_a_time_or_over_a_file() -> None:
+    common = {"patch": "bed", "out": "/o/out.wav", "finish": {}, "force": True}
     task = render_task("bed", {"seconds": 4}, path_of)
-    assert command(task, None, Path("/o")) == ["render", "--out", "/o/out.wav", "--seconds", "4", "--", "bed"]
-    assert command(render_task("bed", {"file": "aa"}, path_of), path_of("aa"), Path("/o"))[3:5] == [
-        "--in",
-        "/files/aa.wav",
-    ]
+    assert make_request(task, None, Path("/o")) == {**common, "source": [], "seconds": 4.0}
+    task = render_task("bed", {"file": "aa"}, path_of)
+    assert make_request(task, path_of("aa"), Path("/o")) == {**common, "source": [str(FILES["aa"])]}
 
 
 def test_a_live_set_is_named_and_never_sent() -> None:
@@ -150,19 +166,11 @@ def test_a_live_set_is_named_and_never_sent() -> None:
     assert shipped.line.startswith("A harp goes through slow chords")
     assert shipped.bars == 18
     task = live_task("bells", {"midi": True}, path_of)
-    words = command(task, None, Path("/o"))
-    assert words == [
-        "render",
-        "--out",
-        "/o/out.wav",
-        "--bars",
-        "18",
-        "--midi",
-        "/o/notes.mid",
-        "--",
-        str(shipped.path),
-    ]
-    assert "--in" in command(live_task("bells", {"file": "aa", "bars": 2}, path_of), path_of("aa"), Path("/o"))
+    request = make_request(task, None, Path("/o"))
+    assert request["patch"] == str(shipped.path)
+    assert [request[name] for name in ("bars", "midi", "source")] == [18.0, "/o/notes.mid", []]
+    task = live_task("bells", {"file": "aa", "bars": 2}, path_of)
+    assert make_request(task, path_of("aa"), Path("/o"))["source"] == [str(FILES["aa"])]
 
 
 def test_a_set_of_the_performer_hides_one_that_ships() -> None:
@@ -170,9 +178,9 @@ def test_a_set_of_the_performer_hides_one_that_ships() -> None:
     own.parent.mkdir(parents=True)
     own.write_text('"""Mine."""\nfrom antiphon.live import *\n')
     task = live_task("bells", {}, path_of)
-    assert command(task, None, Path("/o"), own_scripts=True)[-1] == str(own)
+    assert make_request(task, None, Path("/o"), own_scripts=True)["patch"] == str(own)
     with pytest.raises(AntiphonError, match="--live alone"):
-        command(task, None, Path("/o"))
+        make_request(task, None, Path("/o"))
     assert told(live_sets()["bells"], types.LiveSet) == {"name": "bells", "line": "Mine.", "bars": 16, "own": True}
     own.unlink()
     assert not live_sets()["bells"].own
@@ -193,5 +201,5 @@ def test_whatever_is_sent_is_a_task_or_a_sentence(body: Any) -> None:
 
 
 def test_stems_are_written_into_the_folder_of_the_results() -> None:
-    words = command(asked("apart", stems=True), FILES["aa"], Path("/jobs/1"))
-    assert words == ["run", "--out-dir", "/jobs/1", "--", "apart", "/files/aa.wav"]
+    request = make_request(asked("apart", stems=True), FILES["aa"], Path("/jobs/1"))
+    assert (request["out_dir"], request["paths"]) == ("/jobs/1", [str(FILES["aa"])])

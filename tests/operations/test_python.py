@@ -40,7 +40,6 @@ from antiphon.offline.file_job import needed
 from antiphon.operations.given import copy_samples, write_notes
 from antiphon.operations.python import loaded
 from antiphon.operations.result import read_notes
-from antiphon.operations.wording import worded
 from antiphon.testing import sound as audio
 
 RATE = 48000
@@ -119,11 +118,11 @@ CALLS = {name: getattr(antiphon, name) for name in ("run", "render", "Chain", "S
 
 
 def test_each_refusal_has_its_parts_and_words_of_a_program() -> None:
-    """Of a call what was wrong, what to do and what is allowed; of a sentence its wording for a program."""
+    """Of a call what was wrong, what to do and what is allowed."""
 
     def answer(call: str) -> str:
         try:
-            return str(eval(call, {**CALLS, "np": np, "VOICE": VOICE, "RATE": RATE, "worded": worded}))
+            return str(eval(call, {**CALLS, "np": np, "VOICE": VOICE, "RATE": RATE}))
         except antiphon.AntiphonError as refused:
             one_sentence(refused)
             return " | ".join((refused.what, refused.mend, refused.allowed))
@@ -201,22 +200,11 @@ def test_a_sound_without_a_drum_of_general_midi_is_missing_in_the_notes_alone(tm
 
 
 def test_a_file_that_was_given_is_named_as_it_is(tmp_path: Path) -> None:
-    for name in (
-        "IN here.wav",
-        "takes/my OUT.wav",
-        "a --stems b.wav",
-        "of -p lead=on.wav",
-        "run antiphon run gain IN.wav",
-    ):
+    path = tmp_path / "none" / "my --stems -p lead=on antiphon run gain IN.wav"
+    for call in (lambda: antiphon.run("gain", path), lambda: antiphon.run("gain", VOICE, RATE, out=path)):
         with pytest.raises(antiphon.AntiphonError) as refused:
-            antiphon.run("gain", tmp_path / name)
-        assert str(tmp_path / name) in str(refused.value)
-        with pytest.raises(antiphon.AntiphonError) as refused:
-            antiphon.run("gain", VOICE, RATE, out=tmp_path / "none" / name)
-        assert str(tmp_path / "none" / name) in str(refused.value)
-        with pytest.raises(antiphon.AntiphonError) as refused:
-            antiphon.ask("library show", file=name)
-        assert f"has no {name};" in str(refused.value)
+            call()
+        assert str(path) in str(refused.value)
 
 
 @pytest.mark.needs("listen")

@@ -11,7 +11,7 @@ from antiphon.api import F64, IO, BlockTime, Event, FileError, Samples, StreamSp
 from antiphon.api.backends.analysis import analyse_file
 from antiphon.api.backends.files import AudioWriter, printable_path, read_sound, write_atomic
 from antiphon.api.backends.rendering import prepare_processor
-from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, spell, spell_parameter
 from antiphon_answer.improviser import Improviser, PlannedNote
 from antiphon_answer.melody_file import MelodyFile, learn_from_folder, read, wish, write
 from antiphon_answer.prior import KEYS, installed_prior
@@ -174,7 +174,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if settings["audio"]:
         return continue_sound(job, settings)
     if not is_midi(job.target, written=True):
-        raise UsageError(f"{job.plugin} writes MIDI: OUT must end in .mid or .midi, or say -p audio=on")
+        out, audio = spell("target"), spell_parameter("audio", "on")
+        raise UsageError(f"{job.plugin} writes MIDI: {out} must end in .mid or .midi, or say {audio}")
     given = read(job.source)
     along = settings["mode"] != "continue"
     idle = ("pause",) if along and not meter_of(given) else ("pause", "meter")
@@ -230,7 +231,7 @@ def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list
 def _with(job: FileJob, given: MelodyFile, settings: Mapping[str, Value]) -> tuple[Written, ...]:
     """Writes the file with an added track of the node's answers to its melody."""
     if "report" in job.beside:
-        raise UsageError("--report is of what continues a file: leave out --report, or mode")
+        raise UsageError(f"{spell('report')} is of what continues a file: leave it out, or mode")
     added = run_on_melody(given, settings)
     if not added:
         raise FileError(f"{job.source.name} has too little to answer: nothing would be played with it")

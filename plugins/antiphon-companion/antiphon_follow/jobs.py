@@ -22,7 +22,7 @@ from antiphon.api.backends.files import (
     write_atomic,
     write_midi,
 )
-from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon.api.jobs import FileJob, Written, is_midi, spell, spell_parameter
 from antiphon_follow.clock import BeatCounter, meters_of, range_of
 from antiphon_follow.evidence import FRAMES_PER_SECOND as SOUND_FRAMES, RATE
 from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats
@@ -57,7 +57,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         raise UsageError(f"follow writes .csv or .mid, not {job.target.suffix or 'a file without an ending'}")
     click = job.beside.get("click")
     if click is not None and click.suffix.lower() != ".wav":
-        raise FileError(f"cannot write {printable_path(click)}: --click ends in .wav")
+        raise FileError(f"cannot write {printable_path(click)}: {spell('click')} ends in .wav")
     score = str(job.settings.get("score", ""))
     if score:
         return _run_score(job, Path(score))
@@ -90,7 +90,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
 def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     """Writes `time,beat` lines of a performance, beat in quarters from the score's start."""
     if job.target.suffix.lower() != ".csv" or job.beside:
-        raise UsageError("follow with a score writes .csv alone; name such a file OUT, without --click")
+        out, click = spell("target"), spell("click")
+        raise UsageError(f"follow with a score writes .csv alone; name such a file {out}, without {click}")
     job.uses("score", "part")
     score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
     follower = ScoreFollower(score, score.chosen(part) if part else ())
@@ -113,7 +114,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     if fits < _LEAST_FIT * played:
         job.complain(
             f"{fits / played:.0%} of the notes of {printable_path(job.source)} are where the score has them; is it "
-            "this score, and are these the parts that are played (-p part=)?"
+            f"this score, and are these the parts that are played ({spell_parameter('part', '')})?"
         )
     found = (f"to beat {float(lines[-1].split(',')[1]):.0f} of {score.length:.0f}",)
     return (Written(job.target, printable_path(job.source), at, found=found),)

@@ -16,7 +16,7 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
-from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
+from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi, spell, spell_parameter
 from antiphon_hum.notes import Transcription, transcribe
 from antiphon_hum.quantise import KEYS
 
@@ -41,10 +41,12 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """
     midi_out = job.beside.get("midi-out")
     if midi_out is not None:
-        check_distinct([("IN", job.source), ("OUT", job.target)], [("--midi-out", midi_out)])
+        named = [(spell("source"), job.source), (spell("target"), job.target)]
+        check_distinct(named, [(spell("midi_out"), midi_out)])
     if is_midi(job.target, written=True):
         if midi_out is not None:
-            raise UsageError("OUT holds the notes already; leave --midi-out out, or name a sound OUT")
+            out, midi = spell("target"), spell("midi_out")
+            raise UsageError(f"{out} holds the notes already; leave {midi} out, or name a sound {out}")
         return _notes(job)
     format_of(job.target)
     with stream_sound(job.source) as (info, _):
@@ -92,15 +94,16 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     if found.cancelled:
         job.complain(f"{name}: {ListeningMix.CANCELLED}")
     ways = ["use a recording of one voice"]
-    ways += [] if job.settings.get("lead") else ["-p lead=on, which follows the strongest"]
-    ways += ["-p mode=chords, which takes several at once"]
+    ways += [] if job.settings.get("lead") else [f"{spell_parameter('lead', 'on')}, which follows the strongest"]
+    ways += [f"{spell_parameter('mode', 'chords')}, which takes several at once"]
     others = ", or ".join(ways)
     if found.struck:
         job.complain(f"{name}: it is a line of plucked or struck notes that ring on; they are found by their attacks")
     elif found.pure:
         job.complain(f"{name}: it is of pure tones, which the default network does not hear; its notes are by mode=yin")
     elif not found.notes:
-        sounds = f": several voices seem to sound at once; {others}; of one electronic tone, -p mode=yin"
+        yin = spell_parameter("mode", "yin")
+        sounds = f": several voices seem to sound at once; {others}; of one electronic tone, {yin}"
         job.complain(f"{name}: no note was found in it; {nothing}{sounds if found.many > POLYPHONY_WARNING else ''}")
     elif found.many > POLYPHONY_WARNING:
         job.complain(
@@ -120,7 +123,7 @@ def describe_transcription(found: Transcription, key: str, scale: str, bpm: floa
     if found.key is not None and "auto" in (key, scale):
         parts.append(f"the notes are in {KEYS[found.key[0] + 1]} {found.key[1]}")
     if found.bpm is not None and not bpm:
-        parts.append(f"their tempo was found to be {found.bpm:.1f} bpm (-p bpm=… sets another)")
+        parts.append(f"their tempo was found to be {found.bpm:.1f} bpm ({spell_parameter('bpm')} sets another)")
     if found.left:
         left = "one note is" if found.left == 1 else f"{found.left} notes are"
         parts.append(f"{left} left out because no grid line was free (a finer quantise keeps more)")

@@ -24,7 +24,7 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.signal import named_note
-from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi
+from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi, spell
 from antiphon_listen import phrases, signals, spectra
 from antiphon_listen.harmony import DEGREES, TONES, SongChords
 from antiphon_listen.music import MusicAnalysis, MusicRun, SongAnalysis
@@ -66,7 +66,7 @@ def _write(
 ) -> tuple[Written, ...]:
     if not job.source.is_file():
         raise UsageError(f"{job.plugin} takes one sound file, and {printable_path(job.source)} is none")
-    check_distinct([("IN", job.source)], [("OUT", job.target)])
+    check_distinct([(spell("source"), job.source)], [(spell("target"), job.target)])
     info, length, run = hear(job)
     own = run.analysed()
     song, whole = own.convert_to_recording_times(), length / info.rate
@@ -165,13 +165,14 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
     """
     chords_out = job.beside.get("chords-out")
     if not is_midi(job.target):
-        raise UsageError("listen writes MIDI: OUT must end in .mid; --chords-out writes the chords as .lab or .jams")
+        hint = f"{spell('chords_out')} writes the chords as .lab or .jams"
+        raise UsageError(f"listen writes MIDI: {spell('target')} must end in .mid; {hint}")
     if chords_out is not None and chords_out.suffix.lower() not in CHORD_SUFFIXES:
         raise UsageError(
-            f"--chords-out of listen ends in {', '.join(CHORD_SUFFIXES[:-1])} or {CHORD_SUFFIXES[-1]}, not "
+            f"{spell('chords_out')} of listen ends in {', '.join(CHORD_SUFFIXES[:-1])} or {CHORD_SUFFIXES[-1]}, not "
             f"{chords_out.suffix or 'nothing'}"
         )
-    check_distinct([("IN", job.source)], [("OUT", job.target)])
+    check_distinct([(spell("source"), job.source)], [(spell("target"), job.target)])
     (_, _, run), name = hear(job), printable_path(job.source)
     own = run.analysed()
     song, chords = own.convert_to_recording_times(), run.chords(own)

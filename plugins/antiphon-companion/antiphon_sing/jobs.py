@@ -29,7 +29,7 @@ from antiphon.api.backends.files import (
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
 from antiphon.api.backends.signal import syllables
 from antiphon.api.backends.synths import ChannelBends
-from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, spell, spell_parameter
 from antiphon_sing.song import NEURAL, voice_name
 from antiphon_sing.texts import texts
 
@@ -319,7 +319,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
 
 def _score(job: FileJob) -> tuple[tuple[SungPart, ...], float]:
     if job.settings.get("as"):
-        raise UsageError("as= is for recordings, and IN is a score; say voice=")
+        raise UsageError(f"as= is for recordings, and {spell('source')} is a score; say voice=")
     return read_score(job.source, float(str(job.settings.get("bend", 2.0))))
 
 
@@ -377,7 +377,8 @@ def _texts(job: FileJob, parts: tuple[SungPart, ...]) -> Iterator[tuple[str, tup
     if bare:
         given = VOWEL
         name = printable_path(job.source.name)
-        job.complain(f'there are no lyrics in {name}, which is sung on la; give them: -p lyrics="twin-kle twin-kle"')
+        lyrics = spell_parameter("lyrics", '"twin-kle twin-kle"')
+        job.complain(f"there are no lyrics in {name}, which is sung on la; give them: {lyrics}")
     for n, part in enumerate(parts):
         text = given or own[n]
         if not text:

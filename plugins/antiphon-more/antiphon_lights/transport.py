@@ -3,6 +3,7 @@
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
+from antiphon.api.jobs import spell
 from antiphon_lights.targets import ARTNET_PORT, OS2L_PORT, SACN_PORT, LightTarget, read_targets
 
 ARTNET: ServeOption[tuple[str, ...]] = ServeOption(
@@ -31,7 +32,7 @@ class LightsTransport(Transport):
         read_receiver_options(settings)
         strobe = settings.value(STROBE)
         if not 0 <= strobe <= MOST_STROBE:
-            raise UsageError(f"--strobe takes 1 to {MOST_STROBE} flashes a second, or 0 for 10, not {strobe}")
+            raise UsageError(f"{spell('strobe')} takes 1 to {MOST_STROBE} flashes a second, or 0 for 10, not {strobe}")
 
     def start(self, server: TransportServer) -> None:
         from antiphon_lights.sending import Lights

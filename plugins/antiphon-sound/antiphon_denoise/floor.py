@@ -27,6 +27,7 @@ from antiphon.api.backends.analysis import AnalysisFeed, analyse_file, analyses,
 from antiphon.api.backends.files import stream_sound
 from antiphon.api.backends.models import load_arrays, sigmoid, usable
 from antiphon.api.backends.signal import grid, windows
+from antiphon.api.jobs import spell_parameter
 from antiphon_denoise import learned
 from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
 from antiphon_denoise.deepfilter import BANDS, DEEPFILTER, HOP as NETWORK_HOP, MIN_SNR, DeepFilterNetwork, band_widths
@@ -348,7 +349,7 @@ LOUD_NOISE_DB, MOST_SYLLABLES = -24.0, 0.65
 """Noise in dB relative to the whole that `genre` may mistake for music (rain for rock), and `speechiness` from which
 DeepFilterNet's output counts as speech even if `genre` finds none.
 """
-NONE_FOUND = "no steady noise was found; -p floor=off denoises anyway"
+NONE_FOUND = "no steady noise was found"
 
 
 class FloorListener(StretchListener):
@@ -457,7 +458,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
             return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
     if low or (listener.steady and listener.found >= MIN_NOISE_DB):
         return FileHearing(rate=rate, told=noise)
-    return FileHearing(as_it_is=True, said=NONE_FOUND)
+    return FileHearing(as_it_is=True, said=f"{NONE_FOUND}; {spell_parameter('floor', 'off')} denoises anyway")
 
 
 def _listened(path: Path) -> SpeechListener:

@@ -15,6 +15,7 @@ from typing import Any
 
 from antiphon.api import FileError
 from antiphon.api.backends.files import built_in_folder, library_folder, make_folder
+from antiphon.api.jobs import spell
 from antiphon_library.records import to_compact_json, words_of
 
 SHIPPED_FILE = "analysed.json.gz"
@@ -173,7 +174,7 @@ def _make_tables(base: sqlite3.Connection, path: Path) -> None:
         what = "which a newer Antiphon wrote" if found > VERSION else "which a trial version of Antiphon wrote"
         raise FileError(
             f"{path} is of version {found}, {what}; this one reads {VERSION}: "
-            f"{'update Antiphon' if found > VERSION else older}, or name another folder by --root"
+            f"{'update Antiphon' if found > VERSION else older}, or name another folder by {spell('root')}"
         )
 
 
@@ -232,7 +233,7 @@ def _reason(error: sqlite3.Error) -> str:
     if "full" in text:
         return "the disk is full; free some space and repeat the command, what was finished is kept"
     if "readonly" in text or "unable to open" in text:
-        return f"{text}; name a folder you may write to by --root"
+        return f"{text}; name a folder you may write to by {spell('root')}"
     if "disk i/o" in text:
         return "its disk reports an error; is it connected, and is there space on it?"
     if isinstance(error, sqlite3.OperationalError):

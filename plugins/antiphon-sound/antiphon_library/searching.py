@@ -18,6 +18,7 @@ from antiphon.api.backends.analysis import FIT, HARMONY, analyses
 from antiphon.api.backends.files import Decoder, printable_path, write_atomic
 from antiphon.api.backends.runtime import ASKER, instead, short_repr, shorten
 from antiphon.api.backends.signal import KEY_NAMES
+from antiphon.api.jobs import spell
 from antiphon_library import vector_file
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.commands.options import catalogue_paths, open_catalogue, row_of
@@ -75,7 +76,7 @@ def key_named(text: str) -> str:
             place -= 1
         if mode:
             return KEY_NAMES[place % 12 + 12 * (mode == "minor")]
-    raise UsageError(f"--key does not understand {short_repr(text)}: {ALLOWED}")
+    raise UsageError(f"{spell('key')} does not understand {short_repr(text)}: {ALLOWED}")
 
 
 MIN_PROBABILITY = 0.2
@@ -324,7 +325,10 @@ def search(asked: SearchRequest) -> ChosenSounds:
     low, high = _range(asked.tempo)
     key = key_named(asked.key) if asked.key else ""
     if asked.sure is not None and not (key or asked.tempo or asked.tag or asked.kind):
-        raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
+        raise UsageError(
+            f"{spell('sure')} is for {spell('key')}, {spell('tempo')}, {spell('tag')} and {spell('kind')}; "
+            "give one of them too"
+        )
     labels = LabelSearch(asked.tag, asked.sure)
     matches, left_out = [], 0
     with open_catalogue() as catalogue:
@@ -406,9 +410,9 @@ def fits(asked: Fits) -> FoundSounds:
     ask = ASKER.get().server
     live = asked.live or (ask is not None and asked.file is None)
     if live == (asked.file is not None):
-        raise UsageError("name a loop, or give --live for what a server plays")
+        raise UsageError(f"name a loop, or give {spell('live')} for what a server plays")
     if live and asked.beats:
-        raise UsageError("--beats says how many FILE holds; of what a server plays they are known")
+        raise UsageError(f"{spell('beats')} says how many FILE holds; of what a server plays they are known")
     matches = _fits_on_server(asked) if live else []
     if live and ask is None:
         return FoundSounds(matches)
@@ -474,4 +478,4 @@ def _range(text: str) -> tuple[float, float]:
         # a range is one in whichever order its ends are given
         return (min(first, last), max(first, last)) if dash else (0.98 * first, 1.02 * first)
     except ValueError:
-        raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None
+        raise UsageError(f"{spell('tempo')} takes a number or a range as 118-124, not {text[:40]!r}") from None

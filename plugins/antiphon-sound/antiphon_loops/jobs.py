@@ -15,7 +15,7 @@ from antiphon.api.backends.analysis import analyse_file, separate_blocks
 from antiphon.api.backends.files import AudioWriter, library_folder, make_folder, printable_path, stream_sound
 from antiphon.api.backends.rendering import ParamCells, prepare_processor
 from antiphon.api.backends.runtime import instead
-from antiphon.api.jobs import FileJob, Written, fade_out
+from antiphon.api.jobs import FileJob, Written, fade_out, spell
 from antiphon_loops.analysis.reading import FASTEST, SLOWEST
 from antiphon_loops.arrange import parse_instrument_roles
 from antiphon_loops.library import AnalysedFolder, analyse, settle, tempos, uncertain_text, write_listing
@@ -254,7 +254,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """
     check_settings(job.settings)
     if "library" in job.settings:
-        raise UsageError("the loops are those of IN, a folder or a song: name the folder there, and leave library out")
+        given = f"{spell('source')}, a folder or a song"
+        raise UsageError(f"the loops are those of {given}: name the folder there, and leave library out")
     begun = 0.0
     if not job.source.is_dir():
         begun, song = SONG_SHARE, job.source

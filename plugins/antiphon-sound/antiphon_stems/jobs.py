@@ -17,7 +17,7 @@ from antiphon.api import Samples
 from antiphon.api.backends.analysis import EACH, AnalysisRun, Quantity, SeparatingAnalysis
 from antiphon.api.backends.files import AudioWriter, printable_path, stream_sound
 from antiphon.api.backends.models import ModelError, read_weights, say_instead
-from antiphon.api.jobs import FileJob, Written
+from antiphon.api.jobs import FileJob, Written, spell
 from antiphon_stems.grids import FILE, FILE_WEIGHTS, NOMINAL, STEMS, VOICE_WEIGHTS
 from antiphon_stems.hpss import Medians
 from antiphon_stems.network import LEVEL_REACH, FileNetwork
@@ -191,7 +191,7 @@ VOICE, OTHER = STEMS.index("voice"), STEMS.index("other")
 
 QUIET = 1e-4
 """Share of the energy of IN below which a part is reported as silent: -40 dB."""
-ABSENT = "silent: below -40 dB of IN"
+ABSENT = "silent: below -40 dB"
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -226,7 +226,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     name = printable_path(job.source.name)
     return tuple(
         Written.sound(
-            writer, f"{name}, {part}", found=(ABSENT,) if energy < QUIET * whole and not writer.silent else ()
+            writer,
+            f"{name}, {part}",
+            found=(f"{ABSENT} of {spell('source')}",) if energy < QUIET * whole and not writer.silent else (),
         )
         for (_, part, _), writer, energy in zip(files, writers, energies, strict=True)
     )

@@ -8,6 +8,7 @@ from typing import Any
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer, beside_on_ipv6
+from antiphon.api.jobs import spell
 
 DIRT_PORT = ServeOption(
     "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0
@@ -38,9 +39,11 @@ class DirtTransport(Transport):
             if not 0 <= given <= 65535:
                 raise UsageError(f"--{option.name} takes 0 to 65535, not {given}")
         if port and port == settings.osc_port:
-            raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
+            raise UsageError(f"{spell('osc_port')} and {spell('dirt_port')} must differ; both want UDP")
         if strudel and strudel in (settings.osc_port, settings.http_port):
-            raise UsageError("--strudel-port must differ from --osc-port and --http-port; all want TCP")
+            raise UsageError(
+                f"{spell('strudel_port')} must differ from {spell('osc_port')} and {spell('http_port')}; all want TCP"
+            )
         if port:
             bound(port).close()
         if strudel:
@@ -86,7 +89,7 @@ def unheard(server: TransportServer) -> dict[str, Any]:
     if not any(name.startswith("orbit") and name.removeprefix("orbit").isdecimal() for name in server.nodes()):
         return {}
     where = f"it sends to UDP port {TIDAL_PORT}, where this server does not listen"
-    return {"reason": f"Tidal is not heard: {where}; start the server with --dirt-port {TIDAL_PORT}"}
+    return {"reason": f"Tidal is not heard: {where}; start the server with {spell('dirt_port')} {TIDAL_PORT}"}
 
 
 def strudel_port(settings: ServeSettings) -> int:
@@ -103,7 +106,7 @@ def bound(port: int) -> socket.socket:
         sock.close()
         raise UsageError(
             f"UDP port {port} is taken ({error.strerror}); SuperCollider's language has 57120 while it runs: stop it, "
-            "or choose another with --dirt-port and have the client send there"
+            f"or choose another with {spell('dirt_port')} and have the client send there"
         ) from None
     sock.setblocking(False)
     return sock

@@ -24,6 +24,7 @@ from antiphon.api.backends.transports import (
     same_tempo,
     steered_tempo,
 )
+from antiphon.api.jobs import spell
 
 LOWEST = 20.0
 """Lowest tempo of a Link session, in beats per minute."""
@@ -191,11 +192,11 @@ class LinkTransport(Transport):
 
     def check(self, settings: ServeSettings) -> None:
         if settings.options.get("midi-clock") == "follow":
-            raise UsageError("--link and --midi-clock follow exclude each other; both set the tempo")
+            raise UsageError(f"{spell('link')} and {spell('midi_clock')} follow exclude each other; both set the tempo")
         if importlib.util.find_spec("link") is None:
             raise UsageError(
-                "--link needs the library LinkPython-extern, which is not installed because Ableton Link is GPL; "
-                "install it with: pip install 'antiphon[link]'"
+                f"{spell('link')} needs the library LinkPython-extern, which is not installed because Ableton Link is "
+                "GPL; install it with: pip install 'antiphon[link]'"
             )
 
     def start(self, server: TransportServer) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import Finding
 from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
+from antiphon.api.jobs import spell
 from antiphon_midi.ports import CLOCKS, MIDI, MIDI_CLOCK, MIDI_IN, MIDI_OUT, MPE
 
 
@@ -20,13 +21,15 @@ class MidiTransport(Transport):
 
         clock = settings.value(MIDI_CLOCK)
         if clock not in CLOCKS:
-            raise UsageError(f"--midi-clock takes follow or lead, not {clock!r}")
+            raise UsageError(f"{spell('midi_clock')} takes follow or lead, not {clock!r}")
         if not (settings.value(MIDI) or settings.value(MIDI_IN)):
-            for option, given in (("--mpe", settings.value(MPE)), ("--midi-clock follow", clock == "follow")):
+            whose = f"{spell('midi')} or {spell('midi_in')}"
+            for name, given in (("mpe", settings.value(MPE)), ("midi_clock", clock == "follow")):
                 if given:
-                    raise UsageError(f"{option} is about the ports of --midi or --midi-in; give one of them too")
+                    shown = spell(name, "follow" if name == "midi_clock" else "")
+                    raise UsageError(f"{shown} is about the ports of {whose}; give one of them too")
         if clock == "lead" and not settings.value(MIDI_OUT):
-            raise UsageError("--midi-clock lead is about the ports of --midi-out; give that too")
+            raise UsageError(f"{spell('midi_clock')} lead is about the ports of {spell('midi_out')}; give that too")
         for ports in (MIDI_IN, MIDI_OUT):
             if not all(name.strip() for name in settings.value(ports)):
                 raise UsageError(f"--{ports.name} takes a part of a port's name; antiphon devices lists them")

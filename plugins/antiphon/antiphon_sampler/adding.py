@@ -32,6 +32,7 @@ from antiphon.api.backends.files import (
     reason_of_os_error,
     temporary_beside,
 )
+from antiphon.api.jobs import spell
 from antiphon_sampler.library import MAX_FILES
 
 # ---- Where the files of a pack are read from: a folder, a ZIP file, addresses. Each gives bytes within a limit
@@ -225,9 +226,10 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
             with contextlib.suppress(OSError):
                 _put_back(left, library / left.name.removeprefix(_BEFORE).removesuffix(_TMP))
         if folder.exists() and not (replace and (folder / PACK_MARK).is_file()):
-            what = "--force replaces it" if (folder / PACK_MARK).is_file() else "it was not added as a pack"
+            what = f"{spell('force')} replaces it" if (folder / PACK_MARK).is_file() else "it was not added as a pack"
             raise FileError(
-                f"there is a folder {folder.name!r} in the library already: {what}; choose another with --name NAME"
+                f"there is a folder {folder.name!r} in the library already: {what}; "
+                f"choose another with {spell('name', 'NAME')}"
             )
         for left in library.glob(".*.tmp"):
             if TEMPORARY_NAME.fullmatch(left.name) and (left.is_dir() or left.name.startswith(_DOWNLOAD)):
@@ -286,7 +288,7 @@ def canonical_source(given: str) -> str:
 def _name_of(source: str) -> str:
     parts = [part for part in re.split(r"[/\\]", _path_of(source) if "://" in source else source) if part]
     if not parts:
-        raise UsageError(f"{source} has no name that a pack could have; --name NAME gives one")
+        raise UsageError(f"{source} has no name that a pack could have; {spell('name', 'NAME')} gives one")
     if source.startswith("github:"):
         return parts[1]
     if parts[-1].endswith(".json"):

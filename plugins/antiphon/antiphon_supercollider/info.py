@@ -6,6 +6,7 @@ No synth is imported.
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
 from antiphon.api.backends.synths import SynthInfo
+from antiphon.api.jobs import spell
 
 SUPERCOLLIDER = SynthInfo(
     "supercollider",
@@ -56,5 +57,5 @@ def scsynth_address(text: str) -> tuple[str, int]:
     """("127.0.0.1", port) of "127.0.0.1:PORT"; only loopback is accepted, because malformed messages crash scsynth."""
     host, _, port = text.rpartition(":")
     if host not in ("127.0.0.1", "localhost") or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"--scsynth takes 127.0.0.1:PORT, a scsynth on this machine, not {text!r}")
+        raise UsageError(f"{spell('scsynth')} takes 127.0.0.1:PORT, a scsynth on this machine, not {text!r}")
     return "127.0.0.1", int(port)

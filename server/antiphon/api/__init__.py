@@ -33,9 +33,9 @@ Importing this module imports the hooks and the errors alone; any other name imp
 The command line imports a plugin's `__init__.py` for its hooks, and should not have to import numpy for them.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import antiphon.kernel.runtime.importing as _importing
 from antiphon.kernel.contract.hookspecs import Register, hookimpl
 from antiphon.kernel.errors import (
     AntiphonError,
@@ -57,28 +57,4 @@ if TYPE_CHECKING:
     from antiphon.native.kernel import Step
     from antiphon.signal.pitch import frequency, note_number
 
-
-_LAZY = {
-    "antiphon.kernel.contract.block": ("F32", "F64", "Samples", "StreamSpec"),
-    "antiphon.kernel.contract.file_use": ("FileHearing", "FileUse"),
-    "antiphon.kernel.contract.params": ("Param", "Value"),
-    "antiphon.kernel.signal": ("SHARP_NAMES",),
-    "antiphon.signal.pitch": ("frequency", "note_number"),
-    "antiphon.kernel.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
-    "antiphon.kernel.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor", "ProcessorPart"),
-    "antiphon.native.kernel": ("Step",),
-}
-"""Lazily imported names, by module."""
-_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+__getattr__, __dir__ = _importing.import_late(__name__)

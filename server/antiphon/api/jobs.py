@@ -4,6 +4,7 @@
 """
 
 from antiphon.files.scores.midi_suffixes import is_midi
+from antiphon.kernel.runtime.terms import spell, spell_call, spell_parameter
 from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
 from antiphon.offline.output_summary import Written

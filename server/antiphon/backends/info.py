@@ -20,6 +20,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.importing import import_object, reason_of
 from antiphon.kernel.runtime.settings import ServeOption, ServeSettings
+from antiphon.kernel.runtime.terms import spell
 from antiphon.kernel.workers.devices import workers_disabled
 from antiphon.kernel.workers.spec import WorkerSpec
 
@@ -229,7 +230,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
                 return info
         return NULL  # of a kernel alone: no plugin registers any
     if asked not in registered:
-        raise UsageError(f"--synth takes auto, {', '.join(sorted(registered))}; there is no {asked!r} here")
+        raise UsageError(f"{spell('synth')} takes auto, {', '.join(sorted(registered))}; there is no {asked!r} here")
     try:
         info = registered[asked]()
     except Exception as error:
@@ -238,7 +239,7 @@ def choose(asked: str, registered: Registered) -> SynthInfo:
         raise PluginError(f"the factory of the synth {asked!r} gave {type(info).__name__}, not a SynthInfo")
     if not info.installed:
         what, how = info.program or info.needs, info.install or "pip install it"
-        raise UsageError(f"--synth {asked} needs {what}, which is not installed: {how}")
+        raise UsageError(f"{spell('synth')} {asked} needs {what}, which is not installed: {how}")
     return info
 
 

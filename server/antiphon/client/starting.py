@@ -12,6 +12,7 @@ from typing import IO
 
 from antiphon.client.connection import GIVEN_UP
 from antiphon.kernel.errors import EngineError
+from antiphon.kernel.runtime import terms
 from antiphon.kernel.runtime.processes.child_process import OWNER
 from antiphon.kernel.runtime.processes.children import ChildLane, spawn
 
@@ -43,7 +44,7 @@ class StartedServer:
         pipe = subprocess.PIPE
         lane = ChildLane(output=pipe, errors=None if shown else pipe)
         # in a session of its own: Ctrl-C is for this program, which ends it; not bound, as the thread may end before it
-        env = {**os.environ, OWNER: str(os.getpid())}
+        env = {**os.environ, OWNER: str(os.getpid()), **({} if shown else {terms.VARIABLE: "names"})}
         self._process = spawn("antiphon", "serve", *words, lane=lane, bound=False, env=env)
         try:
             self.ready = self._wait_until_ready()
@@ -87,6 +88,7 @@ class StartedServer:
         if len(streams) == 1:
             raise EngineError("the server could not be started; what it said stands above")
         reason = next((line for line in reversed(self._said) if line.startswith("antiphon: ")), "")
+        reason = reason.replace("(see: antiphon serve --help)", "(see: help(antiphon.Server))")
         raise EngineError(reason.removeprefix("antiphon: ") or "the server ended before it was ready")
 
     def _read(self, stream: IO[bytes], lines: "queue.Queue[str | None]") -> None:

@@ -38,6 +38,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS, Format, channel_order
+from antiphon.kernel.runtime.terms import spell
 
 if TYPE_CHECKING:
     import soxr
@@ -274,7 +275,7 @@ class AudioWriter:
             words.append("channel 4, the LFE, low-passed")
         words += [*self._lost_marks(), *self._lost_tags()]
         if self._finish_asked.cover is not self._cover and "cover picture" not in self._streams:
-            words.append("without the picture of IN")
+            words.append(f"without the picture of {spell('source')}")
         words += [*self._conversions, *self._picture_words()]
         if self._untagged:
             words.append("without ID3 tags, for which its 4 GiB have no room")
@@ -328,13 +329,14 @@ class AudioWriter:
         if marks is None:
             return []
         if not marks.chunks or self._unmarked:
-            return ["without the loop and cue points of IN"]
+            return [f"without the loop and cue points of {spell('source')}"]
         moved = marks.transposed and has_pitch(marks.chunks, big=marks.aiff)
         pitched = keep_valid_chunks(marks.chunks, NewSound(True, (1, 1), moved), big=marks.aiff)
         lost = describe_lost_chunks(pitched, kept, big=marks.aiff)
-        words = [f"without {' and '.join(filter(None, (', '.join(lost[:-1]), *lost[-1:])))} of IN"] if lost else []
+        given = spell("source")
+        words = [f"without {' and '.join(filter(None, (', '.join(lost[:-1]), *lost[-1:])))} of {given}"] if lost else []
         moved = moved and PLACES not in lost
-        return [*words, "without the loop and root note of IN, whose pitch may be another"] if moved else words
+        return [*words, f"without the loop and root note of {given}, whose pitch may be another"] if moved else words
 
     def write(self, samples: Samples) -> None:
         """Appends sound.

@@ -18,6 +18,7 @@ from antiphon.files.containers.pieces import Refused, open_file
 from antiphon.files.decode_process import DecoderProcess, decoders, refusal
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime import terms
 from antiphon.kernel.runtime.notices import notice, reading_file
 from antiphon.kernel.runtime.paths import path_as_spelled
 
@@ -240,6 +241,8 @@ def _say(name: str, remark: str) -> None:
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
-    """Formats a path for a message: one line of printable text."""
+    """Formats a path for a message: by the name that is known of it, or as one line of printable text."""
     text = os.fspath(path)
+    if (known := terms.known_name(text)) is not None:
+        return known
     return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -27,8 +27,8 @@ from antiphon.kernel.runtime.toml_location import place_of
 from antiphon.kernel.runtime.typed import Misfit, convert
 
 T = TypeVar("T")
-OTHER_FOLDER = "name an empty folder, or --force to replace those that are named as a track is"
-"""Advice for a request to write tracks among other files."""
+OTHER_FOLDER = "name an empty folder, or {} to replace those that are named as a track is"
+"""Advice for a request to write tracks among other files; {} is how it would be forced."""
 _SHOWN = 3
 
 

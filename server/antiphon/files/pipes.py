@@ -19,6 +19,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.terms import spell
 
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
 """Names that messages use for `-`."""
@@ -243,7 +244,9 @@ class InputPipe:
                 piece = os.read(self._fd, 1 << 18)
                 size += len(piece)
                 if size > most:
-                    raise FileError(f"standard input gave more than {most >> 30} GiB; name a file IN instead")
+                    raise FileError(
+                        f"standard input gave more than {most >> 30} GiB; name a file {spell('source')} instead"
+                    )
 
     def pump(self) -> int:
         """Returns the descriptor of a pipe that provides all input, from the first byte on."""

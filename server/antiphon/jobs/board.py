@@ -30,7 +30,7 @@ from antiphon.jobs.job import (
 from antiphon.jobs.live_sets import folders
 from antiphon.jobs.overview import HEADER
 from antiphon.jobs.process import CommandEnd, perform
-from antiphon.jobs.request import command
+from antiphon.jobs.request import make_request
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.paths import PRIVATE_FOLDER, make_folder, path_inside
 from antiphon.kernel.runtime.platform import cores
@@ -321,10 +321,11 @@ class JobBoard:
         try:
             self.files.check_room()
             source = self.path(job.task.file) if job.task.file else None
-            words = command(job.task, source, folder, own_scripts=self._own_scripts)
+            request = make_request(job.task, source, folder, own_scripts=self._own_scripts)
             make_folder(folder, PRIVATE_FOLDER)
         except AntiphonError as error:
             return replace(job, state=JobState.FAILED, error=str(error))
+        words = ("run" if job.task.command == "run" else "render", json.dumps(request))
         outcome = await perform(
             words, lambda share, stage: self._record_job_progress(job.id, share, stage), most=self.files.room
         )

@@ -76,8 +76,8 @@ class Task:
     file: str  # the identifier of what it works on, a file or a job with a result; "" for what plays by itself
     suffix: str  # ending of the result's name: ".wav"
     params: Mapping[str, Any]
-    arguments: tuple[str, ...] = ()
-    beside: Mapping[str, str] = field(default_factory=dict)  # other results, by option: {"--midi-out": "notes.mid"}
+    request: Mapping[str, Any] = field(default_factory=dict)  # fields of its run or rendering, without files
+    beside: Mapping[str, str] = field(default_factory=dict)  # other results, by argument: {"midi_out": "notes.mid"}
     later: bool = False  # it runs behind all that are not, and begins anew where one of these comes
 
     def plain(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Task:
     @staticmethod
     def from_plain(data: Mapping[str, Any]) -> Task:
         """Restores a task from the data of `plain`."""
-        return Task(**{**data, "arguments": tuple(data["arguments"])})
+        return Task(**{name: value for name, value in data.items() if name in Task.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import IO
 from antiphon.kernel.runtime.processes.child_process import PROGRESS_VARIABLE
 from antiphon.kernel.runtime.processes.children import ChildLane, ChildLimits, environment, readable, spawn
 from antiphon.kernel.runtime.processes.helper_channel import PIECE
+from antiphon.kernel.runtime.terms import VARIABLE as TERMS_VARIABLE
 
 # ---- A module run as a program, to its end, while the event loop goes on
 
@@ -78,11 +79,11 @@ MAX_SECONDS = 6 * 3600.0
 async def perform(
     words: Sequence[str],
     progress: Callable[[float, str], None] = lambda share, stage: None,
-    module: str = "antiphon",
+    module: str = "antiphon.cli.files.direct",
     most: int | None = None,
     nice: int = NICE,
 ) -> CommandEnd:
-    """Runs a command of Antiphon, or the `main` of another `module`, to its end.
+    """Runs the `main` of a module, by default that of a job, to its end.
 
     `progress` is called with the finished fraction, or with the current stage while the fraction is unknown. A file has
     at most `most` bytes: a small FLAC file may hold hours of silence. Cancelling the task ends the command first.
@@ -94,7 +95,7 @@ async def perform(
     loop.add_reader(reading, _read, reading, progress)
     try:
         limits = ChildLimits(nice=nice, file=-1 if most is None else most)
-        variables = {PROGRESS_VARIABLE: str(writing)}
+        variables = {PROGRESS_VARIABLE: str(writing), TERMS_VARIABLE: "web"}
         running = run_program(module, *words, limits=limits, most=MAX_OUTPUT, fds=(writing,), more=1.0, **variables)
         async with asyncio.timeout(MAX_SECONDS):
             return await running

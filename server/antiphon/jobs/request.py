@@ -1,7 +1,6 @@
-"""Job requests of clients: checked against the declarations, and converted to a command line."""
+"""Job requests of clients: checked by the plan of a run, and given to the job's process as JSON."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -13,22 +12,23 @@ from antiphon.jobs.live_sets import live_set
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.errors import ParamError, WireError
+from antiphon.kernel.errors import ParamError, Refusal, WireError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.graph import known_type
-from antiphon.kernel.runtime.arguments import Argument, arguments
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.terms import WEB, naming, speaking
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.offline.file_job import check_has_output, check_source, lacking, needed, needed_value, read_settings
+from antiphon.offline.file_job import check_has_output, needed
 from antiphon.operations import patch_list
-from antiphon.operations.requests import RUN_OPTIONS, RenderRequest, RunRequest, check_applies
+from antiphon.operations.plan import plan
+from antiphon.operations.requests import BESIDE, RUN_OPTIONS, RunRequest, from_json
 
 T = TypeVar("T")
 
-SEPARATE_OPTION = "--out-dir"
-"""Option of `Task.beside` for jobs that write several results instead of one."""
+SEPARATE = "out_dir"
+"""Argument in `Task.beside` of jobs that write several results instead of one."""
 MAX_SECONDS = 3600.0
 """Maximum seconds of a rendered patch."""
 MAX_BARS = 2048.0
@@ -42,6 +42,7 @@ Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=MAX_SECONDS, description=f
 Bars: TypeAlias = Annotated[float, Meta(gt=0.0, le=MAX_BARS, description=f"above 0, at most {MAX_BARS:g} bars")]
 """HTTP's limits in place of the command line's, since other people may send requests."""
 Rate: TypeAlias = Annotated[int, RUN_OPTIONS["rate"].in_words]
+Limit: TypeAlias = Annotated[bool, Meta(description="It keeps the true peak below -1 dBFS.")]
 FileId: TypeAlias = Annotated[str, Meta(description="the identifier that POST /api/files has answered")]
 Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
 RunFormat: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})]
@@ -52,16 +53,12 @@ class JobBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
     file: FileId | UnsetType = UNSET
     rate: Rate | UnsetType = UNSET
+    limit: Limit | UnsetType = UNSET
     later: Annotated[bool, Meta(description="It gives way to all jobs that are not to run later.")] = False
 
 
-def offered(kind: Any) -> dict[str, Argument]:
-    """Options of a command by their HTTP field; a further file is requested by true."""
-    return {(one.said("beside") or [one.name])[0]: one for one in arguments(kind)}
-
-
-OFFERED, RENDERED = offered(RunRequest), offered(RenderRequest)
-SWITCHES = tuple(name for name, one in OFFERED.items() if name and (one.said("beside") or name == "stems"))
+SWITCHES = (*(field for field, _ in BESIDE.values() if field), "stems")
+"""Fields that request a further file by true."""
 RUN = "Body of `POST /api/run/PLUGIN`. `file` is missing for a plugin that needs none, as `generate`."
 Run: Any = defstruct(
     "Run",
@@ -69,7 +66,7 @@ Run: Any = defstruct(
         ("params", dict[str, Any], {}),
         ("format", RunFormat | UnsetType, UNSET),
         *((name, bool, False) for name in SWITCHES),
-        ("tail", Annotated[float, OFFERED["tail"].in_words] | UnsetType, UNSET),
+        ("tail", Annotated[float, RUN_OPTIONS["tail"].in_words] | UnsetType, UNSET),
     ],
     bases=(JobBody,),
     kw_only=True,
@@ -100,33 +97,31 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     """
     info = known_type(plugin, catalog)
     check_has_output(info)
-    asked = _checked(body, Run)
+    asked = _read_body(body, Run)
     if info.on_files.default_source not in ("", NOTHING):
         raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
     key, source = "", Path(NOTHING)
     if asked.file is not UNSET or info.on_files.default_source != NOTHING:
         key, source = _file(asked, path_of)
-        check_source(info, "the file", midi=source.suffix in MIDI)
-    params = asked.params
-    values, fires = read_settings(info, params.items(), partial(_path, path_of))
+    files = {param.name: param for param in info.cells if param.kind == "file"}
+    values = {n: _path(path_of, files[n], value) if n in files else value for n, value in asked.params.items()}
     # a form shows the only choice that files take as chosen
-    values |= {p.name: p.default for p in needed(info) if p.kind == "choice" and p.name not in params}
-    words = {name: ("off", "on")[value] if isinstance(value, bool) else str(value) for name, value in values.items()}
-    words |= {name: f"{seconds:g}" for name, seconds in fires}
-    typed = [part for name, word in words.items() for part in ("-p", f"{name}={word}")]
-    if param := lacking(info, values):
-        how = '{"file": ID}' if param.kind == "file" else f'"{needed_value(param)}"'
-        raise ParamError(f'{plugin} does nothing without "params": {{"{param.name}": {how}}}')
-    more, beside = _options(asked, OFFERED, ("tail", *SWITCHES), info)
-    typed += more
+    values |= {p.name: p.default for p in needed(info) if p.kind == "choice" and p.name not in values}
+    request = {"plugin": plugin, "param": [list(item) for item in values.items()], **_given(asked, "tail")}
+    beside = {name: results[1] for name, results in BESIDE.items() if results[0] and getattr(asked, results[0])}
+    suffix = ".wav"
     if asked.stems:
+        if not info.on_files.splits:
+            raise Refusal("stems", f"{info.type} takes no sound apart", 'leave "stems" out')
         if asked.format not in (UNSET, "wav", ".wav"):
             raise WireError('the stems are WAV files; leave "format" out')
-        return Task(
-            "run", plugin, key, ".wav", params, (*typed, *_rate(asked, ".wav")), {SEPARATE_OPTION: ""}, asked.later
-        )
-    suffix = _run_suffix(asked, info, source, beside=bool(beside))
-    return Task("run", plugin, key, suffix, params, (*typed, *_rate(asked, suffix)), beside, asked.later)
+        beside = {SEPARATE: ""}
+    else:
+        suffix = _run_suffix(asked, info, source, beside=bool(beside))
+    task = Task("run", plugin, key, suffix, asked.params, request, beside, asked.later)
+    with speaking(WEB), naming({str(source): "the file"}):
+        plan(from_json(RunRequest, make_request(task, source if key else None, Path())), catalog)
+    return task
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -136,7 +131,7 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
     """
     if all(entry.name != patch for entry in patch_list.entries()):
         raise Missing(f"there is no patch {shorten(patch)!r}{instead(patch, patch_list.names())}")
-    asked = _checked(body, Render)
+    asked = _read_body(body, Render)
     if asked.file is UNSET and asked.seconds is UNSET:
         raise WireError('a patch is rendered over a file ("file": ID) or for a time ("seconds": 10)')
     return _make_rendering_task("render", patch, asked, ("seconds",), path_of)
@@ -148,58 +143,40 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     Raises AntiphonError like `run_task`.
     """
     script = live_set(name)
-    asked = _checked(body, RenderLive)
+    asked = _read_body(body, RenderLive)
     asked.bars = float(script.bars) if asked.bars is UNSET else asked.bars
-    return _make_rendering_task("live", name, asked, ("bars", "midi"), path_of)
+    return _make_rendering_task("live", name, asked, ("bars",), path_of)
 
 
 def _make_rendering_task(
     command: str, name: str, asked: Any, names: Sequence[str], path_of: Callable[[str], Path]
 ) -> Task:
-    """Makes a task that renders; `names`: the options of `antiphon render` to accept."""
+    """Makes a task that renders; `names`: the arguments of `antiphon render` to accept."""
     key = "" if asked.file is UNSET else _file(asked, path_of)[0]
-    suffix = _suffix(asked, ".wav")
-    words, beside = _options(asked, RENDERED, names)
-    return Task(command, name, key, suffix, {}, (*words, *_rate(asked, suffix)), beside, asked.later)
+    beside = {"midi": "notes.mid"} if getattr(asked, "midi", False) else {}
+    return Task(command, name, key, _suffix(asked, ".wav"), {}, _given(asked, *names), beside, asked.later)
 
 
-def _options(
-    asked: Any, offered: Mapping[str, Argument], names: Iterable[str], info: ProcessorInfo | None = None
-) -> tuple[list[str], dict[str, str]]:
-    """Command-line words for the given fields, and further results by option.
-
-    Raises UsageError: an option does not apply to the processor.
-    """
-    words: list[str] = []
-    beside: dict[str, str] = {}
-    for name in names:
-        if (given := getattr(asked, name)) is UNSET or given is False:
-            continue
-        if info is not None:
-            check_applies(offered["only" if name == "stems" else name], info, f'"{name}"')
-        option = f"--{offered[name].option}"
-        if results := offered[name].said("beside"):
-            beside[option] = results[1]
-        elif given is not True:
-            words += [option, f"{given:g}"]
-    return words, beside
+def _given(asked: Any, *names: str) -> dict[str, Any]:
+    """The fields that were sent, of those in `names` and of every job, for a request."""
+    fields = {name: value for name in (*names, "rate") if (value := getattr(asked, name)) is not UNSET}
+    return {**fields, "finish": {} if asked.limit is UNSET else {"limit": asked.limit}, "force": True}
 
 
-def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
-    """Command-line words of a task, without the interpreter.
+def make_request(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> dict[str, Any]:
+    """The request of a task, as JSON for its process: the fields of a `RunRequest` or `RenderRequest`.
 
     With `own_scripts`, live sets in the performer's folder, where HTTP writes, may be evaluated. Raises WireError: the
     live set was removed meanwhile, or may not be evaluated.
     """
-    out = str(folder / f"out{task.suffix}")
-    beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]
+    if not task.request:
+        raise WireError("this job was made by another version of Antiphon; send it again")
+    out, given = str(folder / f"out{task.suffix}"), [] if source is None else [str(source)]
+    request = {**task.request, **{name: str(folder / file) for name, file in task.beside.items()}}
     if task.command == "run":
-        whole = [] if SEPARATE_OPTION in task.beside else [out]
-        given = [str(source)] if source is not None else []
-        return ["run", *task.arguments, *beside, "--", task.name, *given, *whole]
-    given = ["--in", str(source)] if source is not None else []
+        return {**request, "paths": given if SEPARATE in task.beside else [*given, out]}
     played = str(_script(task.name, own_scripts)) if task.command == "live" else task.name
-    return ["render", "--out", out, *given, *task.arguments, *beside, "--", played]
+    return {**request, "patch": played, "out": out, "source": given}
 
 
 def _script(name: str, own_scripts: bool) -> Path:
@@ -209,7 +186,7 @@ def _script(name: str, own_scripts: bool) -> Path:
     return script.path
 
 
-def _checked(body: object, kind: type[T]) -> T:
+def _read_body(body: object, kind: type[T]) -> T:
     try:
         return convert(body, kind, "the body")
     except Misfit as misfit:
@@ -253,12 +230,3 @@ def _run_suffix(asked: Any, info: ProcessorInfo, source: Path, *, beside: bool) 
     if "midi-out" in info.on_files.beside:
         return _suffix(asked, sound if beside else NOTES, tuple(FORMATS) if beside else (*FORMATS, NOTES))
     return _suffix(asked, NOTES, (NOTES,)) if info.first("audio", "out") is None else _suffix(asked, sound)
-
-
-def _rate(asked: JobBody, suffix: str) -> tuple[str, ...]:
-    """Option for the result's sample rate, if requested."""
-    if asked.rate is UNSET:
-        return ()
-    if suffix in MIDI:
-        raise WireError('this gives notes; leave "rate" out')
-    return "--rate", str(asked.rate)

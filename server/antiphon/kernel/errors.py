@@ -112,6 +112,17 @@ class UsageError(AntiphonError):
     """A command line or a call makes no sense as given."""
 
 
+class Refusal(UsageError):
+    """An argument that is not allowed, in the terms of the one who asked (`kernel.runtime.terms`).
+
+    `argument`: its name in the request. `reason`, `hint`: what is wrong, and what to do; the sentence has both.
+    """
+
+    def __init__(self, argument: str, reason: str, hint: str = "") -> None:
+        super().__init__(f"{reason}; {hint}" if hint else reason)
+        self.argument, self.reason, self.hint = argument, reason, hint
+
+
 def sentence(error: BaseException) -> str:
     """Returns an error as a sentence: the text of an `AntiphonError`, or type and text of another."""
     return str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.runtime.terms import spell_call
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import chance, stream_of
@@ -146,7 +147,8 @@ def stage() -> Stage:
     """Present stage. Raises `UsageError` outside of a script."""
     found = _current.get()
     if found is None:
-        raise UsageError("this word acts in a live script only: antiphon render set.py --bars 8 --out set.wav")
+        example = spell_call("render", "set.py", bars=8, out="set.wav")
+        raise UsageError(f"this word acts in a live script only: {example}")
     return found
 
 

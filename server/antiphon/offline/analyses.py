@@ -21,6 +21,7 @@ from antiphon.kernel.runtime.importing import reason_of
 from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.terms import spell
 from antiphon.signal.analysis import EACH, Analysis, AnalysisRun, SeparatingAnalysis, check_quantities, plain_result
 from antiphon.signal.listening_mix import ListeningMix
 
@@ -86,7 +87,7 @@ def analyse_file(
             found = analyse_decoded(decoder, names, progress, remark=remark)
             name = decoder.name
         for phrase in notices.take(name, beside=False):
-            remark(f"it was read {phrase}".removesuffix(" of IN"))
+            remark(f"it was read {phrase}".removesuffix(f" of {spell('source')}"))
     return found
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN
+from antiphon.files.decode import path_text
 from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, suggest_parameters
-from antiphon.kernel.errors import ParamError, PluginError, UsageError
+from antiphon.kernel.errors import ParamError, PluginError, Refusal
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.runtime.terms import spell
 
 # ---- What a processor needs where it works on files, as it declares: for the command line, HTTP and Python
 
@@ -25,27 +26,6 @@ def check_has_output(info: ProcessorInfo) -> None:
         raise PluginError(
             f"{info.type} gives neither sound nor notes, so that there is nothing to write; use it in a patch"
         )
-
-
-def lacking(info: ProcessorInfo, values: Mapping[str, Value]) -> Param | None:
-    """First required parameter for files that `values` lacks, or whose choice is invalid for files."""
-    use = info.on_files
-    if any(f"{name}={value}" in use.exempt for name, value in values.items()):
-        return None
-    for param in needed(info):
-        value = values.get(param.name, "")
-        if value in ("", None) if param.kind == "file" else value != param.default:
-            return param
-    return None
-
-
-def idle(info: ProcessorInfo, values: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-    """Yields given parameters without effect on files, each with the "name=value" that causes this, or ""."""
-    all_values = {p.name: p.default for p in info.params} | dict(values)
-    for name, _, condition in (entry.partition(" ") for entry in info.on_files.idle):
-        of, _, value = condition.partition("=")
-        if name in values and (not condition or str(all_values[of]) == value):
-            yield name, condition
 
 
 def transposes(info: ProcessorInfo, values: Mapping[str, Value]) -> bool:
@@ -72,7 +52,7 @@ MAX_FIRE = 7 * 24 * 3600.0
 Fires: TypeAlias = tuple[tuple[str, float], ...]
 """Triggers, each with the second at which it fires."""
 Named: TypeAlias = tuple[str, str | os.PathLike[str]]
-"""A file's name on the command line (IN, --midi-out), and its path."""
+"""What a file is in the terms of the one who asked (IN, --midi-out), and its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +108,6 @@ def takes_notes_alone(info: ProcessorInfo) -> bool:
     return info.first("audio", "in") is None and info.first("events", "in") is not None
 
 
-def check_source(info: ProcessorInfo, name: str, *, midi: bool) -> None:
-    """Raises `UsageError` if the plugin takes sound, and its file of that name is MIDI, or vice versa."""
-    if midi and (info.first("events", "in") is None or info.analyses):
-        raise UsageError(f"{info.type} takes sound, and {name} is a MIDI file")
-    if not midi and takes_notes_alone(info):
-        endings = " or ".join(MIDI_WRITTEN)
-        raise UsageError(f"{info.type} takes notes, and {name} is no MIDI file: give one that ends in {endings}")
-
-
 def read_settings(
     info: ProcessorInfo, given: Iterable[tuple[str, Any]], path_of: Callable[[Param, Any], str]
 ) -> tuple[dict[str, Value], Fires]:
@@ -156,7 +127,7 @@ def read_settings(
         if param.kind != "trigger":
             values[name] = param.check(path_of(param, value)) if param.kind == "file" else param.typed(value)
         elif info.on_files.job and name not in info.on_files.fires:
-            raise UsageError(f"{name} of {info.type} is for playing live, and does nothing in files; leave it out")
+            raise Refusal(name, f"{name} of {info.type} is for playing live, and does nothing in files", "leave it out")
         else:
             fires.append((name, _second(name, value)))
     return values, tuple(fires)
@@ -175,11 +146,9 @@ def _second(name: str, value: Any) -> float:
 def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Checks that no output file is an input file, or another output file.
 
-    `read`: the command-line name and the path of each input file. A folder stands for its contents. `mend`: advice if
-    the conflict is with OUT; "" advises another name. Raises UsageError: two of them are the same file.
+    `read`: each input file. A folder stands for its contents. `mend`: advice if
+    the conflict is with OUT; "" advises another name. Raises Refusal: two of them are the same file.
     """
-    from antiphon.files.decode import path_text
-
     outs = [(what, path, paths.file_identity(path)) for what, path in written]
     folders = any(os.path.exists(path) for _, path, _ in outs)
     known: dict[object, str] = {}
@@ -191,23 +160,21 @@ def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = 
     for what, path, existing in outs:
         if existing in known:
             both = f"two of {what}" if known[existing] == what else f"{known[existing]} and {what}"
-            advice = mend if mend and what == "OUT" else f"give {what} a name of its own"
-            raise UsageError(f"{both} are the same file, {path_text(path)}; {advice}")
+            hint = mend if mend and what == spell("target") else f"give {what} a name of its own"
+            raise Refusal(what, f"{both} are the same file, {path_text(path)}", hint)
         known[existing] = what
 
 
-def free(written: Iterable[Named], *, force: bool) -> None:
-    """Raises UsageError if an output file exists without `--force`."""
-    from antiphon.files.decode import path_text
+def check_free(written: Iterable[Named], *, force: bool) -> None:
+    """Raises Refusal if an output file exists, unless `force`."""
     from antiphon.files.pipes import STDOUT
 
     for what, path in written:
         # a path that is no regular file is refused, with the reason, by the function that writes it; standard output
         # was opened by the shell
         if not force and os.fspath(path) != STDOUT and os.path.isfile(path):
-            raise UsageError(
-                f"{path_text(path)} is there already; give {what} another name, or --force to write over it"
-            )
+            hint = f"give {what} another name, or {spell('force')} to write over it"
+            raise Refusal(what, f"{path_text(path)} is there already", hint)
 
 
 def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import glob
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN
-from antiphon.kernel.contract.file_use import NOTHING
-from antiphon.kernel.errors import AntiphonError, FileError, UsageError
+from antiphon.files.decode import path_text
+from antiphon.files.scores.midi_suffixes import MIDI_READ
+from antiphon.kernel.errors import AntiphonError, FileError, Refusal
 from antiphon.kernel.runtime.paths import path_as_spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES, VIDEOS
-from antiphon.offline.file_job import takes_notes_alone
-from antiphon.operations.run_file import FileTask
+from antiphon.kernel.runtime.terms import spell
 
 if TYPE_CHECKING:
-    from antiphon.kernel.contract.catalog import ProcessorInfo
     from antiphon.kernel.graph.graph import Graph
     from antiphon.kernel.plugins.loader import Loaded
 
@@ -28,6 +25,14 @@ BACKENDS = "antiphon.backends.info"
 """The module that stores the chosen synth."""
 DEVICES = "antiphon.kernel.workers.devices"
 """The module that stores the chosen device; if it has not been imported, none was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """One file in, one file out."""
+
+    source: Path
+    target: Path
 
 
 def sound_suffix(source: Path) -> str:
@@ -52,10 +57,8 @@ def gather_tasks(
     Raises UsageError: `out_dir` is not a folder, or two sources would have the same result. Raises FileError: a folder
     cannot be read or has no such file, or a pattern that the shell did not expand matches none.
     """
-    from antiphon.files.decode import path_text
-
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
-        raise UsageError(f"--out-dir {path_text(out_dir)} is not a folder")
+        raise Refusal("out_dir", f"{spell('out_dir', path_text(out_dir))} is not a folder")
     jobs: dict[Path, FileTask] = {}
     for path in map(path_as_spelled, map(Path, paths)):
         inputs = [path]
@@ -70,10 +73,9 @@ def gather_tasks(
             target = Path(out_dir) / inner / source.with_suffix(suffix_of(source)).name
             other = jobs.setdefault(target, FileTask(source, target))
             if other.source != source:
-                raise UsageError(
-                    f"{path_text(other.source)} and {path_text(source)} would both become {path_text(target)}; "
-                    "rename one, or run them one after the other with an --out-dir for each"
-                )
+                reason = f"{path_text(other.source)} and {path_text(source)} would both become {path_text(target)}"
+                hint = f"rename one, or run them one after the other with an {spell('out_dir')} for each"
+                raise Refusal("source", reason, hint)
     return list(jobs.values())
 
 
@@ -81,8 +83,6 @@ def _in_folder(
     folder: Path, out_dir: Path, endings: Sequence[str], complain: Callable[[str], None], *, recursive: bool
 ) -> list[Path]:
     """Accepted files of a folder, in order; ignored ones are reported."""
-    from antiphon.files.decode import path_text
-
     taken, others, folders, waiting = [], [], [], [folder]
     while waiting:
         place = waiting.pop(0)
@@ -97,7 +97,8 @@ def _in_folder(
         others += [p for p in shown if p.suffix.lower() not in endings and not p.is_dir()]
     if folders:
         what = "links to folders are" if recursive else "folders in a folder are"
-        complain(f"{what} left out: {_first(folders)}; {'name them IN' if recursive else '--recursive goes into them'}")
+        hint = f"name them {spell('source')}" if recursive else f"{spell('recursive')} goes into them"
+        complain(f"{what} left out: {_first(folders)}; {hint}")
     if others and taken:
         complain(f"left out: {_first(others)}; taken are files whose names end in {', '.join(endings)}")
     return taken
@@ -105,8 +106,6 @@ def _in_folder(
 
 def _first(paths: Sequence[Path], most: int = 3) -> str:
     """The first paths as text, with the number of the rest."""
-    from antiphon.files.decode import path_text
-
     names = ", ".join(path_text(path) for path in paths[:most])
     return f"{names} and {len(paths) - most} more" if len(paths) > most else names
 
@@ -133,60 +132,7 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None, comp
         complain(synths.silence(loaded.factories["synths"]))
 
 
-def suffix_of(info: ProcessorInfo, source: Path) -> str:
-    """The ending of the output file for `source`: the same ending if it can be written."""
-    if info.first("audio", "out") is None:
-        return source.suffix if source.suffix.lower() in MIDI_WRITTEN else MIDI_WRITTEN[0]
-    return sound_suffix(source)
-
-
-def plan_jobs(
-    paths: Sequence[str],
-    out_dir: str | None,
-    info: ProcessorInfo,
-    complain: Callable[[str], None],
-    *,
-    recursive: bool = False,
-) -> list[FileTask]:
-    """Lists the files to process. A folder stands for its files that the plugin accepts (`gather_tasks`).
-
-    Raises UsageError: the plugin does not take such files.
-    """
-    from antiphon.files.decode import path_text
-    from antiphon.kernel.graph.clips import locate_asset
-
-    paths = [path if path.isascii() else str(path_as_spelled(Path(path))) for path in paths]
-    alone, default_source = bool(info.on_files.job), info.on_files.default_source
-    if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
-        paths = [default_source if default_source == NOTHING else locate_asset(default_source), *paths]
-    lacking = ""
-    if out_dir is None and len(paths) == 1:
-        lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {path_text(paths[0])}"
-    if info.on_files.splits and out_dir is not None:
-        if len(paths) != 1:
-            raise UsageError(f"{info.type} takes one IN apart at a time, not {len(paths)}; run it once for each")
-        return [FileTask(Path(paths[0]), Path(out_dir))]
-    if alone and (out_dir is not None or len(paths) != 2):
-        folder = ", or one IN and --out-dir FOLDER for its parts" if info.on_files.splits else ""
-        raise UsageError(f"{info.type} takes one IN and one OUT{folder}{lacking}")
-    if out_dir is None:
-        if len(paths) != 2:
-            raise UsageError(f"name one file IN and one file OUT, or several and --out-dir FOLDER{lacking}")
-        if os.path.isdir(paths[1]):
-            raise UsageError(
-                f"{path_text(paths[1])} is a folder; name a file, or write --out-dir {path_text(paths[1])}"
-            )
-        if os.path.isdir(paths[0]) and not alone:
-            raise UsageError(
-                f"{path_text(paths[0])} is a folder; write --out-dir {path_text(paths[1])} to do all that is in it"
-            )
-        return [FileTask(Path(paths[0]), Path(paths[1]))]
-    what, endings = ("MIDI", MIDI_READ) if takes_notes_alone(info) else ("sound", READ_SUFFIXES)
-    suffix = partial(suffix_of, info)
-    return gather_tasks(paths, out_dir, what, endings, suffix, complain, recursive=recursive)
-
-
-def failures(jobs: Iterable[J], write: Callable[[J], bool], complain: Callable[[str], None]) -> int:
+def count_failures(jobs: Iterable[J], write: Callable[[J], bool], complain: Callable[[str], None]) -> int:
     """Calls `write` for each job, reports errors as complaints, and continues; returns the number of failures."""
     failed = 0
     for job in jobs:

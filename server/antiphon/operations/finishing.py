@@ -10,9 +10,10 @@ from antiphon.files.containers.tags import ESTIMATED_TAGS, cover_of
 from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, VideoPicture
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.errors import FileError, Refusal
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.terms import spell
 from antiphon.operations.requests import FinishRequest
 
 MAX_TAG_LETTERS = 200
@@ -20,7 +21,7 @@ MAX_TAG_LETTERS = 200
 
 
 def convert_finish_request(asked: FinishRequest, rate: int = 0) -> SoundFinish:
-    """Converts a requested finish; `rate`: Hz, 0 for that of the source. Raises UsageError: a value is not allowed."""
+    """Converts a requested finish; `rate`: Hz, 0 for that of the source. Raises Refusal: a value is not allowed."""
     check(asked)
     tags: dict[str, str] = {}
     wished = []
@@ -28,16 +29,13 @@ def convert_finish_request(asked: FinishRequest, rate: int = 0) -> SoundFinish:
         name, equals, text = given.partition("=")
         text = " ".join(text.split())
         if name not in (*NAMES, *ESTIMATED_TAGS):
-            raise UsageError(f"--tag knows no {name!r}{instead(name, (*NAMES, *ESTIMATED_TAGS))}")
+            raise Refusal("tag", f"{spell('tag')} knows no {name!r}{instead(name, (*NAMES, *ESTIMATED_TAGS))}")
         if not equals and name in ESTIMATED_TAGS:
             wished.append(name)
         elif not text or len(text) > MAX_TAG_LETTERS or (name == "bpm" and not _is_tempo(text)):
-            one = (
-                "a tempo, as --tag bpm=120"
-                if name == "bpm"
-                else f"text, as --tag {name}=… of {MAX_TAG_LETTERS} characters"
-            )
-            raise UsageError(f"--tag {name} takes {one}, not {text[:40]!r}")
+            takes = f"text, as {spell('tag', f'{name}=…')} of {MAX_TAG_LETTERS} characters"
+            takes = f"a tempo, as {spell('tag', 'bpm=120')}" if name == "bpm" else takes
+            raise Refusal("tag", f"{spell('tag', name)} takes {takes}, not {text[:40]!r}")
         else:
             tags[name] = f"{float(text):.2f}" if name == "bpm" else text
     return SoundFinish(rate, asked.limit, asked.normalise, tags, _tagger(wished) if wished else None)

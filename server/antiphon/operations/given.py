@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
 from antiphon.offline.note_file import MAX_SECONDS
-
-if TYPE_CHECKING:
-    pass
 
 MAX_CHANNELS = 64
 """Most channels of a sound."""

@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import AudioInfo, Decoder, check_samples
 from antiphon.files.pipes import MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
-from antiphon.files.temporary import FOLDER, temporary_folder
+from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.catalog import ProcessorInfo
-from antiphon.kernel.errors import FileError, UsageError
-from antiphon.offline.output_summary import Written
-from antiphon.operations.requests import PIPE, Reporting
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.terms import naming
+from antiphon.operations.file_tasks import FileTask
+from antiphon.operations.requests import PIPE
+
+if TYPE_CHECKING:
+    from antiphon.operations.plan import FilePlan
 
 _STREAMED = (b"RIFF", b"RF64", b"FORM", b".snd")
 """First bytes of sound formats that can be streamed."""
@@ -47,63 +50,38 @@ class PipedSound:
             os.close(fd)
 
 
-@dataclass(frozen=True, slots=True)
-class PipeEnds:
-    """Replacements of `-` as IN and OUT of a plugin. `piped`: streamed sound; None if it is read from a file."""
-
-    paths: tuple[str, ...]
-    piped: PipedSound | None = None
-
-    def said(self, text: str) -> str:
-        """Replaces internal file names in a sentence by those that the user knows."""
-        for path, name in zip(self.paths, ("standard input", "standard output"), strict=True):
-            if path in (STDIN, STDOUT) or os.path.basename(os.path.dirname(path)).startswith(FOLDER):
-                text = text.replace(path, name)
-        return text
-
-    def reporting(self, to: Reporting) -> Reporting:
-        """A reporting that uses those names."""
-
-        def wrote(written: Written) -> None:
-            path, found = self.said(os.fspath(written.path)), tuple(map(self.said, written.found))
-            source, over = self.said(written.source), self.said(written.over)
-            to.wrote(replace(written, path=path, source=source, over=over, found=found))
-
-        return replace(to, complain=lambda sentence: to.complain(self.said(sentence)), wrote=wrote)
-
-
 @contextmanager
-def joined(
-    paths: tuple[str, ...], raw: RawForm | None, info: ProcessorInfo, settings: Mapping[str, Any]
-) -> Iterator[PipeEnds]:
-    """Context with files or pipes for IN and OUT; at its end the result for standard output is written there.
+def open_ends(plan: FilePlan) -> Iterator[tuple[FilePlan, PipedSound | None]]:
+    """Context with the plan over files or pipes in place of `-`, and the sound of IN if that is streamed.
 
-    Raises UsageError: there is not exactly one IN and one OUT. Raises FileError: the input is empty, or too long.
+    At its end the result for standard output is written there. Raises FileError: the input is empty, or too long.
     """
-    if len(paths) != 2:
-        raise UsageError("- is standard input or output: name one IN and one OUT")
-    given, out = paths
-    with temporary_folder() as folder:
-        piped = None
-        if given == PIPE:
-            given, piped = _input(folder, raw, info, settings)
-        kept = folder / ("out.wav" if info.first("audio", "out") is not None else "out.mid")
-        whole = bool(info.on_files.job) or kept.suffix == ".mid"
-        yield PipeEnds((given, str(kept) if whole else STDOUT) if out == PIPE else (given, out), piped)
-        if out == PIPE and whole:
-            _written(kept, raw)
+    source, target = (str(path) for path in (plan.tasks[0].source, plan.tasks[0].target))
+    with temporary_folder() as folder, ExitStack() as stack:
+        piped, out, names = None, target, {}
+        if source == PIPE:
+            source, piped = _open_input(folder, plan)
+            names[source] = "standard input"
+        kept = folder / ("out.wav" if plan.info.first("audio", "out") is not None else "out.mid")
+        whole = bool(plan.info.on_files.job) or kept.suffix == ".mid"
+        if target == PIPE:
+            out = str(kept) if whole else STDOUT
+            names[out] = "standard output"
+        finish = replace(plan.finish, raw=plan.raw) if out == STDOUT else plan.finish
+        stack.enter_context(naming(names))
+        yield replace(plan, tasks=(FileTask(Path(source), Path(out)),), finish=finish), piped
+        if target == PIPE and whole:
+            _write_out(kept, plan.raw)
 
 
-def _input(
-    folder: Path, raw: RawForm | None, info: ProcessorInfo, settings: Mapping[str, Any]
-) -> tuple[str, PipedSound | None]:
+def _open_input(folder: Path, plan: FilePlan) -> tuple[str, PipedSound | None]:
     """The name of IN, and its sound if that is streamed."""
-    use, pipe = info.on_files, InputPipe()
+    use, raw, pipe = plan.info.on_files, plan.raw, InputPipe()
     if raw is None and stat.S_ISREG(os.fstat(0).st_mode):
         return STDIN, None
     if not (head := pipe.peek()):
         raise FileError("cannot read standard input: it gave nothing (0 bytes)")
-    forward = not use.job and not use.hears and settings.get(use.stem, "all") == "all"
+    forward = not use.job and not use.hears and plan.values.get(use.stem, "all") == "all"
     if forward and (raw is not None or head[:4] in _STREAMED):
         return STDIN, PipedSound(pipe, raw)
     kept = folder / ("in.mid" if head[:4] == b"MThd" and raw is None else "in.wav")
@@ -125,7 +103,7 @@ def _bare(pipe: InputPipe, raw: RawForm) -> Iterator[Samples]:
         yield block
 
 
-def _written(kept: Path, raw: RawForm | None) -> None:
+def _write_out(kept: Path, raw: RawForm | None) -> None:
     """Writes a file to standard output."""
     if raw is None or kept.suffix == ".mid":
         with open(kept, "rb") as file, os.fdopen(os.dup(1), "wb") as out:

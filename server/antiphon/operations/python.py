@@ -20,6 +20,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.arguments import arguments
 from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.terms import naming
 from antiphon.operations import run as operation
 from antiphon.operations.given import (
     check_no_rate,
@@ -31,9 +32,10 @@ from antiphon.operations.given import (
     write_notes,
     write_sound,
 )
+from antiphon.operations.plan import check_name
 from antiphon.operations.requests import FinishRequest, Progress, RenderRequest, Reporting, RunRequest
 from antiphon.operations.result import Result, read_notes, read_sound, shaped
-from antiphon.operations.wording import called, in_words, worded
+from antiphon.operations.wording import called
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -95,23 +97,22 @@ def run(
     """
     if not isinstance(name, str):
         raise UsageError(f"the first argument is the name of a processor, as 'denoise', not {type(name).__name__}")
-    operation.check_single(name)
     known = loaded()
-    operation.check_no_patch(name, known.catalog)
+    check_name(name, known.catalog)
     info = known_type(name, known.catalog)
     options, given = _split_options(info, params)
     warnings: list[str] = []
-    with temporary_folder() as folder, progress_display(progress, name) as shown, in_words(folder):
+    with temporary_folder() as folder, progress_display(progress, name) as shown, naming(_names(folder)):
         source, flat = _source(name, info, sound, rate, folder)
-        plan = _CallFiles(info, options, source, folder, None if out is None else Path(path_of(out)))
+        files = _CallFiles(info, options, source, folder, None if out is None else Path(path_of(out)))
         written: list[Written] = []
-        operation.run(plan.request(name, given), known, Reporting(warnings.append, written.append, shown))
-        made = plan.result(written, tuple(worded(text, folder) for text in warnings), flat=flat)
-    made._play = partial(_played, made, name, sound, rate, params)
+        operation.run(files.request(name, given), known, Reporting(warnings.append, written.append, shown))
+        made = files.result(written, tuple(warnings), flat=flat)
+    made._play = partial(_play_result, made, name, sound, rate, params)
     return made
 
 
-def _played(
+def _play_result(
     made: Result, name: str, sound: Any, rate: float | None, params: dict[str, Any]
 ) -> tuple[np.ndarray[Any, Any], int]:
     """Sound of a result with notes: the processor's own, or the notes played by a soundfont."""
@@ -131,7 +132,7 @@ def _split_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[dict[st
     for each, value in params.items():
         text = each == "chords" and info.on_files.chords and isinstance(value, str)
         if text or (each in _OPTIONS and each not in own):
-            options[each] = _names(value) if each in ("only", "without") else value
+            options[each] = _split_parts(value) if each in ("only", "without") else value
         else:
             given.append((each, _plain(value)))
     return options, given
@@ -200,8 +201,8 @@ def _source(name: str, info: ProcessorInfo, sound: Any, rate: float | None, fold
             return "", False
         raise UsageError(f'{name} needs a sound, a path or notes: antiphon.run("{name}", sound, rate)')
     if isinstance(sound, Result) and sound.notes and info.first("events", "in") is not None:
-        return _given_notes(sound, folder / "in.mid"), False
-    path = _given(sound, rate, folder, f'antiphon.run("{name}", sound, 48000)')
+        return _write_given_notes(sound, folder / "in.mid"), False
+    path = _write_given(sound, rate, folder, f'antiphon.run("{name}", sound, 48000)')
     if is_path(sound) or path.endswith(".mid"):
         return path, False
     return path, np.ndim(sound.sound if isinstance(sound, Result) else sound) == 1
@@ -258,7 +259,9 @@ class _CallFiles:
 
     def result(self, written: list[Written], warnings: tuple[str, ...], *, flat: bool) -> Result:
         """Makes the result of an operation from the files that it wrote."""
-        made = Result(said="; ".join(filter(None, map(_said, written))), warnings=warnings, path=self.out, _flat=flat)
+        made = Result(
+            said="; ".join(filter(None, map(_closing_words, written))), warnings=warnings, path=self.out, _flat=flat
+        )
         made.warnings += tuple(each.over for each in written if each.over)
         if (report := self.folder / "report.json").exists():
             made.report = json.loads(report.read_text())
@@ -283,13 +286,20 @@ class _CallFiles:
         return made
 
 
-def _names(given: Any) -> tuple[str, ...]:
+def _names(folder: Path) -> dict[str, str]:
+    """What the files of a call are to the program."""
+    words = {"in.wav": "the sound", "in.mid": "what was given", "played.mid": "the notes"}
+    words["notes.mid"] = "the result's .notes"
+    return {**{str(folder / file): name for file, name in words.items()}, str(folder): "the result"}
+
+
+def _split_parts(given: Any) -> tuple[str, ...]:
     return tuple(part for part in given.split(",") if part) if isinstance(given, str) else tuple(given)
 
 
-def _said(written: Written) -> str:
+def _closing_words(written: Written) -> str:
     """The closing line of a file, without its name and its source's."""
-    words = worded(str(replace(written, path="", source="")).removeprefix("wrote : "))
+    words = str(replace(written, path="", source="")).removeprefix("wrote : ")
     return ", ".join(part for part in words.split(", ") if part.strip() != "from").replace(", from : ", ": ")
 
 
@@ -343,7 +353,7 @@ def render(
         **({} if fade is None else {"fade": fade}),
     }
     given = _RenderGiven(os.fspath(patch), sound, rate, notes, options)
-    made, script = _rendered(given, None if out is None else Path(path_of(out)), progress)
+    made, script = _render(given, None if out is None else Path(path_of(out)), progress)
     if script and out is None:
         made._take_apart = partial(_tracks, given, made.sound.shape[1])
     return made
@@ -360,7 +370,7 @@ class _RenderGiven:
     options: Mapping[str, Any]
 
 
-def _rendered(
+def _render(
     given: _RenderGiven,
     out: Path | None,
     progress: Callable[[float], None] | bool | None = None,
@@ -372,7 +382,7 @@ def _rendered(
 
     warnings: list[str] = []
     written: list[Written] = []
-    with temporary_folder() as folder, progress_display(progress, "render") as shown, in_words(folder):
+    with temporary_folder() as folder, progress_display(progress, "render") as shown, naming(_names(folder)):
         name, sound = given.patch, given.sound
         if "\n" in name:
             (folder / "script.py").write_text(name)
@@ -383,8 +393,8 @@ def _rendered(
         asked = RenderRequest(
             name,
             str(target),
-            () if sound is None else (_given(sound, given.rate, folder, example),),
-            None if given.notes is None else _given_notes(given.notes, folder / "played.mid"),
+            () if sound is None else (_write_given(sound, given.rate, folder, example),),
+            None if given.notes is None else _write_given_notes(given.notes, folder / "played.mid"),
             stems=None if tracks is None else str(folder / "parts"),
             midi=str(folder / "notes.mid") if script else None,
             force=True,
@@ -392,10 +402,9 @@ def _rendered(
             **given.options,
         )
         failed = rendering.render(asked, loaded())
-        said = tuple(worded(text, folder) for text in warnings)
         if failed:
-            raise PluginError("; ".join(said) or "a node failed")
-        made = Result(rate=written[0].rate, said=_said(written[0]), warnings=said, path=out)
+            raise PluginError("; ".join(warnings) or "a node failed")
+        made = Result(rate=written[0].rate, said=_closing_words(written[0]), warnings=tuple(warnings), path=out)
         if script and (folder / "notes.mid").exists():
             made.notes, made._midi = read_notes(folder / "notes.mid")
         if out is None:
@@ -408,11 +417,11 @@ def _rendered(
 def _tracks(given: _RenderGiven, frames: int) -> dict[str, np.ndarray[Any, Any]]:
     """Sounds of a live script's tracks, each of `frames` frames."""
     tracks: dict[str, np.ndarray[Any, Any]] = {}
-    _rendered(given, None, tracks=tracks)
+    _render(given, None, tracks=tracks)
     return {name: _fit_length(track, frames) for name, track in tracks.items()}
 
 
-def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
+def _write_given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
     """Path of the given sound or notes."""
     check_no_rate(sound, rate)
     if is_path(sound):
@@ -424,7 +433,7 @@ def _given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
     return str(write_sound(folder / "in.wav", copy_samples(sound), rate_of(rate, example)))
 
 
-def _given_notes(notes: Any, file: Path) -> str:
+def _write_given_notes(notes: Any, file: Path) -> str:
     """Path of the given notes, which are written into `file` if they have no path."""
     if is_path(notes):
         return path_of(notes)

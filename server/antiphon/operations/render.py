@@ -19,7 +19,7 @@ from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.files.scores.studio import PROJECTS, StudioSet, StudioTrack, write_projects
 from antiphon.kernel.contract.block import StreamSpec
-from antiphon.kernel.errors import PatchError, UsageError
+from antiphon.kernel.errors import PatchError, Refusal, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.arguments import check
@@ -28,21 +28,21 @@ from antiphon.kernel.runtime.settings import check_cue
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.terms import naming, spell, spell_call
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import find_substituted_words, silent, stands_in, unknown_words, word_after_bank
 from antiphon.live.listening import missing
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, ScriptError
-from antiphon.offline.file_job import check_distinct, free
+from antiphon.offline.file_job import check_distinct, check_free
 from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, drop_missing_macros, frames_of, is_script
 from antiphon.operations.drums import DRUMS
-from antiphon.operations.file_tasks import failures, gather_tasks, play_with, sound_suffix
+from antiphon.operations.file_tasks import count_failures, gather_tasks, play_with, sound_suffix
 from antiphon.operations.finishing import convert_finish_request
-from antiphon.operations.pipes import PipeEnds
 from antiphon.operations.rendering import (
     BLOCK,
     PatchRender,
@@ -170,15 +170,17 @@ def render_script(asked: RenderRequest) -> bool:
     Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises ScriptError: the script is faulty.
     """
     if asked.events is not None:
-        raise UsageError("a script plays its own events; leave --events out")
+        raise Refusal("events", "a script plays its own events", f"leave {spell('events')} out")
     if asked.seconds is not None and asked.bars is not None:
-        raise UsageError(f"--bars {asked.bars:g} says how long a script is: leave --seconds out")
+        reason = f"{spell('bars', f'{asked.bars:g}')} says how long a script is"
+        raise Refusal("seconds", f"{reason}: leave {spell('seconds')} out")
     if asked.seconds is not None or asked.bars is None or not asked.out:
-        raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
+        example = spell_call("render", "set.py", bars=32, out="set.wav")
+        raise Refusal("bars", f"say how long in bars, and where to: {example}")
     if asked.out_dir is not None or len(asked.source) > 1:
-        raise UsageError("a script is rendered to one --out, with one --in at most")
+        raise Refusal("out", f"a script is rendered to one {spell('out')}, with one {spell('in')} at most")
     if not 0 < asked.bars <= MAX_BARS:
-        raise UsageError(f"--bars takes a number above 0, to {MAX_BARS}, not {asked.bars:g}")
+        raise Refusal("bars", f"{spell('bars')} takes a number above 0, to {MAX_BARS}, not {asked.bars:g}")
     return _render(asked, asked.bars)
 
 
@@ -186,18 +188,18 @@ def _render(asked: RenderRequest, bars: float) -> bool:
     path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, asked.source
     reporting = asked.reporting
     format_of(out)
-    written = [("--out", out), *((("--midi", asked.midi),) if asked.midi else ())]
-    check_distinct([("the script", path), *(("--in", sound) for sound in source)], written)
-    free(written, force=asked.force)
+    written = [(spell("out"), out), *(((spell("midi"), asked.midi),) if asked.midi else ())]
+    check_distinct([("the script", path), *((spell("in"), sound) for sound in source)], written)
+    check_free(written, force=asked.force)
     with ScriptProcess(path) as script:
-        task, beats, events = performed(asked, bars, script)
+        task, beats, events = perform_script(asked, bars, script)
     stems = _stems(script.header.names, events, asked.stems)
     if asked.stems:
         Path(asked.stems).mkdir(parents=True, exist_ok=True)
         projects = [str(Path(asked.stems) / name) for name in PROJECTS]
-        free([("--stems", file) for file in (*(file for file, _ in stems), *projects)], force=asked.force)
+        check_free([(spell("stems"), file) for file in (*(file for file, _ in stems), *projects)], force=asked.force)
     bar = max(1, round(script.header.bar))
-    done = task.write(out, played(task, events, name), name, bar=bar)
+    done = task.write(out, convert_to_commands(task, events, name), name, bar=bar)
     sources = path_text(path), f"the patch {task.patch.name}"
     explained, sentences, remarks = find_unknown_notes(name, events, done)
     for sentence in [*sentences, *remarks][:MAX_SENTENCES]:
@@ -205,7 +207,7 @@ def _render(asked: RenderRequest, bars: float) -> bool:
     failed = done.tell(reporting, sources, explained)
     made: list[StudioTrack] = []
     for file, own in stems:
-        stem = task.write(file, played(task, own, name), Path(file).name, bar=bar)
+        stem = task.write(file, convert_to_commands(task, own, name), Path(file).name, bar=bar)
         failed |= stem.tell(reporting, sources, explained)
         wrote = stem.written
         made.append(StudioTrack(Path(file).stem, Path(file).name, wrote.channels, seconds=wrote.seconds))
@@ -249,7 +251,7 @@ def find_unknown_notes(
     return found, list(sentences), list(remarks)
 
 
-def performed(
+def perform_script(
     asked: RenderRequest, bars: float, script: ScriptProcess
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
     """The rendering of a script, with its length in beats and its events."""
@@ -269,7 +271,7 @@ def performed(
     rate, channels, subtype, _, finish = sound_form(source, convert_finish_request(asked.finish, asked.rate))
     if source is None and asked.stems is None:  # stems sum to OUT
         finish = finish.from_notes()
-    beats = exact(bars, "--bars") * header.bar
+    beats = exact(bars, spell("bars")) * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)
     if frames > MAX_SECONDS * rate:
@@ -280,7 +282,7 @@ def performed(
         loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue, asked.reporting
     )
     if source is not None and header.listens:
-        events = _answered(task, script, beats, events)
+        events = _answer_cues(task, script, beats, events)
         frames = frames_of(events, beats, rate, patch.tempo)
         task = replace(task, frames=frames, expected=frames)
     events, lacking = drop_missing_macros(events, Players(patch.graph, loaded.catalog))
@@ -289,20 +291,20 @@ def performed(
     return task, beats, events
 
 
-def played(task: PatchRender, events: Sequence[LiveEvent], name: str) -> list[Command]:
+def convert_to_commands(task: PatchRender, events: Sequence[LiveEvent], name: str) -> list[Command]:
     """Converts a script's events to commands; `name`: the script's, for errors."""
     graph, catalog = task.patch.graph, task.loaded.catalog
     return commands(events, name, param_finder(graph, catalog), Players(graph, catalog))
 
 
-def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
+def _answer_cues(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
     """Events of the script with the cues from its output, iterated until the cues are stable."""
     spec, header = task.spec, script.header
     cues: list[Cue] = []
     for _ in range(MAX_ROUNDS):
         hearing = BlockListener((node for node, _ in header.listens), header.levels, spec.rate, spec.block)
         taken, _ = drop_missing_macros(events, Players(task.patch.graph, task.loaded.catalog))
-        task.hear(played(task, taken, script.name), hearing)
+        task.hear(convert_to_commands(task, taken, script.name), hearing)
         heard = hearing.cues(events, spec.rate, task.patch.tempo)
         if heard == cues:
             break
@@ -347,35 +349,35 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
     convert_finish_request(asked.finish)
     check_cue(asked.cue)
     if asked.stems == "":
-        raise UsageError("--stems takes a folder; name one, as --stems strips")
+        example = spell("stems", "strips")
+        raise Refusal("stems", f"{spell('stems')} takes a folder", f"name one, as {example}")
     if PIPE in asked.source:
         if len(asked.source) > 1 or asked.out_dir is not None:
-            raise UsageError("--in - is one sound; write --out OUT.wav, and nothing else behind --in")
-        with input_file() as kept:
-            ends = PipeEnds((str(kept), asked.out or ""))
-            return render(changed(asked, source=(str(kept),), reporting=ends.reporting(asked.reporting)), loaded)
+            hint = f"write {spell('out', 'OUT.wav')}, and nothing else behind {spell('in')}"
+            raise Refusal("in", f"{spell('in', '-')} is one sound", hint)
+        with input_file() as kept, naming({str(kept): "standard input"}):
+            return render(changed(asked, source=(str(kept),)), loaded)
     with noticing(asked.reporting) as noticed:
-        return _render_noticed(changed(asked, reporting=noticed), loaded)
-
-
-def _render_noticed(asked: RenderRequest, loaded: Loaded) -> bool:
-    if is_script(asked.patch):
-        return render_script(asked)
-    for option, value in (("--bars", asked.bars), ("--midi", asked.midi)):
-        if value is not None:
-            raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
-    if asked.stems is not None and asked.out_dir is not None:
-        raise UsageError("--stems goes with one --out: the tracks are of one file")
-    return _render_patch(asked, loaded)
+        asked = changed(asked, reporting=noticed)
+        if is_script(asked.patch):
+            return render_script(asked)
+        for option in ("bars", "midi"):
+            if getattr(asked, option) is not None:
+                example = spell_call("render", "set.py", bars=8, out="set.wav")
+                raise Refusal(option, f"{spell(option)} is for a live script: {example}")
+        if asked.stems is not None and asked.out_dir is not None:
+            raise Refusal("stems", f"{spell('stems')} goes with one {spell('out')}: the tracks are of one file")
+        return _render_patch(asked, loaded)
 
 
 def _render_patch(asked: RenderRequest, loaded: Loaded) -> bool:
     complain = asked.reporting.complain
     patch = load_patch(asked.patch, loaded.catalog, trusted=True)
     jobs = _jobs(asked)
-    given = [("--in", source) for source, _ in jobs if source is not None]
-    given += [("--events", asked.events)] if asked.events is not None else []
-    what, mend = ("--out", "") if asked.out_dir is None else ("--out-dir", "name another folder with --out-dir")
+    given = [(spell("in"), source) for source, _ in jobs if source is not None]
+    given += [(spell("events"), asked.events)] if asked.events is not None else []
+    what = spell("out" if asked.out_dir is None else "out_dir")
+    mend = "" if asked.out_dir is None else f"name another folder with {what}"
     check_distinct([*given, *files_of(patch.graph, loaded.catalog)], [(what, out) for _, out in jobs], mend)
     play_with(asked.device, asked.synth, loaded, patch.graph, complain)
 
@@ -383,12 +385,12 @@ def _render_patch(asked: RenderRequest, loaded: Loaded) -> bool:
         source, out = job
         if asked.out_dir is not None:
             make_folder(Path(out).parent)
-        free([(what, out)], force=asked.force)
+        check_free([(what, out)], force=asked.force)
         return render_file(source, out, asked, loaded, patch)
 
     if asked.out_dir is None:
         return not write(jobs[0])
-    if failed := failures(jobs, write, complain):
+    if failed := count_failures(jobs, write, complain):
         complain(f"{failed} of {len(jobs)} files could not be rendered without a fault from {path_text(asked.patch)}")
     return failed > 0
 
@@ -400,20 +402,25 @@ def _jobs(asked: RenderRequest) -> list[tuple[str | None, str]]:
     """
     events, sources = asked.events, asked.source
     if events is not None and events.lower().endswith(READ_SUFFIXES):
-        raise UsageError(f"{path_text(events)} is a sound; --events takes a file of events (.jsonl) or notes (.mid)")
+        takes = f"{spell('events')} takes a file of events (.jsonl) or notes (.mid)"
+        raise Refusal("events", f"{path_text(events)} is a sound", takes)
     if not sources and asked.seconds is None and not (events is not None and is_midi(events)):
-        raise UsageError("say --in IN.wav, or --seconds S to render without input")
+        said = f"say {spell('in', 'IN.wav')}, or {spell('seconds', 'S')} to render without input"
+        raise Refusal("in", said)
     if asked.out_dir is None:
         if not asked.out:
-            raise UsageError("name the file to write, --out OUT.wav, or a folder for several, --out-dir FOLDER")
+            folder = f"a folder for several, {spell('out_dir', 'FOLDER')}"
+            raise Refusal("out", f"name the file to write, {spell('out', 'OUT.wav')}, or {folder}")
         if len(sources) > 1 or any(os.path.isdir(path) for path in sources):
-            raise UsageError("one --in FILE goes with --out; write --out-dir FOLDER for several files or a folder")
+            hint = f"write {spell('out_dir', 'FOLDER')} for several files or a folder"
+            raise Refusal("in", f"one {spell('in', 'FILE')} goes with {spell('out')}", hint)
         format_of(asked.out)
         return [(sources[0] if sources else None, asked.out)]
     if asked.out:
-        raise UsageError(f"--out and --out-dir exclude each other; {path_text(asked.out)} would be one file for all")
+        hint = f"{path_text(asked.out)} would be one file for all"
+        raise Refusal("out", f"{spell('out')} and {spell('out_dir')} exclude each other", hint)
     if not sources:
-        raise UsageError("--out-dir takes the files or folders of --in; name one")
+        raise Refusal("in", f"{spell('out_dir')} takes the files or folders of {spell('in')}", "name one")
     tasks = gather_tasks(
         sources,
         asked.out_dir,

@@ -145,7 +145,7 @@ class PatchRender:
         """Channel pairs of the file; () for the graph's output alone."""
         pairs = pairs_of(self.patch.graph, self.cue)
         if len(pairs) > 1 and self.spec.channels != 2:
-            raise UsageError(f"the patch plays {len(pairs)} pairs of channels; give an IN of one or two channels")
+            raise UsageError(f"the patch plays {len(pairs)} pairs of channels; give a sound of one or two channels")
         return pairs if len(pairs) > 1 else ()
 
     def _runner(self, commands: Sequence[Command]) -> PlayerRunner:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from antiphon.files.sound_finish import FADE
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import Refusal
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments
 from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.settings import DEVICES, MAX_BLOCK, MIN_BLOCK, RUN_BLOCK
@@ -80,6 +80,7 @@ def noticing(to: Reporting) -> Iterator[Reporting]:
 
 # ---- Requests of operations on files: the arguments of each (`antiphon.kernel.runtime.arguments`)
 
+R = TypeVar("R", "RunRequest", "RenderRequest")
 PIPE = "-"
 """The name of standard input and output."""
 MAX_SECONDS = 6 * 3600.0
@@ -184,36 +185,28 @@ class RunRequest(Struct, frozen=True):
 
     @property
     def given(self) -> tuple[tuple[str, Any], ...]:
-        """Names and values of parameters, in order. Raises UsageError for other texts than NAME=VALUE."""
+        """Names and values of parameters, in order. Raises Refusal for other texts than NAME=VALUE."""
         return tuple(split_name_value(one) if isinstance(one, str) else one for one in self.param)
 
     @property
     def beside(self) -> dict[str, str]:
-        """Further files, by option."""
-        return {option: path for option in BESIDE if (path := getattr(self, option.replace("-", "_")))}
+        """Further files, by argument."""
+        return {name: path for name in BESIDE if (path := getattr(self, name))}
 
 
 RUN_OPTIONS = {one.name: one for one in arguments(RunRequest)}
-BESIDE = {one.option: one.said("beside") for one in RUN_OPTIONS.values() if one.said("beside")}
-"""Options for further files of a run, each with its HTTP field and the name of that result."""
+BESIDE = {one.name: one.said("beside") for one in RUN_OPTIONS.values() if one.said("beside")}
+"""Arguments for further files of a run, each with its HTTP field and the name of that result."""
+LIMITED = tuple(one.name for one in RUN_OPTIONS.values() if one.said("needs") or one.said("beside"))
+"""Arguments of a run that do not apply to every processor."""
 
 
 def applies(one: Argument, info: ProcessorInfo) -> bool:
     """Whether an option of `antiphon run` applies to a processor."""
     needed, _ = one.said("needs") or ("", "")
     return (
-        bool(getattr(info.on_files, needed))
-        if needed
-        else one.option not in BESIDE or one.option in info.on_files.beside
+        bool(getattr(info.on_files, needed)) if needed else one.name not in BESIDE or one.option in info.on_files.beside
     )
-
-
-def check_applies(one: Argument, info: ProcessorInfo, spelled: str) -> None:
-    """Raises UsageError if an option does not apply to a processor; `spelled`: the option's text."""
-    writes = "MIDI" if one.option == "midi-out" else one.option
-    _, lacks = one.said("needs") or ("", f"writes no {writes}")
-    if not applies(one, info):
-        raise UsageError(f"{info.type} {lacks}; leave {spelled} out")
 
 
 class RenderRequest(Struct, frozen=True):
@@ -281,8 +274,14 @@ def split_name_value(text: str) -> tuple[str, str]:
     """Splits NAME=VALUE into name and value."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
+        raise Refusal("param", f"-p takes NAME=VALUE, not {text!r}")
     return name, value
+
+
+def from_json(kind: type[R], fields: Mapping[str, Any], **more: Any) -> R:
+    """Makes a request of `run` or `render` from its fields as JSON data; `more`: fields that are no data."""
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return kind(**{**given, "finish": FinishRequest(**fields.get("finish", {})), **more})
 
 
 def changed(asked: Any, **values: Any) -> Any:

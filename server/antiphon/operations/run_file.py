@@ -13,28 +13,30 @@ from zlib import crc32
 import numpy as np
 
 from antiphon.files.audiofile import stream
-from antiphon.files.audiowrite import AudioWriter, format_of
+from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.decode import path_text
-from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
+from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.file_use import FileHearing
-from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import write_atomic
+from antiphon.kernel.runtime.terms import spell, spell_parameter
 from antiphon.offline.file_ends import choose_tail, fade_end
-from antiphon.offline.file_job import Fires, check_source, transposes
+from antiphon.offline.file_job import Fires, transposes
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
 from antiphon.operations.finishing import add_source_marks, find_video_picture
-from antiphon.operations.requests import Reporting, RunRequest
+from antiphon.operations.requests import Reporting
 
 if TYPE_CHECKING:
     from antiphon.offline.note_file import TimedScore
+    from antiphon.operations.file_tasks import FileTask
     from antiphon.operations.pipes import PipedSound
+    from antiphon.operations.plan import FilePlan
 
 SEGMENT_SECONDS = 0.1
 """Length in seconds of a segment for level measurement."""
@@ -46,35 +48,6 @@ _SILENT, _NEXT_TO_NOTHING = 1e-10, 1e-20
 """Power of a pause below which it is digital silence, and power that 24 bits cannot represent."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileTask:
-    """One file in, one file out."""
-
-    source: Path
-    target: Path
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """Settings of a plugin's run over a file.
-
-    Attributes:
-        asked: The request.
-        values: Values of parameters.
-        fires: Triggers, each with the time in seconds at which it fires.
-        finish: Finish of OUT.
-        reporting: Receiver of progress and complaints.
-        piped: Sound of standard input in place of the file.
-    """
-
-    asked: RunRequest
-    values: dict[str, Value]
-    fires: Fires
-    finish: SoundFinish
-    reporting: Reporting
-    piped: PipedSound | None
-
-
 class PieceLevels:
     """Mean power of each segment of a sound, independent of block boundaries."""
 
@@ -83,7 +56,7 @@ class PieceLevels:
         self._powers: list[float] = []
         self._sum, self._filled = 0.0, 0
 
-    def passed(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+    def measure(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
         """Yields the blocks, and measures their levels."""
         for samples in blocks:
             power = np.mean(np.square(samples, dtype=np.float64), axis=0)
@@ -127,14 +100,13 @@ def attenuation_text(before: PieceLevels, after: PieceLevels, param: str) -> str
     said = f"took {max(0.0, whole):.1f} dB of the whole"
     if pauses is not None:
         said += f", {round(pauses)} dB in pauses"
-    return said if whole <= NOTABLE_DB or not param else f"{said}; to keep more of it: -p {param}=0.5"
+    return said if whole <= NOTABLE_DB or not param else f"{said}; to keep more of it: {spell_parameter(param, 0.5)}"
 
 
 MAX_PASSES = 4
 """Maximum analysis passes over a file, for processors that would always request another."""
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz, and channels, of sound rendered from a MIDI file."""
-_MIDI = " or ".join(MIDI_WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,101 +134,103 @@ class _PluginInput:
     score: TimedScore | None = None
 
 
-def _notes(job: FileTask, settings: RunSettings) -> _PluginInput:
+def _read_notes(source: Path, finish: SoundFinish) -> _PluginInput:
     from antiphon.offline import note_file
 
-    score = note_file.read(job.source, RATE)
-    return _PluginInput(
-        job.source, RATE, CHANNELS, "", score.frames, iter(()), settings.finish.from_notes(), score=score
-    )
+    score = note_file.read(source, RATE)
+    return _PluginInput(source, RATE, CHANNELS, "", score.frames, iter(()), finish.from_notes(), score=score)
 
 
-def _sound(stack: ExitStack, job: FileTask, info: ProcessorInfo, settings: RunSettings) -> _PluginInput:
-    heard, rest = _split_part(stack, info, job.source, settings)
+def _open_sound(
+    stack: ExitStack, source: Path, plan: FilePlan, reporting: Reporting, piped: PipedSound | None
+) -> _PluginInput:
+    heard, rest = _split_part(stack, source, plan, reporting)
     # what is no regular file, a pipe, cannot be read twice
-    twice = settings.piped is None and job.source.is_file()
-    hearing = _file_analysis(info, heard, settings) if twice else FileHearing()
+    twice = piped is None and source.is_file()
+    hearing = _analyse_file(heard, plan) if twice else FileHearing()
     sound, blocks = stack.enter_context(
-        settings.piped.stream() if settings.piped is not None else stream(heard, rate=hearing.rate or None)
+        piped.stream() if piped is not None else stream(heard, rate=hearing.rate or None)
     )
     rate, subtype, length = hearing.rate or sound.rate, sound.subtype, sound.frames
     own_rate = sound.rate if hearing.rate else 0
     length = None if length is None else length * rate // sound.rate
-    finish, picture = settings.finish.tagged(sound), find_video_picture(job.source, sound)
+    finish, picture = plan.finish.tagged(sound), find_video_picture(source, sound)
     if rest is not None:  # a part is held as float, whatever it was taken from
-        with stream(job.source) as (given, _):
-            subtype, finish = given.subtype, settings.finish.tagged(given)
-            picture = find_video_picture(job.source, given)
+        with stream(source) as (given, _):
+            subtype, finish = given.subtype, plan.finish.tagged(given)
+            picture = find_video_picture(source, given)
     finish = replace(finish, rate=finish.rate or own_rate, picture=picture)
     if twice:
-        transposed = transposes(info, {**settings.values, **hearing.values}) and not hearing.as_it_is
-        finish = add_source_marks(finish, job.source, length, own_rate or rate, transposed)
+        transposed = transposes(plan.info, {**plan.values, **hearing.values}) and not hearing.as_it_is
+        finish = add_source_marks(finish, source, length, own_rate or rate, transposed)
     return _PluginInput(heard, rate, sound.channels, subtype, length, blocks, finish, rest, twice, hearing)
 
 
-def process_file(job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
-    """Writes `job.target`, complete or not at all. Raises `AntiphonError` if it cannot be written."""
-    asked, plugin = settings.asked, settings.asked.plugin
-    info = loaded.catalog[plugin]
-    plays = is_midi(job.source)
-    check_source(info, path_text(job.source), midi=plays)
-    writes = _writes_notes(info, job.target)
-    settings.reporting.stage("reading")
+def process_file(
+    task: FileTask, plan: FilePlan, loaded: Loaded, reporting: Reporting, piped: PipedSound | None = None
+) -> Written:
+    """Writes `task.target`, complete or not at all. `piped`: sound of standard input in place of the file.
+
+    Raises AntiphonError: it cannot be written.
+    """
+    asked, info, source = plan.request, plan.info, task.source
+    plays, writes = is_midi(source), info.first("events", "out") is not None and is_midi(task.target, written=True)
+    reporting.stage("reading")
     with ExitStack() as stack:
-        given = _notes(job, settings) if plays else _sound(stack, job, info, settings)
+        given = _read_notes(source, plan.finish) if plays else _open_sound(stack, source, plan, reporting, piped)
         rate, length, hearing, finish = given.rate, given.length, given.hearing, given.finish
-        fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in settings.fires]
+        fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in plan.fires]
         spec = StreamSpec(rate, asked.block, given.channels)
         writer = None
         if not writes:
-            writer = stack.enter_context(AudioWriter(job.target, rate, given.channels, given.subtype, finish))
-        progress = stack.enter_context(settings.reporting.progress(job.source.name, length, rate))
-        settings.reporting.stage("loading")
-        values = {**settings.values, **hearing.values}
+            writer = stack.enter_context(AudioWriter(task.target, rate, given.channels, given.subtype, finish))
+        progress = stack.enter_context(reporting.progress(source.name, length, rate))
+        reporting.stage("loading")
+        values = {**plan.values, **hearing.values}
         runner = stack.enter_context(
-            closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, values, fires, given.score))
+            closing(PlanRunner(asked.plugin, loaded.catalog, loaded.make, spec, values, fires, given.score))
         )
         if given.twice and not hearing.as_it_is:
             runner.heard(hearing.told)
-            _play_passes(runner, job.source, given.heard, length, settings.reporting)
+            _play_passes(runner, source, given.heard, length, reporting)
         tail = choose_tail(asked.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         before, after = PieceLevels(rate), PieceLevels(rate)
-        played = before.passed(_checksum_blocks(given.blocks, sums, "in"))
+        played = before.measure(_checksum_blocks(given.blocks, sums, "in"))
         if not hearing.as_it_is:
             played = process_stream(played, runner, length if plays else None, progress.update, tail)
         # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
         usual = FADE if plays or info.on_files.tail else 0.0
-        written = after.passed(
+        written = after.measure(
             _checksum_blocks(fade_end(played, rate, usual if asked.fade is None else asked.fade), sums, "out")
         )
         if given.rest is not None:
-            written = _mixed(written, stack.enter_context(stream(given.rest, rate=rate))[1])
+            written = _mix(written, stack.enter_context(stream(given.rest, rate=rate))[1])
         for samples in written:
             done += samples.shape[1]
             if writer is not None:
                 writer.write(samples)
-        _check_played(runner, job.source, fires, done)
+        _check_played(runner, source, fires, done)
         if plays and writer is not None and writer.silent and info.first("audio", "in") is not None:
             raise UsageError(
-                f"{plugin} changes sound, and {path_text(job.source)} has notes alone, which give silence: wire both "
+                f"{asked.plugin} changes sound, and {path_text(source)} has notes alone, which give silence: wire both "
                 "to it in a patch, and render that"
             )
     if asked.report:
         write_atomic(Path(asked.report), json.dumps(hearing.report, indent=1).encode())
     if writer is None:
-        return _write_midi_result(job, runner, given.score, done, settings.reporting)
+        return _write_midi_result(task, runner, given.score, done, reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
-    if changed and info.on_files.takes and given.rest is None and finish.loudness is None and job.target.is_file():
-        _measure(job.target, after := PieceLevels(rate), rate)
-    found = _findings(info, hearing, settings.fires, (before, after) if changed else None)
-    return Written.sound(writer, path_text(job.source), found)
+    if changed and info.on_files.takes and given.rest is None and finish.loudness is None and task.target.is_file():
+        _measure(task.target, after := PieceLevels(rate), rate)
+    found = _findings(info, hearing, plan.fires, (before, after) if changed else None)
+    return Written.sound(writer, path_text(source), found)
 
 
 def _measure(path: Path, levels: PieceLevels, rate: int) -> None:
     """Measures a written file, since an integer or lossy format changes the level of pauses."""
     with stream(path, rate=rate) as (_, blocks):
-        for _ in levels.passed(blocks):
+        for _ in levels.measure(blocks):
             pass
 
 
@@ -268,7 +242,7 @@ def _findings(
     if levels is None:
         triggers = [param.name for param in info.cells if param.kind == "trigger"]
         if triggers and not fires and not said:
-            said = f"nothing was fired; -p {triggers[0]}=0.5 fires {triggers[0]} at 0.5 s"
+            said = f"nothing was fired; {spell_parameter(triggers[0], 0.5)} fires {triggers[0]} at 0.5 s"
             said += f"; others are {', '.join(triggers[1:])}" if len(triggers) > 1 else ""
         return (f"unchanged by {info.type}{said and f': {said}'}",)
     if not info.on_files.takes:
@@ -277,18 +251,18 @@ def _findings(
     return (*filter(None, [said]), attenuation_text(*levels, "" if hearing.values else info.on_files.takes))
 
 
-def _file_analysis(info: ProcessorInfo, heard: Path, settings: RunSettings) -> FileHearing:
+def _analyse_file(heard: Path, plan: FilePlan) -> FileHearing:
     """The plugin's analysis of the whole file, if it has one."""
-    if not info.on_files.hears:
+    if not (hears := plan.info.on_files.hears):
         return FileHearing()
-    made: FileHearing = import_object(info.on_files.hears)(heard, settings.values, {name for name, _ in settings.fires})
-    return made
+    hearing: FileHearing = import_object(hears)(heard, plan.values, {name for name, _ in plan.fires})
+    return hearing
 
 
 def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
     """Feeds a processor its analysis passes: the whole file, or its beginning. `length`: frames, if known."""
     if length is None and runner.requests_look_ahead(None):
-        length = _counted(heard, runner.spec.rate)
+        length = _count_frames(heard, runner.spec.rate)
     known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * runner.spec.rate else None
     for _ in range(MAX_PASSES):
         if not runner.requests_look_ahead(known):
@@ -304,7 +278,7 @@ def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | No
             runner.preroll(beginning)
 
 
-def _counted(heard: Path, rate: int) -> int | None:
+def _count_frames(heard: Path, rate: int) -> int | None:
     """Counts the frames of a file that does not state them; None beyond the number for a look-ahead pass."""
     count = 0
     with stream(heard, rate=rate) as (_, blocks):
@@ -315,18 +289,18 @@ def _counted(heard: Path, rate: int) -> int | None:
     return count
 
 
-def _split_part(stack: ExitStack, info: ProcessorInfo, source: Path, settings: RunSettings) -> tuple[Path, Path | None]:
+def _split_part(stack: ExitStack, source: Path, plan: FilePlan, reporting: Reporting) -> tuple[Path, Path | None]:
     """Part of a file that the plugin processes, and the remaining parts added to its result, if it has one."""
-    part = str(settings.values.get(info.on_files.stem, "all"))
+    part = str(plan.values.get(plan.info.on_files.stem, "all"))
     if part == "all":
         return source, None
     from antiphon.offline.analyses import separated_file
 
-    with settings.reporting.progress(f"{part} of {source.name}", 1000, 1) as progress:
+    with reporting.progress(f"{part} of {source.name}", 1000, 1) as progress:
         return stack.enter_context(separated_file(source, part, lambda done: progress.update(round(1000 * done))))
 
 
-def _mixed(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Samples]:
+def _mix(blocks: Iterator[Samples], others: Iterator[Samples]) -> Iterator[Samples]:
     """Sum of the blocks and another sound, for any block sizes."""
     held: Samples = np.zeros((0, 0), np.float32)
     for block in blocks:
@@ -346,25 +320,12 @@ def _checksum_blocks(blocks: Iterable[Samples], sums: dict[str, int], side: str)
         yield samples
 
 
-def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
-    """Whether OUT is a MIDI file. Raises UsageError or FileError if this is not the kind of the plugin's output."""
-    if info.first("events", "out") is not None and is_midi(target, written=True):
-        if not target.parent.is_dir():
-            raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")
-        return True
-    if info.first("events", "out") is not None and info.first("audio", "out") is None:
-        raise UsageError(f"{info.type} writes notes: OUT is a MIDI file ({_MIDI}), not {path_text(target)}")
-    if info.first("audio", "out") is not None:
-        format_of(target)
-    return False
-
-
 def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], frames: int) -> None:
     """Raises `AntiphonError` for notes rejected by a block, and for triggers after `frames`, the end."""
     if runner.dropped:
         raise FileError(
             f"{path_text(source)} has more notes at once than a block takes, {runner.dropped} of them too many; "
-            "give a smaller --block"
+            f"give a smaller {spell('block')}"
         )
     rate = runner.spec.rate
     for late in (f for f in fires if f.sample >= frames > 0):
@@ -375,15 +336,15 @@ def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], f
 
 
 def _write_midi_result(
-    job: FileTask, runner: PlanRunner, score: TimedScore | None, frames: int, reporting: Reporting
+    task: FileTask, runner: PlanRunner, score: TimedScore | None, frames: int, reporting: Reporting
 ) -> Written:
     from antiphon.offline import note_file
 
     rate = runner.spec.rate
     like = None if score is None else score.song
-    count = note_file.write(job.target, runner.emitted, frames, rate, like)
+    count = note_file.write(task.target, runner.emitted, frames, rate, like)
     if not count:
         reporting.complain(
-            f"{path_text(job.source)}: {runner.type} gives no note for it; {path_text(job.target)} holds none"
+            f"{path_text(task.source)}: {runner.type} gives no note for it; {path_text(task.target)} holds none"
         )
-    return Written(job.target, path_text(job.source), frames / rate, notes=count)
+    return Written(task.target, path_text(task.source), frames / rate, notes=count)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,10 +15,11 @@ from msgspec.structs import asdict, fields
 
 from antiphon.kernel.contract.addresses import AddressList
 from antiphon.kernel.contract.catalog import Failure
-from antiphon.kernel.errors import AntiphonError, PluginError, UsageError
+from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime.arguments import Argument, arguments, check
 from antiphon.kernel.runtime.importing import import_object
+from antiphon.kernel.runtime.terms import NAMES, speaking
 from antiphon.kernel.runtime.typed import Misfit, convert
 
 MAX_ANSWER = 8000
@@ -178,23 +179,10 @@ class SharedOperation:
         """Calls it with an `asked` or a `body`. Raises AntiphonError: a value is not allowed, or it fails."""
         asker = asker or OperationCaller()
         ASKER.set(asker)
-        with nullcontext() if asker.options else self.by_name(asdict(asked)):
+        with nullcontext() if asker.options else speaking(NAMES):
             check(asked)
             asked = asked if isinstance(asked, self.asked) else self.asked(**asdict(asked))
             return _function(self.does)(asked)
-
-    @contextmanager
-    def by_name(self, given: Mapping[str, Any]) -> Iterator[None]:
-        """Context in which error messages give arguments by their names, and quote commands and the caller's texts."""
-        try:
-            yield
-        except AntiphonError as error:
-            names = {flag: one.name for one in arguments(self.asked) for flag in one.flags}
-            values = [one for value in given.values() for one in (value if isinstance(value, tuple) else (value,))]
-            kept = "".join(f"{re.escape(one)}|" for one in values if isinstance(one, str) and " -" in one)
-            spelled = re.compile(rf"`[^`]*`|{kept}(?<![\w-])({'|'.join(names)})(?![\w-])")
-            error.args = (spelled.sub(lambda found: names.get(found[0], found[0]), str(error)), *error.args[1:])
-            raise
 
     def shown(self, answer: Any) -> Iterable[str]:
         """Lines of an answer for a terminal."""
@@ -285,7 +273,7 @@ def offer(osc: AddressList, operation: SharedOperation) -> None:
         given = form.read(request.args)
         async with turns.setdefault("one", asyncio.Lock()):
             if form.does:
-                with operation.by_name(given):
+                with speaking(NAMES):
                     found = await _function(form.does)(request, given)
             else:
                 found = await asyncio.to_thread(operation.ask, given)

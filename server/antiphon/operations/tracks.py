@@ -23,6 +23,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER, SILENCE
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.terms import spell
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import GAIN
@@ -111,7 +112,7 @@ def claim(folder: str, option: str, source: Path | None, *, out: str = "", force
     if source is not None and paths.is_same_file(folder, source):
         raise FileError(f"{option}: {folder} is the set itself, whose sound would be lost; name another folder")
     if not force and (held := first_entry_names(folder)):
-        raise FileError(f"{option}: {folder} holds files already ({held}); {OTHER_FOLDER}")
+        raise FileError(f"{option}: {folder} holds files already ({held}); {OTHER_FOLDER.format(spell('force'))}")
     try:
         return paths.make_folder(Path(folder), paths.PRIVATE_FOLDER)
     except OSError as error:

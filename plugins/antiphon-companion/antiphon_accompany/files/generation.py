@@ -18,7 +18,7 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import NOTHING, run_job
-from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon.api.jobs import FileJob, Written, is_midi, spell, spell_call, spell_parameter
 from antiphon_accompany.band.styles import PARTS
 from antiphon_accompany.files.file_chords import key_of
 from antiphon_accompany.files.jobs import check_texts, run as accompany
@@ -73,17 +73,18 @@ def run(job: FileJob) -> tuple[Written, ...]:
     Raises UsageError: the files or parameters do not go together. Raises FileError: a file cannot be read or written.
     """
     if not is_midi(job.target, written=True):
-        raise UsageError("generate writes MIDI: OUT must end in .mid or .midi")
+        raise UsageError(f"generate writes MIDI: {spell('target')} must end in .mid or .midi")
     settings = {
         param.name: job.settings.get(param.name, param.default) for param in Generate.params if not param.readonly
     }
     own, fill = str(job.source) == NOTHING, str(settings["fill"])
-    if own != (fill == "none"):
-        raise UsageError(
-            "fill= is for a file that lacks the part; name it: antiphon run generate IN.mid OUT.mid -p fill=bass"
-            if own
-            else "generate makes a piece from no file; say which part IN lacks, as -p fill=bass, or leave IN out"
-        )
+    if own and fill != "none":
+        call = spell_call("run", "generate", "IN.mid", "OUT.mid", fill="bass")
+        raise UsageError(f"fill= is for a file that lacks the part; name it: {call}")
+    if not own and fill == "none":
+        given, part = spell("source"), spell_parameter("fill", "bass")
+        hint = f"say which part {given} lacks, as {part}, or leave {given} out"
+        raise UsageError(f"generate makes a piece from no file; {hint}")
     left = ("bars", "tempo", "corpus", "fill")
     band = {name: value for name, value in job.settings.items() if name not in left}
     band["parts"] = settings["parts"] if own else fill
@@ -110,10 +111,10 @@ def _existing_part_warning(source: Path, part: str) -> tuple[str, ...]:
         played = [message for message in track if message.type == "note_on"]
         programs = {message.program for message in track if message.type == "program_change"}
         if played and name == part:
-            return (f"in place of the {part} that IN has",)
+            return (f"in place of the {part} that {spell('source')} has",)
         alike = part in name or (part == "bass" and any(32 <= program < 40 for program in programs))
         if played and (alike or (part == "drums" and {message.channel for message in played} == {9})):
-            return (f"beside IN's own {part}, the track {track.name!r}",)
+            return (f"beside the {part} that {spell('source')} has, the track {track.name!r}",)
     return ()
 
 

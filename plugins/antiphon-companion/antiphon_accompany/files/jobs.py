@@ -26,7 +26,7 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
-from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, spell, spell_call
 from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.file_chords import FILE
@@ -90,7 +90,7 @@ def melody_of_sound(job: FileJob, folder: Path, own: OwnChords) -> Path:
 def _complain_of_tempo(job: FileJob, tempo: float, why: str) -> None:
     job.complain(
         f"{printable_path(job.source)} {why}: the band plays at {tempo:g} bpm; for another one write its notes by "
-        "antiphon run hum IN NOTES.mid -p bpm=… and accompany those"
+        f"{spell_call('run', 'hum', 'IN', 'NOTES.mid', bpm='…')} and accompany those"
     )
 
 
@@ -175,14 +175,15 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """
     heard, to_sound = not is_midi(job.source), not is_midi(job.target, written=True)
     if to_sound and not heard:
-        raise UsageError(
-            "accompany writes MIDI of MIDI files and scores: OUT must end in .mid or .midi; antiphon run synth plays it"
-        )
+        hint = f"{spell('target')} must end in .mid or .midi; {spell_call('run', 'synth')} plays it"
+        raise UsageError(f"accompany writes MIDI of MIDI files and scores: {hint}")
     if to_sound:
         format_of(job.target)
     chords_out = job.beside.get("chords-out")
     if chords_out is not None and chords_out.suffix.lower() not in CHORDS_OUT:
-        raise UsageError(f"--chords-out ends in {' or '.join(CHORDS_OUT)}, not {chords_out.suffix or 'nothing'}")
+        raise UsageError(
+            f"{spell('chords_out')} ends in {' or '.join(CHORDS_OUT)}, not {chords_out.suffix or 'nothing'}"
+        )
     given = job.given.get("chords", "") or str(job.settings.get("chords", ""))
     text = text_of(given) if given and given != FILE else given
     check_texts(str(job.settings.get("parts", "piano")), text)

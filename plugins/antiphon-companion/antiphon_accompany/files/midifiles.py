@@ -24,6 +24,7 @@ from antiphon.api.backends.files import (
     open_midi,
     write_atomic,
 )
+from antiphon.api.jobs import spell
 from antiphon_accompany.band.parts import FULL, VOLUME, BeatNote, midi_volume
 from antiphon_accompany.band.styles import Style, load, parts_of, shipped_style
 from antiphon_accompany.files.file_chords import FILE, chords_of, extract_top_line, has_harmony, key_of, remove_clashes
@@ -354,7 +355,7 @@ def _nothing(options: Mapping[str, Value]) -> str:
                 "leave follow out, or set split"
             )
         case "text":
-            return "follow=text needs chords; give --chords '| C Am |'"
+            return f"follow=text needs chords; give {spell('chords')} '| C Am |'"
         case _ if any(name.endswith(("_level", "_mute", "_solo")) for name in options):
             return "its parts are silent; see their levels, mutes and solos"
         case _:

@@ -15,6 +15,7 @@ import msgspec
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.runtime import ASKER, require_modules, shorten
+from antiphon.api.jobs import spell
 from antiphon_library.analysing import AnalysisCounts
 from antiphon_library.commands.options import ROOT, catalogue_paths, open_catalogue, root_of, row_of
 from antiphon_library.operations import (
@@ -53,7 +54,9 @@ def add(asked: AddRequest) -> ScanCounts | ImportCounts:
 
     places, asker = file_names_to_paths(asked.files), ASKER.get()
     if asked.shards and len(places) > 1:
-        raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
+        raise UsageError(
+            f"{spell('shards', flag='--from')} takes one folder of sounds: the one that the pipeline read, or a copy"
+        )
     counts: ScanCounts | ImportCounts
     with open_catalogue(make=True) as catalogue, asker.progress("adding") as progress:
         if asked.shards:
@@ -105,7 +108,7 @@ def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
 
     names = named_analyses(asked.only, of_short=True)
     if asked.by:
-        require_modules(f"--by {asked.by}", [asked.by])
+        require_modules(f"{spell('by')} {asked.by}", [asked.by])
         names = (*names, *named_analyses([asked.by]))
     if not names:
         raise UsageError(
@@ -142,7 +145,7 @@ def forget(asked: ForgetRequest) -> ForgottenFiles:
 
     files, missing = file_names_to_paths(asked.files), asked.missing
     if not files and not missing:
-        raise UsageError("name the files or folders to forget, or give --missing")
+        raise UsageError(f"name the files or folders to forget, or give {spell('missing')}")
     with open_catalogue(write=bool(files)) as catalogue:
         rows = [row for place in catalogue_paths(files) for row in catalogue.rows(path=place, only=SUMMARY)]
         kept = 0
@@ -194,7 +197,7 @@ def chart(asked: MapRequest) -> PlacedTracks:
 
     png = Path(asked.png) if asked.png else None
     if png is not None and png.suffix.lower() != ".png":
-        raise UsageError(f"cannot write {printable_path(png)}: --png ends in .png")
+        raise UsageError(f"cannot write {printable_path(png)}: {spell('png')} ends in .png")
     with open_catalogue() as catalogue:
         tracks = TrackTable.load(catalogue.taste)
         placement = charts.place_tracks(catalogue, tracks, again=asked.again)
@@ -354,9 +357,9 @@ def identify(asked: IdentifyRequest) -> IdentifiedRecordings | Iterator[Sounding
     if asked.live and not file:
         return _live(asked)
     if not file or asked.live:
-        raise UsageError("name the file to identify, or give --live")
+        raise UsageError(f"name the file to identify, or give {spell('live')}")
     if 0.0 < seconds < MIN_SECONDS:
-        raise UsageError(f"--seconds takes {MIN_SECONDS:g} or more; 5 is better, and 0 reads the whole file")
+        raise UsageError(f"{spell('seconds')} takes {MIN_SECONDS:g} or more; 5 is better, and 0 reads the whole file")
     with ASKER.get().progress("listening to") as progress:
         times, hertz = compute_file_landmarks(Path(file), lambda done: progress(round(done), 0, Path(file).name[:60]))
     chosen = times < (seconds or float("inf"))

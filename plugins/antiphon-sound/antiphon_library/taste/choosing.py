@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from antiphon.api import UsageError
 from antiphon.api.backends.files import printable_path
 from antiphon.api.backends.runtime import shorten
+from antiphon.api.jobs import spell
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.operations import SIGNALS, ChosenSounds, Next
 from antiphon_library.records import SUMMARY
@@ -356,7 +357,8 @@ def next_summaries(catalogue: Catalogue, asked: Next) -> ChosenSounds:
         raise UsageError(f"the library {catalogue.path} holds no sound; `antiphon library add FOLDER` adds some")
     if all(row.id in table.samples for row in table.rows):
         raise UsageError(
-            f"the library {catalogue.path} holds only loops and one-shots, which --all takes, and `next` is for tracks"
+            f"the library {catalogue.path} holds only loops and one-shots, which {spell('all')} takes, and `next` is "
+            "for tracks"
         )
     files = [(file, kind) for kind in SIGNALS for file in _each(getattr(asked, kind))]
     if len(files) > MAX_FILES:

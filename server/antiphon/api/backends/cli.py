@@ -11,4 +11,4 @@ from antiphon.client.connection import OscConnection
 from antiphon.client.finding import http_port, osc_port
 from antiphon.client.http import request as http_request
 from antiphon.files.owner_token import load_token as owner_token
-from antiphon.offline.file_job import free as refuse_existing
+from antiphon.offline.file_job import check_free as refuse_existing

@@ -1,13 +1,14 @@
-"""`antiphon run` without the command-line library, if the line is well-formed: reads it by its declarations alone."""
+"""`antiphon run` without the command-line library: of a well-formed line, or of a job by HTTP."""
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Sequence
 
 from antiphon.cli import errors
 from antiphon.cli.option_records import read
-from antiphon.operations.requests import RunRequest
+from antiphon.operations.requests import RenderRequest, RunRequest, from_json
 
 
 def run(words: Sequence[str]) -> int | None:
@@ -44,3 +45,29 @@ def set_priority_below_servers() -> None:
     with contextlib.suppress(AntiphonError):  # no folder for it: the command says so, if it needs one
         beside = bool(running_servers())
     give_way(beside=beside)
+
+
+def run_job(command: str, text: str) -> int:
+    """Carries out a request of `run` or `render`, as JSON data, with the exit code and the lines of the command."""
+    from antiphon.kernel.runtime.processes.child_process import watch
+
+    watch()
+    errors.check_home()
+    set_priority_below_servers()
+    fields = json.loads(text)
+    if command == "run":
+        return errors.exit_code(lambda: process(from_json(RunRequest, fields)))
+
+    def render() -> int:
+        from antiphon.cli.files.reports import TERMINAL
+        from antiphon.kernel.plugins.loader import load
+        from antiphon.operations.render import render as operation
+
+        with errors.termination_signals():
+            return int(operation(from_json(RenderRequest, fields, reporting=TERMINAL), load(check=False)))
+
+    return errors.exit_code(render)
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(*sys.argv[1:]))

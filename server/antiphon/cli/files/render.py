@@ -21,7 +21,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import counted, short_repr
-from antiphon.offline.file_job import check_distinct, free
+from antiphon.offline.file_job import check_distinct, check_free
 from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, changed
 
 if TYPE_CHECKING:
@@ -109,14 +109,14 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsing import judge
     from antiphon.offline.script_run import ScriptProcess
-    from antiphon.operations.render import MAX_SENTENCES, find_unknown_notes, performed, played
+    from antiphon.operations.render import MAX_SENTENCES, convert_to_commands, find_unknown_notes, perform_script
 
     with ScriptProcess(path) as script:
         live = FinishRequest(limit=False)  # as loud as it is played
         asked = RenderRequest(path, bars=float(bars), tail=0.0, finish=live, reporting=TERMINAL)
-        task, beats, events = performed(asked, float(bars), script)
+        task, beats, events = perform_script(asked, float(bars), script)
     rate, name, out = task.spec.rate, Path(path).name, folder / "rehearsed.wav"
-    planned = played(task, events, name)
+    planned = convert_to_commands(task, events, name)
     begun = time.process_time()
     done = replace(task, subtype="FLOAT").write(str(out), planned, name)
     spent = time.process_time() - begun
@@ -163,7 +163,7 @@ def replay(asked: ReplayRequest) -> None:
         log = SessionLog(folder)
         written = [("OUT", out)] if out else []
         check_distinct([(f"{name} of the set", folder / name) for name in SET], written)
-        free(written, force=asked.force)
+        check_free(written, force=asked.force)
         beside = tracks.claim(asked.stems, "--stems", folder, out=out, force=asked.force) if asked.stems else None
         with ExitStack() as stack:
             kept = stack.enter_context(tracks.replayed_tracks(log, folder, beside)) if beside is not None else None

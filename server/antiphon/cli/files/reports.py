@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from antiphon.cli.errors import complain
 from antiphon.cli.progress import ProgressBar, ask, tell_stage
+from antiphon.kernel.runtime.terms import spell
 from antiphon.operations.requests import Reporting
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def report(*written: Written, err: bool = False) -> None:
     """Prints a line on standard output per file, after over-full-scale warnings on standard error; `err`: all there."""
     for each in written:
         if each.over:
-            complain(f"{each.over}; --limit keeps them below it")
+            complain(f"{each.over}; {spell('limit')} keeps them below it")
         print(str(each), file=sys.stderr if err else sys.stdout, flush=True)
 
 

@@ -11,7 +11,7 @@ from antiphon.kernel.errors import AntiphonError, PatchError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
-from antiphon.offline.file_job import free
+from antiphon.offline.file_job import check_free
 
 
 def surface(
@@ -43,7 +43,7 @@ def surface(
         loaded = load_patch(patch or path.stem, catalog, trusted=True)
     except PatchError as error:
         raise error if patch else UsageError(f"{error}; --patch names another, as in {out} --patch keys") from None
-    free([("OUT", out)], force=force)
+    check_free([("OUT", out)], force=force)
     content, said = written(loaded, catalog, path.suffix)
     paths.write_atomic(path, content)
     typer.echo(f"{out}: {said}")

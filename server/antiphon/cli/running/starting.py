@@ -13,6 +13,7 @@ from antiphon.kernel.errors import AntiphonError, FileError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import LOG_FILE, LOG_LEVEL, log, log_plugin_prints
 from antiphon.kernel.runtime.settings import ServeSettings
+from antiphon.kernel.runtime.terms import spell
 
 _IN_USE = "token.lock"
 
@@ -141,7 +142,7 @@ def check_recordings(settings: ServeSettings, folder: Path) -> None:
             )
     path = settings.record_tracks
     if path and (held := first_entry_names(path)) and not settings.force and not was_recording_to(path, folder):
-        raise UsageError(f"--record-tracks: {path} holds files already ({held}); {OTHER_FOLDER}")
+        raise UsageError(f"--record-tracks: {path} holds files already ({held}); {OTHER_FOLDER.format(spell('force'))}")
 
 
 def _sibling_path(path: Path) -> Path:

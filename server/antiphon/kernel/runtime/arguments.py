@@ -7,13 +7,15 @@ it is positional on the command line.
 import math
 from collections.abc import Iterator
 from dataclasses import fields as fields_of_dataclass
+from functools import partial
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct
 from msgspec.structs import fields as fields_of_struct
 
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import Refusal
 from antiphon.kernel.runtime.shortening import check_number, short_repr
+from antiphon.kernel.runtime.terms import spell
 
 
 def argument(
@@ -63,6 +65,11 @@ class Argument(NamedTuple):
         """Its options, such as -p and --param."""
         return str(self.said("flags") or f"--{self.option}").split()
 
+    @property
+    def spelled(self) -> str:
+        """Its name in the terms of the one who asked."""
+        return spell(self.name, flag=max(self.flags, key=len))
+
     def said(self, key: str) -> Any:
         """Returns the value that was given to `argument` as `key`; None if its annotation is no `argument`."""
         return (self.meta.extra or {}).get(key)
@@ -98,7 +105,7 @@ class Argument(NamedTuple):
         return Meta(ge=self.meta.ge, le=self.meta.le, description=self.range)
 
     def check(self, value: Any) -> None:
-        """Raises UsageError for a number outside its range, or a value that is none of its choices."""
+        """Raises Refusal for a number outside its range, or a value that is none of its choices."""
         low, high = self.meta.ge, self.meta.le
         if value == self.default:
             return
@@ -106,11 +113,11 @@ class Argument(NamedTuple):
             takes = ", ".join(map(str, choices))
             for one in value if self.repeated else (value,):
                 if one not in choices:
-                    raise UsageError(f"{max(self.flags, key=len)} takes {takes}, not {short_repr(one)}")
+                    raise Refusal(self.name, f"{self.spelled} takes {takes}, not {short_repr(one)}")
         if low is None:
             return
-        name, most = max(self.flags, key=len), math.inf if high is None else high
-        check_number(value, name, low, most, takes=self.range, error=UsageError)
+        most = math.inf if high is None else high
+        check_number(value, self.spelled, low, most, takes=self.range, error=partial(Refusal, self.name))
 
 
 def arguments(kind: Any) -> Iterator[Argument]:
@@ -140,6 +147,6 @@ def _first_annotation_metadata(hint: Any) -> Any:
 
 
 def check(asked: object) -> None:
-    """Raises UsageError for a value outside its range or choices."""
+    """Raises Refusal for a value outside its range or choices."""
     for one in arguments(type(asked)):
         one.check(getattr(asked, one.name))

@@ -1,10 +1,11 @@
 """Plugins as Python packages: from the checkout, installed, or in the performer's folder of plugin folders."""
 
+import ast
 import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,6 +77,29 @@ def add_checkout_plugins() -> None:
         package = next(folder.glob("antiphon*/__init__.py"), None)
         if package is not None and importlib.util.find_spec(package.parent.name) is None:
             sys.path.append(str(folder))
+
+
+def import_late(module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a module whose imports below `if TYPE_CHECKING` are made when a name is used."""
+    facade = sys.modules[module]
+
+    @cache
+    def places() -> dict[str, tuple[str, str]]:
+        blocks = [
+            block for block in ast.parse(Path(str(facade.__file__)).read_bytes()).body if isinstance(block, ast.If)
+        ]
+        lines = [line for block in blocks for line in block.body if isinstance(line, ast.ImportFrom)]
+        return {name.asname or name.name: (str(line.module), name.name) for line in lines for name in line.names}
+
+    def get(name: str) -> Any:
+        if name.startswith("__") or name not in places():
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, there = places()[name]
+        value = getattr(importlib.import_module(place), there)
+        setattr(facade, name, value)
+        return value
+
+    return get, lambda: sorted({*vars(facade), *places()})
 
 
 _NOT_THEIRS = (str(Path(__file__).parents[2]), str(Path(importlib.__file__).parent), "<frozen")

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from antiphon.kernel.runtime.shortening import counted, escape_unprintable, shorten
+from antiphon.kernel.runtime.terms import spell
 
 log = logging.getLogger("antiphon.files")
 Manner: TypeAlias = Literal["unused", "beside", "unknown", "mended"]
@@ -81,7 +82,7 @@ class Notices:
         for name, found in files.items():
             kept = _without(found, Counter(carried))
             if text := _phrase(kept if beside else _touching(kept)):
-                phrases.append(f"{text} of {'IN' if name == source else os.path.basename(name)}")
+                phrases.append(f"{text} of {spell('source') if name == source else os.path.basename(name)}")
         return tuple(phrases)
 
 

@@ -13,6 +13,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.console import LOG_LEVELS
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.runtime.terms import spell
 
 RATES = (44100, 48000, 96000)
 """Allowed sample rates, frames per second."""
@@ -175,23 +176,27 @@ class ServeSettings:
         Raises UsageError: an option has a value that is not allowed; the message says what is.
         """
         if self.out_channels not in range(2, MAX_CHANNELS + 1, 2):
-            raise UsageError(f"--out-channels takes 2 to {MAX_CHANNELS}, in pairs, not {self.out_channels}")
+            raise UsageError(f"{spell('out_channels')} takes 2 to {MAX_CHANNELS}, in pairs, not {self.out_channels}")
         check_cue(self.cue)
         check(self)
         if not 0.0 < self.record_limit < 1e6:
-            raise UsageError(f"--record-limit takes a number of GB above 0, not {self.record_limit:g}")
+            raise UsageError(f"{spell('record_limit')} takes a number of GB above 0, not {self.record_limit:g}")
         if self.set and self.patch:
-            raise UsageError("--set and --patch exclude each other; a set names its patches itself")
+            raise UsageError(f"{spell('set')} and {spell('patch')} exclude each other; a set names its patches itself")
         if self.osc_port and self.osc_port == self.http_port:
-            raise UsageError("--osc-port and --http-port must differ; both want TCP")
+            raise UsageError(f"{spell('osc_port')} and {spell('http_port')} must differ; both want TCP")
         for surface in self.surface:
             surface_address(surface)
         _check_announce(self)
         if self.proxy and self.lan:
-            raise UsageError("--proxy and --lan exclude each other; with --proxy the TLS is the proxy's")
+            raise UsageError(
+                f"{spell('proxy')} and {spell('lan')} exclude each other; with {spell('proxy')} the TLS is the proxy's"
+            )
         for name in self.proxy:
             if not _AUTHORITY.fullmatch(name):
-                raise UsageError(f"--proxy takes a host's name as clients write it, HOST or HOST:PORT, not {name!r}")
+                raise UsageError(
+                    f"{spell('proxy')} takes a host's name as clients write it, HOST or HOST:PORT, not {name!r}"
+                )
         return self
 
     @property
@@ -246,21 +251,23 @@ def _check_announce(settings: ServeSettings) -> None:
     if settings.announce in ("all", "none"):
         return
     if not re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", settings.announce):
-        raise UsageError(f"--announce takes all, none or an IPv4 address of this machine, not {settings.announce!r}")
+        raise UsageError(
+            f"{spell('announce')} takes all, none or an IPv4 address of this machine, not {settings.announce!r}"
+        )
     if not settings.lan:
-        raise UsageError("--announce is about the network of --lan; give that too")
+        raise UsageError(f"{spell('announce')} is about the network of {spell('lan')}; give that too")
 
 
 def check_cue(cue: str) -> None:
     """Raises UsageError unless `cue` is "" or a pair of channels."""
     pairs = [f"{first}-{first + 1}" for first in range(3, MAX_CHANNELS, 2)]
     if cue and cue not in pairs:
-        raise UsageError(f"--cue takes a pair of channels, {pairs[0]} to {pairs[-1]}, not {cue!r}")
+        raise UsageError(f"{spell('cue')} takes a pair of channels, {pairs[0]} to {pairs[-1]}, not {cue!r}")
 
 
 def surface_address(text: str) -> tuple[str, int]:
     """(host, port) of "HOST:PORT"; a UsageError for a text of another form."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"--surface takes HOST:PORT, for example 192.168.0.7:9000, not {text!r}")
+        raise UsageError(f"{spell('surface')} takes HOST:PORT, for example 192.168.0.7:9000, not {text!r}")
     return host.strip("[]"), int(port)

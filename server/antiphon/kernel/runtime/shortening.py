@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 from antiphon.kernel.errors import RequestError
@@ -48,7 +49,7 @@ def check_number(
     *,
     whole: bool = False,
     takes: str = "",
-    error: type[Exception] = RequestError,
+    error: Callable[[str], Exception] = RequestError,
 ) -> Any:
     """Returns a number from outside as a float, or with `whole` as an int.
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.terms import spell
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 DEVICES = ("auto", "cpu", "cuda")
@@ -52,7 +53,7 @@ def resolve(asked: str, dev: Path = _DEV) -> Device:
     if not lacking:
         return "cuda"
     if asked == "cuda":
-        raise WorkerError(f"{lacking}, or use --device cpu")
+        raise WorkerError(f"{lacking}, or use {spell('device')} cpu")
     return "cpu"
 
 
@@ -60,11 +61,11 @@ def _lacking(dev: Path) -> str:
     """Missing requirement for cuda, and how to install it; "" if nothing is missing."""
     build = installed_torch()
     if build is None:
-        return "--device cuda needs torch, which is not installed: install a CUDA build of it"
+        return f"{spell('device')} cuda needs torch, which is not installed: install a CUDA build of it"
     if not build.cuda:
-        return f"--device cuda needs a CUDA build of torch, and torch {build.version} is none: install one"
+        return f"{spell('device')} cuda needs a CUDA build of torch, and torch {build.version} is none: install one"
     if not any(path for pattern in _NODES for path in dev.glob(pattern)):
-        return f"--device cuda needs an NVIDIA card, and {dev} has no node of one: load its driver"
+        return f"{spell('device')} cuda needs an NVIDIA card, and {dev} has no node of one: load its driver"
     return ""
 
 
