@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,46 @@ def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess
 
 
 MOMENTS = 20
+BESIDE = {"none": "gain", "sampler": "sampler", "soundfont": "soundfont", "synth": "synth", "stems": "stems"}
+"""Types of the nodes beside which the engine is killed."""
+
+
+def gaps_of(home: Path) -> tuple[Any, float]:
+    """Lengths of the silences of a recording, seconds, and its greatest step."""
+    takes = sorted(home.glob("take*.wav"), key=lambda take: take.stat().st_mtime)
+    heard = np.concatenate([soundfile.read(take, dtype="float32")[0][:, 0] for take in takes])
+    heard = heard[np.flatnonzero(np.abs(heard) > 0.1)[0] : -4800]  # before it the patch was not there yet
+    silent = np.concatenate(([0], (np.abs(heard) < 1e-4).astype(np.int8), [0]))
+    edges = np.flatnonzero(np.diff(silent))
+    return (edges[1::2] - edges[::2]) / 48000, float(np.abs(np.diff(heard)).max())
+
+
+@pytest.mark.standing
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("beside", BESIDE)
+def test_a_killed_engine_is_back_beside_any_node(beside: str, figure: Callable[[str], None], tmp_path: Path) -> None:
+    kills = 5
+    soundfile.write(tmp_path / "in.wav", np.full((48000, 2), 0.25, np.float32), 48000)
+    (tmp_path / "beside.toml").write_text(
+        f'format = 1\n[nodes.gain]\n[nodes.other]\ntype = "{BESIDE[beside]}"\nmute = true\n[nodes.mix]\n[wires]\n'
+        '"in" = "gain"\n"gain" = "mix.a"\n"other" = "mix.b"\n"mix" = "out"\n'
+    )
+    options = "--patch", str(tmp_path / "beside.toml"), "--input", str(tmp_path / "in.wav")
+    with ServerProcess(
+        "--audio", "headless", *options, "--record", str(tmp_path / "take.wav"), home=tmp_path
+    ) as server:
+        server.sync()
+        for _ in range(kills):
+            play_for(server, 1.0)
+            kill(server, "engine")
+            until(lambda: server.status()["engine"]["state"] == "running", 10.0, "the engine is back")
+        play_for(server, 1.0)
+        missed = server.status()["missed_blocks"]
+        assert server.stop(signal.SIGINT) == 0
+    gaps, step = gaps_of(tmp_path)
+    assert len(gaps) >= kills
+    assert step < 0.04
+    figure(f"{kills} kills, silences of {sorted((gaps * 1000).round().tolist())} ms, {missed} blocks missed")
 
 
 @pytest.mark.standing
@@ -116,13 +157,7 @@ def test_a_kill_at_each_of_twenty_moments(
         until(lambda: well(server), 20.0, "all answer")
     missed = server.status()["missed_blocks"]
     assert server.stop(signal.SIGINT) == 0
-    takes = sorted(server.home.glob("take*.wav"), key=lambda take: take.stat().st_mtime)
-    heard = np.concatenate([soundfile.read(take, dtype="float32")[0][:, 0] for take in takes])
-    heard = heard[np.flatnonzero(np.abs(heard) > 0.1)[0] : -4800]  # before it the patch was not there yet
-    silent = np.concatenate(([0], (np.abs(heard) < 1e-4).astype(np.int8), [0]))
-    edges = np.flatnonzero(np.diff(silent))
-    gaps = (edges[1::2] - edges[::2]) / 48000
-    step = float(np.abs(np.diff(heard)).max())
+    gaps, step = gaps_of(server.home)
     figure(
         f"{MOMENTS} kills, longest gap {max(gaps, default=0.0):.3f} s, largest step {step:.4f}, {missed} blocks missed"
     )
