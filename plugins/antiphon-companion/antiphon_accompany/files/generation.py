@@ -114,7 +114,7 @@ def _existing_part_warning(source: Path, part: str) -> tuple[str, ...]:
             return (f"in place of the {part} that {spell('source')} has",)
         alike = part in name or (part == "bass" and any(32 <= program < 40 for program in programs))
         if played and (alike or (part == "drums" and {message.channel for message in played} == {9})):
-            return (f"beside the {part} that {spell('source')} has, the track {track.name!r}",)
+            return (f"beside {spell('source')}'s own {part}, the track {track.name!r}",)
     return ()
 
 
