@@ -224,7 +224,7 @@ async def test_a_question_of_a_connection_that_ended_is_dropped_and_what_it_aske
         await live.settle()
     await live.move(1.1)
     assert live.app.counts()["dated_dropped"] == 1
-    assert 9 in live.app.plans.scenes
+    assert 9 in live.app.session.state.scenes
     assert live.app.counts()["dated_bytes"] == 0
 
 

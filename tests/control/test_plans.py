@@ -253,7 +253,7 @@ def test_numbers_are_in_the_map_at_once_and_cleared_when_asked(tmp_path: Path) -
     first.save({"x": 1})
     second = StateFolder(tmp_path)
     assert second.numbers[7] == 0.25
-    assert second.load() == {"format": 2, "x": 1}
+    assert second.load() == {"format": 3, "x": 1}
     assert json.loads((tmp_path / "state.json").read_text())["x"] == 1
     clear(tmp_path)
     assert StateFolder(tmp_path).load() is None

@@ -39,11 +39,11 @@ async def nodes(live: Rig) -> list[str]:
 
 async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig, client: Client) -> None:
     await client.ask("/scene/store", 5)
-    patch = stage.app.plans.patch
+    patch = stage.app.session.state.patch
     for message in (("/patch/load", "two"), ("/set/next",), ("/patch/undo",)):
         await refused(stage, *message)
-        assert stage.app.plans.patch is patch
-        assert 5 in stage.app.plans.scenes
+        assert stage.app.session.state.patch is patch
+        assert 5 in stage.app.session.state.scenes
         assert control_status.status(stage.app)["set"]["place"] == 1
         assert stage.app.session.state.name == "one"
 
@@ -80,9 +80,9 @@ async def test_of_two_edits_the_second_alone_is_refused(stage: Rig, client: Clie
     assert len(stage.engine.loads) > loads
     assert await nodes(stage) == ["a", "x", "b"]
     assert stage.app.session.state.name == "one"
-    assert stage.app.plans.patch is not None
-    assert stage.app.plans.patch.path is not None
-    assert stage.app.plans.patch.path.stem == "one"
+    assert stage.app.session.state.patch is not None
+    assert stage.app.session.state.patch.path is not None
+    assert stage.app.session.state.patch.path.stem == "one"
     client.heard()
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/add"))]
 

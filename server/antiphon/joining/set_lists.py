@@ -40,26 +40,28 @@ class Sets:
 
     def __init__(self, server: OscServer) -> None:
         """Begins without a set list."""
-        self._catalog, self._plans = server.catalog, server.plans
+        self._catalog, self._plans, self._state = server.catalog, server.plans, server.session.state
         self._feedback, self._saver = server.feedback, server.saver
-        self.list: SetList | None = None
-        self.place = 0
         self._known: dict[Path, tuple[tuple[int, int], object, Mapping[str, str]]] = {}
 
     # ---- the position
 
-    def at(self) -> Place:
-        """The set list and the index in it."""
-        return self.list, self.place
+    @property
+    def list(self) -> SetList | None:
+        """The set list."""
+        return self._at()[0]
 
-    def put(self, at: Place) -> None:
-        """Moves to a set list and an index in it, and reports that to subscribers."""
-        if at == self.at():
-            return
-        self.list, self.place = at
-        self._report()
+    @property
+    def place(self) -> int:
+        """The index in it."""
+        return self._at()[1]
 
-    def _report(self) -> None:
+    def _at(self) -> Place:
+        place: Place = self._state.place or (None, 0)
+        return place
+
+    def report(self) -> None:
+        """Reports the position to subscribers."""
         if self.list is not None:
             here = self.list.patches[self.place]
             self._feedback.event("/set/at", self.list.name, self.place + 1, len(self.list.patches), here)
@@ -94,7 +96,7 @@ class Sets:
         with contextlib.suppress(KeyError, TypeError, ValueError, AntiphonError):
             name, place = saved["set"]
             loaded = set_list.load(name)
-            self.list, self.place = loaded, min(int(place), len(loaded.patches) - 1)
+            self._state.place = loaded, min(int(place), len(loaded.patches) - 1)
 
     # ---- the commands
 
@@ -163,7 +165,7 @@ class Sets:
         Fade and pedals are copied from the previously loaded set; the sound does not change. Raises AntiphonError: it
         is not valid, or cannot be written; nothing has changed.
         """
-        before, here = self.at()
+        before, here = self._at()
         stem = name.removesuffix(SUFFIX)
         based = before if before is not None else SetList(stem, stem, listed)
         shown = based.name if based.file == stem else stem
@@ -178,8 +180,8 @@ class Sets:
         self._move_to_place(sets, place)
 
     def _move_to_place(self, sets: SetList, place: int) -> None:
-        self.list, self.place = sets, place
-        self._report()
+        self._state.place = sets, place
+        self.report()
 
     def step(self, by: int, ask: OscCall, address: str) -> None:
         """Loads the next patch (`by` 1) or the previous one (-1); an invalid one is reported and skipped."""
@@ -282,7 +284,7 @@ def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> No
     app.directory.add(ADDRESSES)
     app.kept.append(sets.to_json)
     app.restores.append(sets.restore)
-    app.plans.place, app.plans.go_back = sets.at, sets.put
+    app.plans.moved = sets.report
     app.transports.pedals = sets.pedals
     if settings.set:
         app.opens = lambda: sets.load(settings.set, None, "")

@@ -111,7 +111,7 @@ def is_changed(server: OscServer, path: str) -> bool:
         text = patches.read_text(Path(path))
     except PatchError:
         return True  # loading it reports the reason
-    return server.plans.patch is None or server.plans.patch.text != text
+    return server.session.state.patch is None or server.session.state.patch.text != text
 
 
 def reload_if_changed(server: OscServer, path: str) -> None:
@@ -126,7 +126,7 @@ def reload_if_changed(server: OscServer, path: str) -> None:
 
 def reload(server: OscServer) -> None:
     """Loads the file. An invalid one is reported, and the last valid patch continues to play."""
-    path, previous, mended = server.session.state.path, server.plans.patch, bool(server.plans.problem)
+    path, previous, mended = server.session.state.path, server.session.state.patch, bool(server.plans.problem)
 
     def report() -> None:
         printed_log.info("%s", reload_line(previous, patch, Path(path).name, mended=mended))

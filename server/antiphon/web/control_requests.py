@@ -266,8 +266,8 @@ def _graph(app: ControlApp) -> Iterator[str]:
     yield '], "wires": ['
     for place, wire in enumerate(state.graph.wires):
         yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
-    names = {number: scene[SCENE_NAME] for number, scene in app.plans.scenes.items() if SCENE_NAME in scene}
-    yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + ', "scene_names": ' + json.dumps(names)
+    names = {number: scene[SCENE_NAME] for number, scene in app.session.state.scenes.items() if SCENE_NAME in scene}
+    yield '], "scenes": ' + json.dumps(sorted(app.session.state.scenes)) + ', "scene_names": ' + json.dumps(names)
     single = [(one.name, one.targets[0]) for one in state.graph.macros if len(one.targets) == 1]
     drives = [
         {"macro": name, "node": to.node, "param": to.param, "low": to.low, "high": to.high, "curve": to.curve}
@@ -278,7 +278,7 @@ def _graph(app: ControlApp) -> Iterator[str]:
 
 def _stored(app: ControlApp) -> Iterator[str]:
     yield '{"data": {"macros": ' + json.dumps(macros_to_json(app.session.state.graph.macros)) + ', "scenes": {'
-    for place, (number, values) in enumerate(sorted(app.plans.scenes.items())):
+    for place, (number, values) in enumerate(sorted(app.session.state.scenes.items())):
         yield ("," if place else "") + f'"{number}": ' + json.dumps(dict(values))
     yield "}}}"
 

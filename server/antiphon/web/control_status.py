@@ -200,7 +200,7 @@ def status(app: ControlApp) -> dict[str, Any]:
         ],
         "patch": session.state.name,
         "loading": session.state.coming,
-        "hint": "" if app.plans.patch is None else app.plans.patch.hint,
+        "hint": "" if app.session.state.patch is None else app.session.state.patch.hint,
         "set": _set(app),
         "tempo": bpm,
         "beat": beat,
@@ -227,7 +227,7 @@ def named(record: object, *names: str) -> dict[str, Any]:
 def _set(app: ControlApp) -> dict[str, Any] | None:
     """The set list and the place in it; None without one."""
     sets: Sets | None = app.joined.get(set_lists.NAME)
-    midi = {} if app.plans.patch is None else app.plans.patch.midi
+    midi = {} if app.session.state.patch is None else app.session.state.patch.midi
     return None if sets is None else sets.status(app.session.state.path, midi)
 
 

@@ -14,7 +14,7 @@ from antiphon.kernel.session.node_state import SLOTS
 
 COUNTERS = 16
 """Floats before the session's numbers: this server's counters, as `counters.KEPT`."""
-FORMAT = 2
+FORMAT = 3
 FILES = ("state.json", "state.json.part", "values.bin")
 """Control's own files in the folder."""
 CATALOG = "catalog.json"

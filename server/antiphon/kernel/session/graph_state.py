@@ -4,24 +4,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from msgspec import convert, to_builtins
+
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import graph as graphs
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.names import CANCELLER, GUARD, MACRO
+from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.session.actions import Changed, Effect, EngineLoad, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import SetSwing, SetTempo
-from antiphon.kernel.session.node_state import LoadRequest, Node, Numbers, is_sent_as_number
-from antiphon.kernel.session.node_table import NodeTable, PendingValues
+from antiphon.kernel.session.node_state import Edit, Node, Numbers, PatchState, Scene, is_sent_as_number
+from antiphon.kernel.session.node_table import NodeTable
 
 FADE = 0.05
 TAIL = 1.5
 """Seconds in which the last patch's sound fades out: its reverb, its echoes, its notes."""
 MAX_FADE = 60.0
 _LEAP = 1000
+_SCHEDULED = -1.0
 _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
 
 
@@ -36,56 +41,93 @@ class GraphState(NodeTable):
         super().__init__(catalog, numbers)
         self.rate = rate  # frames per second
         self.name, self.path = "", ""
+        self.patch: Patch | None = None  # as it was loaded last
+        self.scenes: dict[int, Scene] = {}
+        self.clips: Mapping[str, PatchClip] = {}  # by name; another mapping after each change
+        self.place: Any = None  # of the patch among others, as in a set list
+        self.done: tuple[Edit, ...] = ()
+        self.undone: tuple[Edit, ...] = ()
         self.serial = 0
+        self.loading = False  # while the engine prepares a plan
         self.playing: frozenset[int] = _END_NUMBERS
-        self._confirmed = LoadRequest(catalog=catalog.copy())
         self._again_asked = False
-        self._loading: LoadRequest | None = None
+        self._new_engine = False  # it plays no plan yet
         self._stale: float | None = None
         self._quantum = self._tail = 0.0  # of the next plan
-        self._pending = PendingValues()
-        self._plan_tempo = 0.0  # sent with the next plan; 0 for none
-        self._resend_tempo = False  # it was set otherwise while the plan was prepared
-
-    @property
-    def loading(self) -> bool:
-        """True while the engine prepares a plan."""
-        return self._loading is not None
+        self._since: dict[int, float] = {}  # numbers sent while a plan is prepared, and the ends of their ramps
+        self._played = self.snapshot()  # what plays while another plan is prepared
+        self._asked: PatchState | None = None  # what is being prepared, where there are edits since
 
     def name_of(self, number: int) -> str:
         """Name of a node of the graph, or of the plan that plays until the next is ready; "" for an unknown number."""
-        node = self.by_id.get(number) or next((n for n in self._confirmed.nodes.values() if n.id == number), None)
+        node = self.by_id.get(number) or next((n for n in self._played.nodes.values() if n.id == number), None)
         return "" if node is None else node.name
 
     @property
     def coming(self) -> bool:
         """True while the engine prepares another patch than the one that plays; `name` is already the new one's."""
-        return self.loading and (self.name, self.path) != (self._confirmed.name, self._confirmed.path)
+        return self.loading and (self.name, self.path) != (self._played.name, self._played.path)
 
     @property
     def goal(self) -> int:
         """Number of the load that will contain all edits so far."""
         return self.serial + (self._stale is not None)
 
-    def put(self, node: Node, cell: int, number: float) -> bool:
-        """Stores an encoded value sent to the engine; returns True while the engine prepares a plan."""
-        self.numbers[node.base + cell] = number
-        if self._loading is None:
-            return False
-        self._pending.drop_rollback(node.base + cell)
-        return True
+    def put(self, node: Node, cell: int, number: float, until: float = _SCHEDULED) -> None:
+        """Stores an encoded value sent to the engine; `until` is the frame at which its ramp ends.
 
-    def resend(self, node: Node, cell: int, until: float) -> None:
-        """Schedules a value to be sent again once the pending plan plays; its ramp ends at frame `until`."""
-        self._pending.resend_pending(node.id, cell, until)
+        It is sent again once a plan that is in preparation plays; without `until`, for a scheduled value whose time has
+        come, only to a node that the plan prepares anew, as later ones may be on their way.
+        """
+        self._put(node.base + cell, number, until)
 
     def put_tempo(self, bpm: float) -> None:
         """Stores a tempo sent to the engine."""
-        self.numbers[0] = bpm
-        if self._loading is not None:
-            self._pending.drop_rollback(0)
-        self._plan_tempo = 0.0
-        self._resend_tempo = self._loading is not None
+        self._put(0, bpm, 0.0)
+
+    def _put(self, at: int, number: float, until: float) -> None:
+        self.numbers[at] = number
+        if self.loading:
+            self._since[at] = until
+            for state in (self._played, self._asked):  # a refusal does not take it back
+                if state is not None and at in state.numbers:
+                    state.numbers[at] = number
+
+    def snapshot(self) -> PatchState:
+        """The patch as it is now."""
+        numbers = {0: self.numbers[0]}
+        for node in (*self.nodes.values(), *self.panel.values()):
+            cells = range(node.base, node.base + len(node.cells))
+            numbers |= {at: self.numbers[at] for at, param in zip(cells, node.cells, strict=True) if not param.readonly}
+        return PatchState(
+            self.current(), dict(self.nodes), numbers, self.catalog.copy(), self.name, self.path, self.patch,
+            dict(self.scenes), self.clips, self.place, self.done, self.undone,
+        )  # fmt: skip
+
+    def _return_to(self, state: PatchState) -> None:
+        self.catalog.take(state.catalog)
+        self._take_nodes(state.graph, state.nodes)
+        for at, number in state.numbers.items():
+            self.numbers[at] = number
+        self.name, self.path, self.patch = state.name, state.path, state.patch
+        self.scenes, self.clips, self.place = dict(state.scenes), state.clips, state.place
+        self.done, self.undone = state.done, state.undone
+
+    def _take_nodes(self, graph: Graph, nodes: Mapping[str, Node]) -> None:
+        """Replaces graph and nodes; the texts are those of the graph."""
+        self.graph, self.nodes = graph, dict(nodes)
+        for spec in graph.nodes:
+            node = self.nodes[spec.name]
+            texts = ((c, spec.values.get(p.name)) for c, p in enumerate(node.cells) if p.kind in ("text", "file"))
+            node.texts = {cell: str(text) for cell, text in texts if text is not None}
+        self.index()
+
+    def _begin_edit(self) -> None:
+        """Keeps what a refusal of the plan with the edit that follows returns to."""
+        if not self.loading:
+            self._played = self.snapshot()
+        elif self._stale is None:
+            self._asked = self.snapshot()
 
     # Each edit below raises `PatchError`, and changes nothing, where the new graph is not valid.
     def add(self, kind: str, name: str, after: str | None = None) -> list[Effect]:
@@ -139,6 +181,7 @@ class GraphState(NodeTable):
         graphs.check(graph, self.catalog)
         if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
             raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
+        self._begin_edit()
         retained = self.arrange(graph, self._plans())
         changed: list[Effect] = []
         for spec in graph.nodes:
@@ -154,8 +197,7 @@ class GraphState(NodeTable):
         self.name, self.path = name, path
         self._tail = TAIL
         if tempo is not None and tempo != self.tempo:
-            self._store_overwritten(0)
-            self.numbers[0] = self._plan_tempo = tempo
+            self.numbers[0] = tempo
             changed.append(TempoChanged(tempo))
         return [*self._ask(fade), *changed]
 
@@ -164,7 +206,7 @@ class GraphState(NodeTable):
             for cell, macro in enumerate(self.graph.macros):
                 there, target = self.param(macro.targets[0].node, macro.targets[0].param), macro.targets[0]
                 param = there[0].cells[there[1]]
-                self._edit_number(node, cell, target.place(param, self.value_at(*there)))
+                self.numbers[node.base + cell] = target.place(param, self.value_at(*there))
 
     def follow_by_macros(self, node: Node, cell: int) -> list[Changed]:
         """Places the macros whose first target is that parameter where they have its value, or nearest to it."""
@@ -191,6 +233,7 @@ class GraphState(NodeTable):
         """
         graph = self.graph.without_rejected_values(catalog)
         graphs.check(graph, catalog)
+        self._begin_edit()
         self.catalog.take(catalog)
         self.replace_types(graph, self._plans())
         self._quantum = quantum
@@ -200,17 +243,18 @@ class GraphState(NodeTable):
         if graph == self.graph:
             return []
         graphs.check(graph, self.catalog)
+        self._begin_edit()
         self.arrange(graph, self._plans())
         return self._ask(FADE)
 
     def _plans(self) -> list[Mapping[str, Node]]:
-        loading = [] if self._loading is None else [self._loading.nodes]
-        return [self.nodes, self._confirmed.nodes, self.ends, *loading]
+        return [self.nodes, self._played.nodes, self.ends, *([] if self._asked is None else [self._asked.nodes])]
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
         """Changes a parameter that the engine gets only in a plan, and requests that plan."""
         if node.cells[cell].name == node.info.variant_parameter:
             return self._vary(node, str(value))
+        self._begin_edit()
         self._edit_value(node, cell, value)
         return self._ask(FADE)
 
@@ -222,6 +266,7 @@ class GraphState(NodeTable):
         varied = tuple(replace(n, type=kind) if n.name == node.name else n for n in now.nodes)
         graph = replace(now, nodes=varied).without_rejected_values(self.catalog)
         graphs.check(graph, self.catalog)
+        self._begin_edit()
         self.arrange(graph, self._plans())
         new, values = self.nodes[node.name], graph.node(node.name).values
         for cell, param in enumerate(new.cells):
@@ -234,77 +279,55 @@ class GraphState(NodeTable):
         if param.kind in ("text", "file"):
             node.texts[cell] = str(value)
         else:
-            self._edit_number(node, cell, param.encode(value))
-
-    def _edit_number(self, node: Node, cell: int, number: float) -> None:
-        at = node.base + cell
-        if self.numbers[at] == number:
-            return
-        self._store_overwritten(at)
-        self.numbers[at] = number
-        if node.id in self.playing:
-            self._pending.resend_pending(node.id, cell)
-
-    def _store_overwritten(self, at: int) -> None:
-        self._pending.store_for_rollback(at, self.numbers[at], preparing=self._loading is not None)
+            self.numbers[node.base + cell] = param.encode(value)
 
     def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
-        if self._loading is not None:
+        if self.loading:
             # the engine prepares one plan at a time; `_request_next` requests one with all edits since
             self._stale = max(fade, self._stale or 0.0)
             return []
         self.serial += 1
-        self._again_asked = again
-        self._loading = self._request()
+        self.loading, self._asked, self._again_asked = True, None, again
         ids = {n.name: n.id for n in self.nodes.values()}
-        tempo, self._plan_tempo = self._plan_tempo, 0.0
+        tempo = self.tempo if self._new_engine or self.tempo != self._played.tempo else 0.0
         quantum, self._quantum, tail, self._tail = self._quantum, 0.0, self._tail, 0.0
         versions = self.catalog.versions
         return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again, versions, quantum, tail)]
 
-    def _request(self) -> LoadRequest:
-        texts, catalog = {n.name: dict(n.texts) for n in self.nodes.values()}, self.catalog.copy()
-        return LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo, catalog)
-
     def loaded(self, serial: int, sample: float) -> list[Effect]:
-        """Handles a loaded plan: sends again the values set while it was prepared.
+        """Handles a loaded plan: sends values that its nodes may lack, since they go on with theirs or are set since.
 
         A serial other than the pending load's is ignored. Returns the values, the tempo if it changed meanwhile, and
         the request for the next plan if one is due.
         """
-        if self._loading is None or serial != self._loading.serial:
+        if not self.loading or serial != self.serial:
             return []
-        self._confirmed, self._loading = self._loading, None
-        self.playing = _END_NUMBERS | {n.id for n in self._confirmed.nodes.values()}
-        self._pending.handle_confirmed_plan()
+        before, now = self._played, self._asked or self.snapshot()
+        prepared, prepared_before = now.prepared, before.prepared
         effects: list[Effect] = []
-        for node_id, cell, until in self._pending.restore_pending():
-            node = self.by_id.get(node_id)
-            param = None if node is None else node.cells[cell]
-            if node is not None and param is not None and node_id in self.playing and is_sent_as_number(param):
-                ramp = max(0.0, until - sample) / self.rate
-                effects.append(NodeSet(node_id, cell, self.numbers[node.base + cell], ramp))
-        if self._resend_tempo:
-            effects.append(SetTempo(self.tempo))
-            self._resend_tempo = False
+        for node in now.nodes.values():
+            goes_on, anew = node.id in self.playing, prepared[node.id] != prepared_before.get(node.id)
+            for cell, param in enumerate(node.cells):
+                at = node.base + cell
+                differs = self._new_engine or (goes_on and now.numbers.get(at) != before.numbers.get(at))
+                until = self._since.get(at, _SCHEDULED)
+                if is_sent_as_number(param) and (differs or until > _SCHEDULED or (anew and at in self._since)):
+                    effects.append(NodeSet(node.id, cell, now.numbers[at], max(0.0, until - sample) / self.rate))
+        if 0 in self._since:
+            effects.append(SetTempo(now.tempo))
+        self.playing = _END_NUMBERS | {n.id for n in now.nodes.values()}
+        self._played, self._since, self._new_engine, self.loading = now, {}, False, False
         return effects + self._request_next()
 
     def refused(self, serial: int) -> list[Effect]:
-        """Handles a refused plan: requests a newer one, or restores the last confirmed one."""
-        if self._loading is None or serial != self._loading.serial:
+        """Handles a refused plan: requests a newer one, or returns to what plays."""
+        if not self.loading or serial != self.serial:
             return []
-        self._loading = None
+        self.loading = False
         if self._stale is not None:
-            self._pending.handle_superseded_plan()
             return self._request_next()
-        self._pending.restore_numbers(self.numbers)
-        back = self._confirmed
-        self.catalog.take(back.catalog)
-        self.graph, self.nodes = back.graph, dict(back.nodes)
-        self.index()
-        for name, texts in back.texts.items():
-            self.nodes[name].texts = dict(texts)
-        self.name, self.path = back.name, back.path
+        self._since.clear()
+        self._return_to(self._played)
         return []
 
     def _request_next(self) -> list[Effect]:
@@ -319,16 +342,13 @@ class GraphState(NodeTable):
         If that plan has never played and is refused, `silent` becomes true, and the caller requests the last confirmed
         one. All values are sent again once it plays, for the ring may still hold old commands.
         """
-        again = self._loading is None
+        again = not self.loading
+        if again:
+            self._begin_edit()
         self._quantum = self._tail = 0.0
-        self._loading, self._stale = None, None
+        self.loading, self._stale, self._new_engine = False, None, True
         self.playing = _END_NUMBERS
-        self._pending.drop_repeated()
-        for node in self.nodes.values():
-            for cell, param in enumerate(node.cells):
-                if is_sent_as_number(param):
-                    self._pending.resend_pending(node.id, cell)
-        self._plan_tempo = self.tempo
+        self._since.clear()
         # the ends exist in every engine, at their defaults, before any plan does
         levels = [
             NodeSet(end.id, cell, self.numbers[end.base + cell])
@@ -346,18 +366,17 @@ class GraphState(NodeTable):
         return self.playing == _END_NUMBERS and bool(self.nodes) and not self._again_asked
 
     def to_json(self) -> dict[str, Any]:
-        """The state as JSON, without `numbers`, which are stored by their owner."""
+        """The state as JSON, without `numbers`, which are stored by their owner, and what can be undone."""
         return {
-            "graph": self.graph.to_json(),
-            "nodes": [
-                {"id": n.id, "name": n.name, "base": n.base, "texts": {str(c): t for c, t in n.texts.items()}}
-                for n in self.nodes.values()
-            ],
+            "graph": self.current().to_json(),
+            "nodes": {node.name: [node.id, node.base] for node in self.nodes.values()},
             "name": self.name,
             "path": self.path,
+            "scenes": {str(number): dict(scene) for number, scene in self.scenes.items()},
+            "clips": to_builtins(self.clips),
             "serial": self.serial,
             "next_id": self.next_id,
-            "loading": self._loading is not None,
+            "loading": self.loading,
         }
 
     def restore(self, data: Mapping[str, Any]) -> bool:
@@ -365,16 +384,13 @@ class GraphState(NodeTable):
         graph = Graph.from_json(data["graph"])
         graphs.check(graph, self.catalog)
         kinds = {n.name: self.catalog[n.type] for n in graph.nodes}
-        nodes = {}
-        for item in data["nodes"]:
-            texts = {int(c): str(t) for c, t in item["texts"].items()}
-            nodes[item["name"]] = Node(item["id"], item["name"], kinds[item["name"]], item["base"], texts)
-        self.graph, self.nodes = graph, nodes
-        self.index()
+        self._take_nodes(graph, {name: Node(i, name, kinds[name], base) for name, (i, base) in data["nodes"].items()})
         self.name, self.path = data["name"], data["path"]
+        self.scenes = {int(number): dict(scene) for number, scene in data["scenes"].items()}
+        self.clips = convert(data["clips"], dict[str, PatchClip])
         # a leap, for the process may have been killed after it requested plans and before it saved their numbers
         self.serial, self.next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self.mend()
-        self._confirmed = self._request()
-        self.playing = _END_NUMBERS | {n.id for n in nodes.values()}
+        self._played = self.snapshot()
+        self.playing = _END_NUMBERS | {n.id for n in self.nodes.values()}
         return not data["loading"]

@@ -1,15 +1,19 @@
-"""State of one node and of one requested plan, and the allocation of cells in the array of numbers."""
+"""State of one node, and of a whole patch at one moment; the allocation of cells in the array of numbers."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
-from antiphon.kernel.contract.params import Param
+from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import PatchError
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.macros import MOST
+from antiphon.kernel.graph.patch import Patch
 
 SLOTS = 65536
 """Floats in a session's array: the tempo at 0, then every node's cells, and the `RESERVED` ones at the end."""
@@ -54,18 +58,63 @@ class Node:
         self.index = {p.name: i for i, p in enumerate(self.cells)}
 
 
-@dataclass(frozen=True, slots=True)
-class LoadRequest:
-    """A requested plan: the state restored if a later one is refused."""
+Scene = dict[str, Value]
+"""\"node.param\" → value; and under `SCENE_NAME` the scene's name in a patch."""
 
-    serial: int = 0
-    graph: Graph = field(default_factory=Graph)
-    nodes: Mapping[str, Node] = field(default_factory=dict)
-    texts: Mapping[str, dict[int, str]] = field(default_factory=dict)
-    name: str = ""
-    path: str = ""  # path of the patch's file, "" without one
-    tempo: float = 120.0  # in bpm
-    catalog: Catalog = field(default_factory=Catalog)
+
+@dataclass(frozen=True, slots=True)
+class PatchState:
+    """All of a patch at one moment: what a refusal and an undo return to.
+
+    Attributes:
+        graph: Nodes and wires, with the values that differ from their defaults.
+        numbers: The tempo and the values of nodes and macros in the session's `Numbers`, by index. A value that the
+            engine gets while it prepares another plan is put here too.
+        patch: As it was loaded; None where the nodes were added one by one.
+        place: Of the patch among others, as in a set list.
+    """
+
+    graph: Graph
+    nodes: Mapping[str, Node]
+    numbers: dict[int, float]
+    catalog: Catalog
+    name: str
+    path: str  # of the patch's file, "" without one
+    patch: Patch | None
+    scenes: Mapping[int, Scene]
+    clips: Mapping[str, PatchClip]
+    place: Any
+    done: tuple[Edit, ...] = ()  # what `/patch/undo` takes back, the last edit last
+    undone: tuple[Edit, ...] = ()  # what `/patch/redo` repeats
+
+    @property
+    def tempo(self) -> float:
+        """In bpm."""
+        return self.numbers[0]
+
+    @property
+    def prepared(self) -> dict[int, dict[str, Value]]:
+        """By a node's number, the values that it is prepared with."""
+        specs = ((self.nodes[spec.name], spec.values) for spec in self.graph.nodes)
+        return {node.id: node.info.values_for_prepare(values) for node, values in specs}
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An edit that can be undone, or redone.
+
+    Attributes:
+        what: The edit's OSC address; "" for a patch file that was saved and loaded again.
+        before: The patch before it, or the values that a move or the recall of a scene replaced.
+        whole: Whether it loaded a patch. Undoing it restores the patch's values; otherwise nodes that still exist keep
+            their present ones.
+        last: The time of its last move, by `time.monotonic`.
+    """
+
+    what: str
+    before: PatchState | Scene
+    whole: bool = False
+    last: float = -math.inf
 
 
 def have_equal_cells(one: ProcessorInfo, other: ProcessorInfo) -> bool:

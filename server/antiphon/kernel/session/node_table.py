@@ -1,7 +1,7 @@
 """The nodes and the graph's ends with their values, in an array of numbers that may outlive the process."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from antiphon.kernel.contract.catalog import Catalog
@@ -241,55 +241,3 @@ def _last_digit(size: float) -> float:
     if size >= 100.0:
         return 0.1
     return 0.01 if size >= 1.0 else 0.001
-
-
-class PendingValues:
-    """Values to restore if a plan is refused, and values to send again once it plays.
-
-    Numbers are keyed by their index in the session's `Numbers`, values by node number and cell.
-    """
-
-    def __init__(self) -> None:
-        self._before: dict[int, float] = {}
-        self._before_next: dict[int, float] = {}
-        self._again: dict[tuple[int, int], float] = {}
-
-    def store_for_rollback(self, at: int, number: float, *, preparing: bool) -> None:
-        """Stores the number at `at` for a rollback; `preparing`: for the plan after the one in preparation."""
-        (self._before_next if preparing else self._before).setdefault(at, number)
-
-    def drop_rollback(self, at: int) -> None:
-        """Drops the rollback value of a number, because another one was sent to the engine since."""
-        self._before.pop(at, None)
-        self._before_next.pop(at, None)
-
-    def resend_pending(self, node: int, cell: int, until: float = 0.0) -> None:
-        """Schedules a value to be sent again; its ramp ends at frame `until`."""
-        self._again[(node, cell)] = until
-
-    def drop_repeated(self) -> None:
-        """Cancels all values that are to be sent again."""
-        self._again.clear()
-
-    def restore_pending(self) -> Iterator[tuple[int, int, float]]:
-        """Yields (node, cell, until) of the values to send again, and removes them."""
-        again, self._again = self._again, {}
-        for (node, cell), until in again.items():
-            yield node, cell, until
-
-    def handle_confirmed_plan(self) -> None:
-        """Handles a confirmed plan: drops the values its edits replaced."""
-        self._before, self._before_next = self._before_next, {}
-
-    def handle_superseded_plan(self) -> None:
-        """Handles a refused plan with a newer one to follow."""
-        for at, number in self._before_next.items():
-            self._before.setdefault(at, number)
-        self._before_next = {}
-
-    def restore_numbers(self, numbers: Numbers) -> None:
-        """Handles a refused plan without a successor: restores the numbers."""
-        for at, number in self._before.items():
-            numbers[at] = number
-        self._before = {}
-        self._again.clear()

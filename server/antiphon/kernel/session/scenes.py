@@ -9,10 +9,9 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.names import MACRO, SCENE_NAME
 from antiphon.kernel.session.commands import SetParam, When
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.node_state import Scene
 
 MAX_SCENES = 128
-Scene = dict[str, Value]
-"""\"node.param\" → value; and under `SCENE_NAME` the scene's name in a patch."""
 
 
 def capture(state: GraphState) -> Scene:

@@ -352,8 +352,7 @@ class Session:
         if type(when) is not Now and self.schedule.future(when, now):
             self.schedule.add(when, (effect, source))
             return [effect]
-        if self.state.put(node, cell, number):
-            self.state.resend(node, cell, now.sample + command.ramp * self.rate)
+        self.state.put(node, cell, number, now.sample + command.ramp * self.rate)
         return [effect, Changed(node.name, param, value, source, before), *self.state.follow_by_macros(node, cell)]
 
     def _move_macro(

@@ -29,6 +29,7 @@ from antiphon.kernel.session.actions import (
 )
 from antiphon.kernel.session.commands import NOW, ClearSchedule, Command, Now, Panic, Play, Sample, SetParam, Sync, When
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.session.node_state import Scene
 from antiphon.kernel.session.schedule import HORIZON, Moment
 from antiphon.kernel.session.session import Session
 from antiphon.kernel.wire import ntp
@@ -248,7 +249,7 @@ class CommandExecutor:
         self.gathered: dict[SettableAddress, tuple[float, Peer]] = {}
         self.batch = parts.outbox.batch  # a context: what is done in it takes effect at one sample
         self.load_time = 0.0
-        self.replaced: Callable[[scenes.Scene, float], None] = _ignore_replaced
+        self.replaced: Callable[[Scene, float], None] = _ignore_replaced
 
     def do(self, command: Command, source: object) -> None:
         """Executes a command, without echo to `source`; raises `AntiphonError` if it is not valid."""
@@ -275,7 +276,7 @@ class CommandExecutor:
             self._perform(effects)
 
     def _perform(self, effects: list[Effect]) -> None:
-        replaced, by_sender = scenes.Scene(), False
+        replaced, by_sender = Scene(), False
         for effect in effects:
             match effect:
                 case Changed(node, param, value, source, before):
@@ -305,9 +306,7 @@ class CommandExecutor:
         self.flush()
         self.catch_up()
 
-    def recall(
-        self, values: Mapping[str, Value], beats: float = 0.0, when: When = NOW, source: object = None
-    ) -> scenes.Scene:
+    def recall(self, values: Mapping[str, Value], beats: float = 0.0, when: When = NOW, source: object = None) -> Scene:
         """Sets the parameters to a scene's values, in ramps of `beats` beats; returns the values that they replace.
 
         Raises RequestError: one of the values is refused; nothing has changed but variants.
@@ -336,7 +335,7 @@ class CommandExecutor:
         return round_float32(self._session.state.value(node, param))
 
 
-def _ignore_replaced(_values: scenes.Scene, _now: float) -> None:
+def _ignore_replaced(_values: Scene, _now: float) -> None:
     """Does nothing: it is `CommandExecutor.replaced` while no edit is kept."""
 
 

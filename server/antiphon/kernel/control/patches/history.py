@@ -1,18 +1,14 @@
-"""Undo and redo: the state before each of the last edits."""
+"""Undo and redo, and the answers that wait for a plan."""
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from antiphon.kernel.control.subscribers.replies import Replies
-from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.scenes import Scene
+from antiphon.kernel.session.node_state import Edit, Scene
 from antiphon.kernel.wire.osc import Arg, encode
 
 MAX_EDITS = 64
@@ -21,97 +17,39 @@ MOVE_SECONDS = 1.0
 RECALL = "/scene/recall"
 
 
-@dataclass(frozen=True, slots=True)
-class PatchExtras:
-    """What a patch has beside its graph, and where it stands, as of `Plans.place`."""
-
-    patch: Patch | None  # as it was loaded, None where the nodes were added one by one
-    scenes: Mapping[int, Scene]
-    clips: Mapping[str, PatchClip]
-    place: object
+def add_edit(state: GraphState, edit: Edit) -> None:
+    """Adds an edit to those that can be undone, at most `MAX_EDITS`, the oldest dropped first."""
+    state.done, state.undone = (*state.done, edit)[-MAX_EDITS:], ()
 
 
-@dataclass(frozen=True, slots=True)
-class EditState:
-    """The state before an edit.
+def add_move(state: GraphState, values: Scene, now: float) -> None:
+    """Adds a move by the values that it replaced, the moved parameter's first, at time `now`.
 
-    `whole`: whether the edit loaded a patch. Undoing it restores the values of `graph`; otherwise nodes that still
-    exist keep their present values.
+    Moves of one parameter less than `MOVE_SECONDS` apart are one edit, also where others move in between, as the two of
+    an XY pad do.
     """
-
-    what: str  # the edit's OSC address, "" for a patch file that was saved and loaded again
-    graph: Graph
-    name: str
-    path: str
-    tempo: float  # in bpm
-    whole: bool
-    extras: PatchExtras
-
-
-@dataclass(frozen=True, slots=True)
-class ValueEdit:
-    """The values that a move of a parameter, or the recall of a scene, replaced."""
-
-    what: str  # the edit's OSC address
-    values: Scene
-    last: float  # the time of its last move, by `time.monotonic`
+    node, _, param = next(iter(values)).partition(".")
+    what = f"/{MACRO}/{param}" if node == MACRO else f"/node/{node}/{param}"
+    for at in range(len(state.done) - 1, -1, -1):
+        edit = state.done[at]
+        if not isinstance(edit.before, dict) or now - edit.last >= MOVE_SECONDS or edit.what == RECALL:
+            break
+        if edit.what == what:
+            moved = Edit(what, {**values, **edit.before}, last=now)
+            state.done, state.undone = (*state.done[:at], moved, *state.done[at + 1 :]), ()
+            return
+    add_edit(state, Edit(what, values, last=now))
 
 
-Edit: TypeAlias = EditState | ValueEdit
-
-
-class EditHistory:
-    """Undo and redo stacks of at most `MAX_EDITS` edits, the oldest dropped first."""
-
-    def __init__(self) -> None:
-        self.done: deque[Edit] = deque(maxlen=MAX_EDITS)
-        self.undone: deque[Edit] = deque(maxlen=MAX_EDITS)
-
-    def add(self, before: Edit) -> None:
-        """Records an edit by the state before it."""
-        self.done.append(before)
-        self.undone.clear()
-
-    def move(self, values: Scene, now: float) -> None:
-        """Records the values that a move replaced, the moved parameter's first, at time `now`.
-
-        Moves of one parameter less than `MOVE_SECONDS` apart are one edit, also where others move in between, as the
-        two of an XY pad do.
-        """
-        node, _, param = next(iter(values)).partition(".")
-        what = f"/{MACRO}/{param}" if node == MACRO else f"/node/{node}/{param}"
-        for at in range(len(self.done) - 1, -1, -1):
-            edit = self.done[at]
-            if not isinstance(edit, ValueEdit) or now - edit.last >= MOVE_SECONDS or edit.what == RECALL:
-                break
-            if edit.what == what:
-                self.done[at] = ValueEdit(what, {**values, **edit.values}, now)
-                self.undone.clear()
-                return
-        self.add(ValueEdit(what, values, now))
-
-
-@dataclass(frozen=True, slots=True)
-class Rollback:
-    """State restored together with the nodes if the engine refuses a plan."""
-
-    goal: int
-    extras: PatchExtras
-    done: tuple[Edit, ...]
-    undone: tuple[Edit, ...]
-
-
-def graph_to_restore(was: EditState, state: GraphState) -> Graph:
-    """Returns the graph that an undo restores: that of `was`, with nodes' present values unless it was `whole`."""
-    if was.whole:
-        return was.graph
+def graph_to_restore(graph: Graph, state: GraphState) -> Graph:
+    """Returns a graph with the present values of the nodes that are there still."""
     now = {node.name: node for node in state.current().nodes}
 
     def with_present_values(node: NodeSpec) -> NodeSpec:
         present = now.get(node.name)
         return present if present is not None and present.type == node.type else node
 
-    return replace(was.graph, nodes=tuple(with_present_values(node) for node in was.graph.nodes))
+    return replace(graph, nodes=tuple(with_present_values(node) for node in graph.nodes))
 
 
 MAX_ANSWERS = 1024

@@ -1,31 +1,23 @@
 """Plan requests to the engine: rollback of refused ones, and requests to a new engine."""
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
-
-from msgspec import convert, to_builtins
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
 from antiphon.kernel.control.patches.history import (
     MAX_ANSWERS,
-    MAX_EDITS,
-    MOVE_SECONDS,
     RECALL,
-    Edit,
-    EditHistory,
-    EditState,
-    PatchExtras,
     PlanAnswer,
     PlanAnswers,
-    Rollback,
-    ValueEdit,
+    add_edit,
+    add_move,
     graph_to_restore,
 )
 from antiphon.kernel.control.patches.patch_writer import save
@@ -41,7 +33,8 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import NOW, AwaitPlayer, When
-from antiphon.kernel.session.scenes import Scene, add_macro_positions, drop_missing_nodes
+from antiphon.kernel.session.node_state import Edit, Scene
+from antiphon.kernel.session.scenes import add_macro_positions, drop_missing_nodes
 from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
@@ -72,21 +65,15 @@ class Plans:
         self.loudspeakers = False  # a microphone picks them up: a canceller is put in front of the input
         self.guards = False  # and a guard, where its sound is played
         self.delay: Callable[[], float] = lambda: 0.0  # of the loudspeakers, ms, where it is known
-        self.place: Callable[[], object] = lambda: None  # of a patch among others, as in a set list
-        self.go_back: Callable[[Any], None] = lambda place: None  # takes such a place, after an undo or a refusal
-        self._engine = 0  # pid of the one that was asked for a plan last
+        self.moved: Callable[[], None] = lambda: None  # called after an undo or a refusal changed the state's `place`
+        self._engine = 0  # pid of the one that was asked for a plan last; -1 where another control asked and died
         self._clock = (0, 0.0)
         self.latency = 0  # frames, of the plan that plays
         self.awaited = 0  # number of its node for which the clock may wait, 0 for none
         self.weight = 0.0  # share of a block that the last plan took in the weigher, 1.0 for all of it
         self.warning = ""  # why that plan may be too slow, or ""
-        self.patch: Patch | None = None  # as it was loaded last, None without one
-        self.scenes: dict[int, Scene] = {}
-        self.clips: Mapping[str, PatchClip] = {}  # by name; another mapping after each change
-        self.history = EditHistory()
-        executor.replaced = self.history.move
+        executor.replaced = partial(add_move, self._session.state)
         self.problem = ""  # why what was loaded last is not what plays, or ""
-        self._rollbacks: list[Rollback] = []
         self._saved: dict[Path, str] = {}
 
     # ---- asking
@@ -94,10 +81,10 @@ class Plans:
     def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
         """Edits nodes or wires by `make`; `peer` gets `/fail` if the engine refuses. AntiphonError: nothing changed."""
         state = self._session.state
-        previous, graph = self._before(address, whole=False), state.graph
+        previous, graph = self._edit_of(address), state.graph
         self._change(make, peer, address, None)
         if state.graph is not graph:
-            self.history.add(previous)
+            add_edit(state, previous)
 
     def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
         """Sets whether a microphone picks up loudspeakers, for this and later patches; `/fail` as for an edit."""
@@ -123,19 +110,19 @@ class Plans:
         once the plan plays, by default `wait_if_stopped`. Raises AntiphonError: the patch is not valid, or too many
         changes are pending; nothing has changed.
         """
-        previous = self._before(address, whole=True)
+        state, previous = self._session.state, self._edit_of(address, whole=True)
+        before = state.graph, state.path
         path = "" if patch.path is None else str(patch.path)
         graph = patch.graph
         if self.loudspeakers:
             graph = self._beside(graph)
         then = then or self.wait_if_stopped
         self._change(lambda: self._session.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
-        if previous.graph.nodes or previous.graph.wires:
-            self.history.add(previous)
-        self.patch = patch
-        self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
-        self.clips = patch.clips
-        if patch.path is not None and path != previous.path and patches.hides(patch.path):
+        if before[0].nodes or before[0].wires:
+            add_edit(state, previous)
+        state.patch, state.clips = patch, patch.clips
+        state.scenes = {number: dict(values) for number, values in patch.scenes.items()}
+        if patch.path is not None and path != before[1] and patches.hides(patch.path):
             warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
             log.warning("%s", warning)
             self._feedback.event("/patch/warning", warning)
@@ -169,16 +156,17 @@ class Plans:
         A clip that was written by hand has to be playable with the present nodes; a recorded one always is.
         """
         check_clips(clips)
+        state = self._session.state
         if what == PUT:
             for name, clip in clips.items():
-                if self.clips.get(name) != clip:
+                if state.clips.get(name) != clip:
                     for event, (_, address, args) in zip(clip.events, clip.messages(), strict=True):
                         try:
-                            self._session.check_message(address, args, self.scenes)
+                            self._session.check_message(address, args, state.scenes)
                         except RequestError as error:
                             raise RequestError(f"the event {short_repr(event)} cannot be played: {error}") from None
-        self.history.add(self._before(what, whole=False))
-        self.clips = clips
+        add_edit(state, self._edit_of(what))
+        state.clips = clips
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.
@@ -200,55 +188,64 @@ class Plans:
         self._executor.settle()
         scene = add_macro_positions(scene, self._session.state)
         if replaced := self._executor.recall(scene, beats, when, source):
-            self.history.add(ValueEdit(RECALL, replaced, monotonic()))
+            add_edit(self._session.state, Edit(RECALL, replaced, last=monotonic()))
 
     def undo(self, peer: Peer | None, address: str) -> None:
         """Undoes the last edit of values, nodes or wires, or the last load of a patch; `RequestError` without one."""
-        self._back(self.history.done, self.history.undone, peer, address, "undo")
+        self._back(peer, address, undo=True)
 
     def redo(self, peer: Peer | None, address: str) -> None:
         """Repeats the last undone edit; `RequestError` if there is none."""
-        self._back(self.history.undone, self.history.done, peer, address, "redo")
+        self._back(peer, address, undo=False)
 
-    def _back(self, edits: deque[Edit], others: deque[Edit], peer: Peer | None, address: str, word: str) -> None:
+    def _back(self, peer: Peer | None, address: str, *, undo: bool) -> None:
         self._executor.settle()
+        state = self._session.state
+        edits = state.done if undo else state.undone
         if not edits:
-            raise RequestError(f"there is nothing to {word}")
-        previous, state = edits[-1], self._session.state
-        if isinstance(previous, ValueEdit):
-            replaced = self._executor.recall(previous.values)
-            edits.pop()
-            if not replaced:  # they hold already: a plan was refused, or their nodes are others now
-                self._back(edits, others, peer, address, word)
-                return
-            others.append(ValueEdit(previous.what, replaced, -MOVE_SECONDS))
-            self.expect(peer, address, (previous.what,))
+            raise RequestError(f"there is nothing to {'undo' if undo else 'redo'}")
+        edit, before = edits[-1], edits[-1].before
+
+        def replace_by(*now: Edit) -> None:
+            if undo:
+                state.done, state.undone = state.done[:-1], (*state.undone, *now)
+            else:
+                state.done, state.undone = (*state.done, *now), state.undone[:-1]
+
+        if isinstance(before, dict):
+            if replaced := self._executor.recall(before):
+                replace_by(Edit(edit.what, replaced))
+                self.expect(peer, address, (edit.what,))
+            else:  # they hold already: a plan was refused, or their nodes are others now
+                replace_by()
+                self._back(peer, address, undo=undo)
             return
-        now = self._before(previous.what, whole=previous.whole)
-        graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
+        now, present = self._edit_of(edit.what, whole=edit.whole), state.current()
+        graph = before.graph if edit.whole else graph_to_restore(before.graph, state)
+        tempo = before.tempo if edit.whole else None
         # "" for a file that was saved and loaded again: then the patch's name is shown
-        what = previous.what or state.name
-        if previous.whole or graph != now.graph:
-            self._change(lambda: self._session.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+        done = (edit.what or state.name,)
+        if edit.whole or graph != present:
+            self._change(lambda: self._session.load(graph, before.name, before.path, tempo), peer, address, done)
         else:
             # an edit of clips: no plan changes
-            self._change(list, peer, address, (what,))
-        edits.pop()
-        others.append(now)
-        self.clips = previous.extras.clips
-        if previous.whole:
-            self._restore_extras(previous.extras)
+            self._change(list, peer, address, done)
+        replace_by(now)
+        state.clips = before.clips
+        if edit.whole:
+            state.patch, state.scenes = before.patch, dict(before.scenes)
+            self._report_move(state.place, before.place)
 
-    def _before(self, what: str, *, whole: bool) -> EditState:
-        state = self._session.state
-        return EditState(what, state.current(), state.name, state.path, state.tempo, whole, self._current_extras())
+    def _report_move(self, before: object, place: object) -> None:
+        self._session.state.place = place
+        if place != before:
+            self.moved()
 
-    def _current_extras(self) -> PatchExtras:
-        return PatchExtras(self.patch, dict(self.scenes), self.clips, self.place())
-
-    def _restore_extras(self, extras: PatchExtras) -> None:
-        self.patch, self.scenes, self.clips = extras.patch, dict(extras.scenes), extras.clips
-        self.go_back(extras.place)
+    def _edit_of(self, what: str, *, whole: bool = False) -> Edit:
+        """An edit that follows, named `what`, which leads away from the present state."""
+        now = self._session.state.snapshot()
+        # an undo loads the graph, which has the values too
+        return Edit(what, replace(now, numbers={0: now.tempo}, done=(), undone=()), whole)
 
     def _change(
         self,
@@ -259,14 +256,9 @@ class Plans:
         then: Callable[[], None] | None = None,
         refused: Callable[[str], None] | None = None,
     ) -> None:
-        if max(len(self._answers), len(self._rollbacks)) >= MAX_ANSWERS:
+        if len(self._answers) >= MAX_ANSWERS:
             raise EngineBusy(f"{MAX_ANSWERS} changes wait for the engine already; try again")
-        state, history = self._session.state, self.history
-        effects = make()
-        if state.loading:
-            extras = self._current_extras()
-            self._rollbacks.append(Rollback(state.goal, extras, (*history.done,), (*history.undone,)))
-        self._executor.perform(effects)
+        self._executor.perform(make())
         self._structure_changed()
         self.expect(peer, address, done, then, refused)
 
@@ -285,10 +277,9 @@ class Plans:
         """The present nodes, wires, values and scenes as a patch of that name."""
         state = self._session.state
         graph = state.current()
-        scenes = drop_missing_nodes(self.scenes, graph)
-        if self.patch is None:
-            return Patch(name, state.tempo, graph, scenes, clips=self.clips)
-        return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes, clips=self.clips)
+        loaded = state.patch or Patch(name, state.tempo, graph)
+        scenes = drop_missing_nodes(state.scenes, graph)
+        return replace(loaded, name=name, tempo=state.tempo, graph=graph, scenes=scenes, clips=state.clips)
 
     def expect(
         self,
@@ -314,8 +305,10 @@ class Plans:
 
     def loaded(self, serial: int, latency: int, awaited: int) -> None:
         """Handles a loaded plan, number `serial`: sends its answers. `latency`, `awaited`: those of `PlanLoaded`."""
-        effects = self._session.state.loaded(serial, self._engine_clock.moment().sample)
-        self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
+        state = self._session.state
+        if serial != state.serial:
+            return  # another control asked for it, and this one asks again
+        effects = state.loaded(serial, self._engine_clock.moment().sample)
         self.latency, self.awaited = latency, awaited
         self.problem = ""
         # a clock that waits again depends on the patch's values, and resets its node before notes come to it
@@ -337,13 +330,16 @@ class Plans:
 
     def refused(self, serial: int, reason: str) -> None:
         """Handles a refused plan, number `serial`: restores the state before it and answers its senders."""
-        self.problem = reason
-        effects = self._session.state.refused(serial)
-        if not self._session.state.loading:
-            self._roll_back()
+        state = self._session.state
+        if serial != state.serial:
+            return
+        self.problem, place = reason, state.place
+        effects = state.refused(serial)
+        if not state.loading:
+            self._report_move(place, state.place)
             self._session.anew.clear()
-            if self._session.state.silent:
-                effects = effects + self._session.state.restarted()
+            if state.silent:
+                effects += state.restarted()
         if not self._answers.refused(serial, reason):
             log.warning("the patch cannot be played: %s", reason)
         self._executor.perform(effects)
@@ -351,16 +347,6 @@ class Plans:
         self._outbox.send_waiting()
         self._feedback.event("/patch/failed", reason)
         self._events.publish("patch", name=self._session.state.name, reason=reason)
-
-    def _roll_back(self) -> None:
-        """Restores patch, scenes, history and position to the last confirmed plan; the session restored its nodes."""
-        if not self._rollbacks:
-            return
-        previous = self._rollbacks[0]
-        self._rollbacks.clear()
-        self._restore_extras(previous.extras)
-        self.history.done = deque(previous.done, MAX_EDITS)
-        self.history.undone = deque(previous.undone, MAX_EDITS)
 
     def engine_started(self, pid: int) -> None:
         """Sends a new engine the present plan with the present values, and the scheduled commands."""
@@ -379,8 +365,7 @@ class Plans:
         for node in self._session.state.nodes.values():
             node.state, node.reason = "running", ""
         self._outbox.clear_for_new_engine(scheduled + self._syncs.again(scheduled))
-        self._executor.perform(self._session.state.restarted())
-        self._retarget()
+        self._ask_again()
 
     def look_after(self) -> None:
         """Repeats a plan request unanswered for `TIMEOUT_SECONDS` seconds; stores a reading of the engine's clock.
@@ -388,18 +373,17 @@ class Plans:
         A running engine without a plan request gets one: a killed control may have received its start report.
         """
         state, status = self._session.state, self._link.status()
+        unasked = not state.loading and (state.nodes or self._engine < 0)
         if state.loading and monotonic() - self._executor.load_time > TIMEOUT_SECONDS:
-            self._executor.perform(state.restarted())
-            self._retarget()
-        elif not state.loading and state.nodes and status.state == "running" and status.pid != self._engine:
+            self._ask_again()
+        elif unasked and status.state == "running" and status.pid != self._engine:
             self.engine_started(status.pid)
         now = self._engine_clock.now_ns()
         self._clock = (now, self._link.sample_at(now))
 
-    def _retarget(self) -> None:
-        goal = self._session.state.serial
-        self._answers.retarget(goal)
-        self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]
+    def _ask_again(self) -> None:
+        self._executor.perform(self._session.state.restarted())
+        self._answers.retarget(self._session.state.serial)
 
     def _clock_shift(self) -> int:
         """Frames by which a new engine's clock is ahead of the old one's, extrapolated to now; 0 below 0.1 s."""
@@ -414,25 +398,20 @@ class Plans:
 
     def to_json(self) -> dict[str, Any]:
         """The state for `restore`."""
-        scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
-        plan = {"session": self._session.state.to_json(), "engine": self._engine, "latency": self.latency}
-        plan["awaited"] = self.awaited
-        return {**plan, "scenes": scenes, "clips": to_builtins(self.clips)}
+        state = self._session.state.to_json()
+        return {"session": state, "engine": self._engine, "latency": self.latency, "awaited": self.awaited}
 
     def restore(self) -> bool:
         """Restores the state of an earlier process; True if there are nodes to play."""
-        data = self._folder.load()
+        data, state = self._folder.load(), self._session.state
         if data is None:
             return False
         try:
-            playing = self._session.state.restore(data["session"])
-            self._engine = data["engine"] if playing else 0
-            self.latency, self.awaited = data["latency"], data.get("awaited", 0)
-            self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
-            self.clips = convert(data.get("clips", {}), dict[str, PatchClip])
-            if self._session.state.path:
-                self.patch = self.read_again()
+            self._engine = data["engine"] if state.restore(data["session"]) else -1
+            self.latency, self.awaited = data["latency"], data["awaited"]
+            if state.path:
+                state.patch = self.read_again()
         except (KeyError, TypeError, ValueError, AntiphonError):
             # a patch's file or a plugin is missing: use what the session could restore
-            return bool(self._session.state.nodes)
+            return bool(state.nodes)
         return True

@@ -8,7 +8,7 @@ from antiphon.kernel.control.faults import ControlFaults
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.scenes import Scene
+from antiphon.kernel.session.node_state import Scene
 from antiphon.kernel.wire.osc import encode
 
 FULL_SECONDS = 1.0

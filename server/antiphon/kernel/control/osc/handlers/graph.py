@@ -85,7 +85,7 @@ def patch_redo(ask: OscCall) -> None:
 @osc("/patch/hint", once=True)
 def patch_hint(ask: OscCall) -> None:
     """A sentence on the first thing to do with the present patch. Answers `/patch/hint.reply s:patch s:hint`."""
-    patch = ask.server.plans.patch
+    patch = ask.server.session.state.patch
     ask.reply("/patch/hint.reply", ask.server.session.state.name, "" if patch is None else patch.hint)
 
 
