@@ -11,7 +11,7 @@ from tests.local import CATALOG, RATE, cell, graph, make, plan, play, put, said,
 from tests.noteclick import click
 
 from antiphon.kernel.contract.block import StreamSpec
-from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, note_key
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.errors import RequestError

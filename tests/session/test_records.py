@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from tests.each import each
 from tests.session.records import logged, records
 
-from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.session.actions import ACTIONS, Action, NodeSet
 from antiphon.kernel.session.commands import NOW, Play, Sample, SetTempo, SetTransport

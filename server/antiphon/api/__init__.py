@@ -49,10 +49,11 @@ from antiphon.kernel.errors import (
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.block import F32, F64, Samples, StreamSpec
+    from antiphon.kernel.contract.event import PEDAL, Event
     from antiphon.kernel.contract.file_use import FileHearing, FileUse
     from antiphon.kernel.contract.params import Param, Value
     from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
-    from antiphon.kernel.contract.processor import IO, PEDAL, BlockTime, Event, Processor, ProcessorPart
+    from antiphon.kernel.contract.processor import IO, BlockTime, Processor, ProcessorPart
     from antiphon.kernel.signal import SHARP_NAMES
     from antiphon.native.kernel import Step
     from antiphon.signal.pitch import frequency, note_number

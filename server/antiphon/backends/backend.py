@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+from antiphon.kernel.contract.event import EVENT_KINDS, Event
 
 VOICES = 32
 """Polyphony: maximum notes of one node that sound at once."""

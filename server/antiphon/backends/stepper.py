@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from antiphon.backends.backend import SynthBackend, SynthSettings, unpack
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.workers.spec import WorkerSpec
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import cast
 
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.commands.executor import EngineClock
 from antiphon.kernel.control.osc.arguments import OWNER, OnOff, OscCall, osc

@@ -10,7 +10,7 @@ from antiphon.files.decode import path_text
 from antiphon.files.scores import midi_song, midifile
 from antiphon.files.scores.midi_song import BAR, MidiNote, MidiSong, MidiTrack, Times
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire

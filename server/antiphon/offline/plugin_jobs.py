@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from antiphon.files.scores.midifile import read
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import AntiphonError, NodeError, UsageError
 from antiphon.kernel.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.loader import Loaded, load

@@ -17,10 +17,11 @@ import numpy as np
 from antiphon.backends.backend import COLUMNS, VOICES, SynthSettings, pack
 from antiphon.backends.info import BackendChoice
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.event import PEDAL, Event
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
-from antiphon.kernel.contract.processor import IO, PEDAL, Event
+from antiphon.kernel.contract.processor import IO
 from antiphon.kernel.errors import ParamError
 from antiphon.kernel.session.play import BEGIN, FIRST_WORD, LOW, MAX_NAMED, MAX_WORD, NAME, PIECE, PLAY
 from antiphon.kernel.workers.spec import WorkerSpec

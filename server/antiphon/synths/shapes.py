@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from struct import pack, unpack
 from typing import Protocol, TypeVar
 
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.session import play
 from antiphon.synths.note_words import NoteWord
 

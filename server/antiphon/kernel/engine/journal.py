@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.engine.shared import SESSION, TRACKS, ByteRing, HeaderWord, Shared
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.notes import HIGHEST

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal

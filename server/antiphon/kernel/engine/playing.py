@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.engine.action_schedule import CAPACITY, Key, note_key
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import NodeFailure, Plan

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import convert
 
-from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.engine.link import (
     BeatPassed,
     EngineCounters,

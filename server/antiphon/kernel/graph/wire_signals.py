@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import PEDAL, Event
+from antiphon.kernel.contract.event import PEDAL, Event
 from antiphon.native import dsp
 from antiphon.native.kernel import Step
 

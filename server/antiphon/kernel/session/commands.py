@@ -8,8 +8,8 @@ map puts it, including later tempo changes.
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.contract.processor import Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.graph.graph import End, Graph
 from antiphon.kernel.runtime.shortening import check_number, counted, short_repr

@@ -11,8 +11,8 @@ from struct import pack, unpack
 from typing import TypeGuard
 
 from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.runtime.shortening import composed, counted, is_finite_number, short_repr
 from antiphon.kernel.runtime.suggestion import instead

@@ -12,7 +12,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.runtime.shortening import check_number
 from antiphon.kernel.session.commands import NOW, Beat, Now, Play, Sample, When
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.event import PEDAL, Event
 from antiphon.kernel.contract.params import Value, clamp_rounding
-from antiphon.kernel.contract.processor import PEDAL, Event
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import clips
 from antiphon.kernel.graph.clock import SET_BACK, beat_without_swing

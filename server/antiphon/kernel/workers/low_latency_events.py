@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from antiphon.kernel.contract.processor import EVENT_KINDS, Event
+from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.runtime.platform import ring
 from antiphon.kernel.workers.arena import DIRECT, DIRECT_BYTES, Arena, SlotWord, State, WorkerEntry, WorkerWord
 
