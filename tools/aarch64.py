@@ -46,7 +46,7 @@ def main(tests: Sequence[str]) -> int:
         unpack_python()
     (PLACE / "kernels").mkdir(exist_ok=True)
     (PLACE / "kernels_given.py").write_text(PLUGIN)
-    (PLACE / "python").write_text(f'#!/bin/sh\nexec {shlex.join(emulated())} "$@"\n')
+    (PLACE / "python").write_text(f'#!/bin/sh\nexec {shlex.join(emulated_python())} "$@"\n')
     (PLACE / "python").chmod(0o755)
     if not (PLACE / "site").exists():
         install_packages()
@@ -56,11 +56,11 @@ def main(tests: Sequence[str]) -> int:
     options = ["-q", "-p", "no:cacheprovider", "-p", "kernels_given", *(tests or TESTS)]
     variables = {**os.environ, "PYTHONPATH": f"{PLACE / 'site'}:{PLACE}:{ROOT / 'server'}:{ROOT / 'bench'}:{ROOT}"}
     return subprocess.run(
-        emulated("-X", "faulthandler", "-m", "pytest", *options), cwd=ROOT, env=variables, check=False
+        emulated_python("-X", "faulthandler", "-m", "pytest", *options), cwd=ROOT, env=variables, check=False
     ).returncode
 
 
-def emulated(*words: str) -> list[str]:
+def emulated_python(*words: str) -> list[str]:
     """Command of the emulated Python."""
     return ["qemu-aarch64", "-L", str(PLACE / "root"), str(PYTHON), *words]
 
@@ -85,7 +85,7 @@ def unpack_python() -> None:
 def install_packages() -> None:
     """Installs the packages that Antiphon's kernels and tests import, for aarch64, without running pip there."""
     asked = "import sys; print('%d.%d' % sys.version_info[:2])"
-    version = subprocess.run(emulated("-c", asked), capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run(emulated_python("-c", asked), capture_output=True, text=True, check=True).stdout.strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     packages = [*project["dependencies"], *project["optional-dependencies"]["kernels"], *TESTING]
     platforms = [f"--platform=manylinux_{tag}_aarch64" for tag in ("2_17", "2_26", "2_27", "2_28")]

@@ -37,7 +37,7 @@ def main() -> int:
     if name not in ALL:
         sys.exit(f"alone: {name!r} is no distribution; there are {', '.join(ALL)}")
     with tempfile.TemporaryDirectory(prefix="antiphon-alone-") as folder:
-        tree, python = copied(name, Path(folder) / "tree"), environment(name, Path(folder))
+        tree, python = copy_tree(name, Path(folder) / "tree"), environment(name, Path(folder))
         command = [python, "-m", "pytest", "-q", *tests_of(name), *arguments]
         return subprocess.run(command, cwd=tree, env={**os.environ, "ANTIPHON_HOME": f"{folder}/home"}).returncode
 
@@ -54,7 +54,7 @@ def tests_of(name: str) -> tuple[str, ...]:
     return ("tests", f"plugins/{name}") if name == BASE else (f"plugins/{name}",)
 
 
-def copied(name: str, tree: Path) -> Path:
+def copy_tree(name: str, tree: Path) -> Path:
     """Copies the working tree with only that distribution and its dependencies; returns the path."""
     others = tuple(f"plugins/{other}/" for other in OTHERS if other != name)
     left = OF_ALL if name == LAB else (*others, *OF_LAB, *OF_ALL)

@@ -206,10 +206,10 @@ def try_api() -> None:
             )
             for _ in range(TRIES):
                 time.sleep(1.0)
-                if answered(f"http://127.0.0.1:{port}/api/health") == 200:
+                if status_of(f"http://127.0.0.1:{port}/api/health") == 200:
                     break
             status_url = f"http://127.0.0.1:{port}/api/status"
-            right = (answered(status_url), answered(status_url, secret.read_text())) == (401, 200)
+            right = (status_of(status_url), status_of(status_url, secret.read_text())) == (401, 200)
             if tini := inner(process.pid):
                 os.kill(tini, signal.SIGTERM)
             status = process.wait(60)
@@ -223,7 +223,7 @@ def try_api() -> None:
         sys.exit("containers: the API's image is not as it should be")
 
 
-def answered(url: str, token: str = "") -> int:
+def status_of(url: str, token: str = "") -> int:
     """HTTP status of an answer; 0 without one."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:

@@ -157,19 +157,19 @@ class Sheet:
         self._drawn("sheet", f"<style>{style}</style><table>{''.join(cells)}</table>", 1900)
 
 
-def pressed(tab: Tab, within: str, name: str) -> None:
+def press(tab: Tab, within: str, name: str) -> None:
     """Presses the button with a text, where there is one."""
     tab.run(BUTTON.format(within=f"{within} button", name=name))
 
 
-def entered(tab: Tab, room: str) -> None:
-    pressed(tab, ".rooms", room)
+def enter(tab: Tab, room: str) -> None:
+    press(tab, ".rooms", room)
     tab.until(f"document.querySelector('.rooms [aria-current]').innerText === {json.dumps(room)}")
 
 
 def _learn(sheet: Sheet, server: ServerProcess) -> None:
     tab = sheet.tab
-    entered(tab, "Learn")
+    enter(tab, "Learn")
     tab.until("document.querySelectorAll('.lesson-paths li').length > 3")
     sheet.draw("Learn")
     for path, there in (
@@ -182,10 +182,10 @@ def _learn(sheet: Sheet, server: ServerProcess) -> None:
         tab.until(f"!!document.querySelector({there!r}) || !!document.querySelector('.lesson-desk .call')")
         if path == 0:
             tab.until("!document.querySelector('.lesson-run').disabled")
-            pressed(tab, ".lesson-desk", "Run")
+            press(tab, ".lesson-desk", "Run")
             tab.until("!!document.querySelector('.lesson-said .other')")
         sheet.draw(f"Learn-{path}")
-        pressed(tab, ".way", "All lessons")
+        press(tab, ".way", "All lessons")
 
 
 def _instrument(sheet: Sheet, server: ServerProcess) -> None:
@@ -193,7 +193,7 @@ def _instrument(sheet: Sheet, server: ServerProcess) -> None:
     for patch in ("band", "answer", "pump"):
         server.send("/patch/load", patch)
         until(lambda patch=patch: str(server.status()["patch"]).lower() == patch, 30.0, patch)  # type: ignore[misc]
-        entered(tab, "Instrument")
+        enter(tab, "Instrument")
         tab.until(f"document.querySelector('.chosen').innerText.toLowerCase() === {patch!r}")
         sheet.draw(f"Instrument-{patch}")
     server.send("/patch/load", "band")
@@ -201,7 +201,7 @@ def _instrument(sheet: Sheet, server: ServerProcess) -> None:
 
 def _clips(sheet: Sheet, server: ServerProcess) -> None:
     tab = sheet.tab
-    entered(tab, "Clips")
+    enter(tab, "Clips")
     tab.until("document.querySelectorAll('.drum-pads button').length > 3")
     sheet.draw("Clips-band")
     tab.run("document.querySelector('.clip.is-steps').click()")
@@ -211,41 +211,41 @@ def _clips(sheet: Sheet, server: ServerProcess) -> None:
 
 def _code(sheet: Sheet, server: ServerProcess) -> None:
     tab = sheet.tab
-    entered(tab, "Code")
+    enter(tab, "Code")
     tab.until("!!document.querySelector('.cm-content')")
     gallery = "document.querySelector('.gallery')"
     sheet.draw("Code-gallery", lambda: tab.run(f"{gallery} || {OPEN}"))
-    pressed(tab, ".gallery", "×")
+    press(tab, ".gallery", "×")
     opens = "document.querySelector('.patches') || document.querySelector('.chosen').click()"
     tab.run(opens)
     tab.until("!!document.querySelector('.sketch rect')")
     sheet.draw("Patches", lambda: tab.run(opens))
     tab.run("document.querySelector('.chosen').click()")
-    pressed(tab, ".code-tools", "New")
+    press(tab, ".code-tools", "New")
     for name, text in (("full", SCRIPT), ("error", SCRIPT + 'track("x", s("bd*4").nosuch(2))\n')):
         tab.run("document.querySelector('.cm-content').focus()")
         tab.run("document.execCommand('selectAll')")
         tab.call("Input.insertText", text=text)
-        pressed(tab, ".code", "Run")
+        press(tab, ".code", "Run")
         tab.until("document.querySelector('.code-status')?.innerText.match(/plays since|Line \\d/)")
         sheet.draw(f"Code-{name}")
 
 
 def _stage(sheet: Sheet, server: ServerProcess) -> None:
     tab = sheet.tab
-    entered(tab, "Instrument")
+    enter(tab, "Instrument")
     tab.run("document.querySelector('header .stage').click()")
-    sheet.draw("Stage", lambda: pressed(tab, ".tabs", "Play"))
-    pressed(tab, ".hand", "Tracks")
+    sheet.draw("Stage", lambda: press(tab, ".tabs", "Play"))
+    press(tab, ".hand", "Tracks")
     sheet.draw("Stage-tracks", sizes=("390",))
     tab.run("document.querySelector('header .stage').click()")
     for view in ("Controls", "Sound", "Desk"):
-        sheet.draw(f"Phone-{view}", lambda view=view: pressed(tab, ".tabs", view), ("390",))  # type: ignore[misc]
+        sheet.draw(f"Phone-{view}", lambda view=view: press(tab, ".tabs", view), ("390",))  # type: ignore[misc]
 
 
 def _files(sheet: Sheet, server: ServerProcess) -> None:
     tab = sheet.tab
-    entered(tab, "Files")
+    enter(tab, "Files")
     voice = base64.b64encode((Path(demo.__file__).parent / "voice.ogg").read_bytes()).decode()
     tab.run(DROP.format(name="schöne Grüße 日本語 عربي.ogg", data=voice))
     tab.until("document.querySelectorAll('.stored .peaks').length > 0", 600.0)  # work on files gives way to all else
@@ -254,7 +254,7 @@ def _files(sheet: Sheet, server: ServerProcess) -> None:
 
 def _library(sheet: Sheet, server: ServerProcess) -> None:
     tab = sheet.tab
-    entered(tab, "Library")
+    enter(tab, "Library")
     tab.until("!!document.querySelector('.library .state')")
     sheet.draw("Library-full")
 
@@ -285,7 +285,7 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
         tab.until("antiphon.connection() === 'open'")
         for room in ("Learn", "Instrument", "Clips", "Code", "Files", "Library"):
             if has(room):
-                entered(tab, room)
+                enter(tab, room)
                 if room == "Library":
                     tab.until("!!document.querySelector('.library .state')")
                 sheet.draw(f"{room}-empty")

@@ -66,7 +66,7 @@ def here() -> str:
     )
 
 
-def shipped() -> list[Kernel[Any, Any]]:
+def shipped_kernels() -> list[Kernel[Any, Any]]:
     """Kernels of Antiphon and of every installed plugin of its own; each of their modules has to be importable."""
     for package in ("antiphon", *sorted(point.value for point in entry_points(group="antiphon"))):
         spec = find_spec(package) if package.startswith("antiphon") else None
@@ -137,7 +137,7 @@ def main(pure: Path, *names: str) -> list[Path]:
     named = [here() if name == "here" else name for name in names or PLATFORMS]
     if unknown := [name for name in named if name not in PLATFORMS]:
         sys.exit(f"prebuilt: there is no platform {unknown[0]}; there are {', '.join(PLATFORMS)}")
-    items = shipped()
+    items = shipped_kernels()
     return [platform_wheel(pure, PLATFORMS[name], items) for name in named]
 
 

@@ -35,7 +35,7 @@ WORDS = {
 GENRES = {"drums": "loop", "bass": "loop", "chords": "loop", "melody": "loop", "band": "loop"}
 
 
-def named(path: Path, kinds: dict[str, str]) -> dict[str, str]:
+def title_and_genre(path: Path, kinds: dict[str, str]) -> dict[str, str]:
     """Title and genre of a sound, by its name and the palette's table."""
     stem, folder = path.stem, path.parent.name
     if path.parent.parent.name == "styles":
@@ -82,7 +82,7 @@ def main() -> None:
                     "name": f"{folder}/{path.relative_to(built_in_folder(folder)).as_posix()}",
                     "digest": digests[row.path][0],
                     "sound": digests[row.path][1:],
-                    "tags": named(path, kinds) | dict(row.tags),
+                    "tags": title_and_genre(path, kinds) | dict(row.tags),
                     "place": places.get(row.path),
                     "results": {
                         key: list(round_analysis_values(row.results[key])) for key in names if key in row.results

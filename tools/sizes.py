@@ -105,7 +105,7 @@ def too_large() -> dict[str, list[str]]:
     }
 
 
-def written(page: str) -> dict[str, int]:
+def read_table(page: str) -> dict[str, int]:
     """Rows of the table on the page."""
     return {row: int(count.replace(",", "")) for row, count in re.findall(r"^([\w/]+) +([\d,]+)$", page, re.M)}
 

@@ -75,9 +75,9 @@ STRAY = ("antiphon_bench/", "antiphon_models/")
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="antiphon-wheel-") as folder:
         place = Path(folder)
-        pure, lab = built(ROOT, place / "antiphon"), built(ROOT / "models", place / "lab")
+        pure, lab = build(ROOT, place / "antiphon"), build(ROOT / "models", place / "lab")
         others = [
-            built(file.parent, place / file.parent.name) for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
+            build(file.parent, place / file.parent.name) for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
         ]
         for wheel in (pure, *others):
             check_contents(wheel)
@@ -102,7 +102,7 @@ def main() -> None:
     )
 
 
-def built(source: Path, into: Path) -> Path:
+def build(source: Path, into: Path) -> Path:
     run([sys.executable, "-m", "build", "--wheel", "--outdir", str(into), str(source)], "the wheel could not be built")
     return next(into.glob("*.whl"))
 

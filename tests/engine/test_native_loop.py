@@ -26,7 +26,7 @@ from antiphon.kernel.engine.drivers.device import CallbackDriver
 from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import to_line
-from antiphon.kernel.engine.levels import ChosenPairs, fit_channel_count, kept
+from antiphon.kernel.engine.levels import ChosenPairs, fit_channel_count, loop_sound
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.loop_words import ExitReason
 from antiphon.kernel.engine.native import loop as native_loop
@@ -332,7 +332,7 @@ def test_equal_channels_of_a_file_are_held_once_and_loop_as_they_are() -> None:
         (three, 2, 2),
         (three, 1, 1),
     ):
-        used = kept(sound, channels)
+        used = loop_sound(sound, channels)
         assert len(used) == held
         np.testing.assert_array_equal(fit_channel_count(used, channels), fit_channel_count(sound, channels))
     np.testing.assert_array_equal(fit_channel_count(equal, 4)[2:], 0.0)

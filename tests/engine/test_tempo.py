@@ -14,7 +14,7 @@ from antiphon.kernel.engine import process
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.loop import MAX_SECONDS, EngineLoop, NextPlan
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, beat_without_swing, swung
+from antiphon.kernel.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, beat_without_swing, swing_beat
 from antiphon.kernel.session.commands import Beat, Sample, SetSwing, SetTempo, SetTransport
 
 GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
@@ -25,7 +25,7 @@ beats = st.floats(-1000.0, 1000.0)
 
 @given(beats, swings, steps)
 def test_swing_there_and_back(beat: float, swing: float, step: float) -> None:
-    assert beat_without_swing(swung(beat, swing, step), swing, step) == pytest.approx(beat, abs=1e-9)
+    assert beat_without_swing(swing_beat(beat, swing, step), swing, step) == pytest.approx(beat, abs=1e-9)
 
 
 @given(beats, beats, swings, steps)
@@ -33,8 +33,8 @@ def test_swing_leaves_the_order_and_moves_nothing_further_than_its_share(
     one: float, other: float, swing: float, step: float
 ) -> None:
     low, high = sorted((one, other))
-    assert swung(low, swing, step) <= swung(high, swing, step) + 1e-9
-    assert -1e-9 <= swung(one, swing, step) - one <= swing * step + 1e-9
+    assert swing_beat(low, swing, step) <= swing_beat(high, swing, step) + 1e-9
+    assert -1e-9 <= swing_beat(one, swing, step) - one <= swing * step + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_swing_leaves_the_order_and_moves_nothing_further_than_its_share(
 def test_every_second_step_is_late_by_the_share_of_it(
     swing: float, step: float, asked: tuple[float, ...], placed: tuple[float, ...]
 ) -> None:
-    assert [swung(beat, swing, step) for beat in asked] == pytest.approx(placed)
+    assert [swing_beat(beat, swing, step) for beat in asked] == pytest.approx(placed)
 
 
 def toggled(stage: GraphPlayer, beats: list[float], frames: int, blocks: list[int]) -> list[int]:

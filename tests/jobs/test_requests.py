@@ -20,7 +20,7 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENT
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import paths
 from antiphon.web.api import types
-from antiphon.web.operations import told
+from antiphon.web.operations import to_plain
 
 ECHO = ProcessorInfo(
     "echo",
@@ -181,7 +181,7 @@ def test_a_set_of_the_performer_hides_one_that_ships() -> None:
     assert make_request(task, None, Path("/o"), own_scripts=True)["patch"] == str(own)
     with pytest.raises(AntiphonError, match="--live alone"):
         make_request(task, None, Path("/o"))
-    assert told(live_sets()["bells"], types.LiveSet) == {"name": "bells", "line": "Mine.", "bars": 16, "own": True}
+    assert to_plain(live_sets()["bells"], types.LiveSet) == {"name": "bells", "line": "Mine.", "bars": 16, "own": True}
     own.unlink()
     assert not live_sets()["bells"].own
 

@@ -12,15 +12,15 @@ from antiphon.lessons.lessons import (
     Check,
     Expect,
     HeardSound,
-    answered,
+    answer_of,
     judge,
+    judge_lines,
     lessons,
     levels,
     problems,
     read_lesson,
     refusal,
     result_levels,
-    tried,
 )
 from antiphon.testing import sound as audio
 
@@ -102,20 +102,20 @@ def test_a_file_that_is_no_lesson_is_refused_by_its_name(file: Path, text: str, 
 
 def test_a_mistake_that_is_not_known_is_told_by_what_plays(file: Path) -> None:
     lesson = read_lesson(file)
-    outcome = tried(lesson, 'track("kick", "bd*3")')
-    assert answered(lesson, outcome) == "You have bd on beat 1, 2.33, 3.67; the task is beat 1, 2, 3, 4."
-    assert answered(lesson, tried(lesson, 'track("kick", "bd bd bd bd")')) == "So it is."
-    assert "is not closed" in answered(lesson, tried(lesson, 'track("kick", "[bd")'))
+    outcome = judge_lines(lesson, 'track("kick", "bd*3")')
+    assert answer_of(lesson, outcome) == "You have bd on beat 1, 2.33, 3.67; the task is beat 1, 2, 3, 4."
+    assert answer_of(lesson, judge_lines(lesson, 'track("kick", "bd bd bd bd")')) == "So it is."
+    assert "is not closed" in answer_of(lesson, judge_lines(lesson, 'track("kick", "[bd")'))
 
 
 def test_what_the_patch_does_not_take_is_no_right_answer(file: Path) -> None:
     lesson = read_lesson(file)
-    assert "no node 'drum'" in answered(lesson, tried(lesson, 'track("kick", "bd*4", on="drum")'))
+    assert "no node 'drum'" in answer_of(lesson, judge_lines(lesson, 'track("kick", "bd*4", on="drum")'))
 
 
 def test_a_pattern_without_a_track_is_answered(file: Path) -> None:
     lesson = read_lesson(file)
-    said = answered(lesson, tried(lesson, 'track("kick", "bd*4")\ns("bowl")'))
+    said = answer_of(lesson, judge_lines(lesson, 'track("kick", "bd*4")\ns("bowl")'))
     assert said == 'Line 5: a pattern sounds in a track; write track("more", s("bowl"))'
 
 
@@ -167,9 +167,9 @@ def test_port_and_address_stand_in_the_text() -> None:
 )
 def test_a_drum_by_another_name_or_its_note_passes(file: Path, track: str) -> None:
     lesson = read_lesson(file)
-    assert tried(lesson, f'track("kick", {track})').passed
+    assert judge_lines(lesson, f'track("kick", {track})').passed
 
 
 @pytest.mark.parametrize("track", ['"snare*4"', 'note("38*4"), on="drums"', 'note("36*4"), on="bass"'])
 def test_another_drum_does_not_pass_for_a_kick(file: Path, track: str) -> None:
-    assert not tried(read_lesson(file), f'track("kick", {track})').passed
+    assert not judge_lines(read_lesson(file), f'track("kick", {track})').passed

@@ -174,7 +174,7 @@ def test_a_linker_that_fails_is_named(declared: None, place: Path, monkeypatch: 
 def test_the_wheel_of_this_machine_has_the_machine_code(
     declared: None, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prebuilt, "shipped", lambda: [kernel(scaled)])
+    monkeypatch.setattr(prebuilt, "shipped_kernels", lambda: [kernel(scaled)])
     pure = place / "antiphon-1-py3-none-any.whl"
     with ZipFile(pure, "w") as file:
         file.writestr("antiphon-1.dist-info/WHEEL", "Root-Is-Purelib: true\nTag: py3-none-any\n")

@@ -287,10 +287,10 @@ def test_what_is_kept_under_several_keys_is_bounded_and_what_is_used_stays(
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     for n in range(2 * paths.KEPT):
         paths.keep("sums", [n], {"sum": n})
-        assert paths.kept("sums", [0]) == {"sum": 0}
+        assert paths.read_kept("sums", [0]) == {"sum": 0}
     assert len(list(paths.cache().glob("sums-*"))) == paths.KEPT
-    assert paths.kept("sums", [1]) is None
-    assert paths.kept("others", [0]) is None
+    assert paths.read_kept("sums", [1]) is None
+    assert paths.read_kept("others", [0]) is None
 
 
 def test_a_folder_of_sounds_is_no_place_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

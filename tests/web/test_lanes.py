@@ -11,7 +11,7 @@ import pytest
 from tests.waiting import comes
 from tests.web.test_http import body, get, send, serving, status
 
-from antiphon.web.api.recordings import zipped
+from antiphon.web.api.recordings import zip_folder
 from antiphon.web.protocol import lanes
 from antiphon.web.protocol.lanes import LANE, SHARE, LanePool
 from antiphon.web.server import HttpRequest, Response, text
@@ -80,6 +80,6 @@ def test_tracks_of_a_machine_without_a_clock_are_fetched(tmp_path: Path) -> None
     (folder / "b.txt").write_text("b")
     os.utime(folder / "a.txt", (0, 0))
     os.utime(folder / "b.txt", (5_000_000_000, 5_000_000_000))
-    with zipfile.ZipFile(io.BytesIO(b"".join(zipped(folder)))) as archive:
+    with zipfile.ZipFile(io.BytesIO(b"".join(zip_folder(folder)))) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["take/a.txt", "take/b.txt"]

@@ -25,7 +25,7 @@ from antiphon.kernel.workers.spec import WorkerSpec
 from antiphon.kernel.workers.status import Health, news, wanted_zygotes, workers
 from antiphon.kernel.workers.zygote import module_of
 from antiphon.networks import lockstep
-from antiphon.web.control_status import described
+from antiphon.web.control_status import describe_worker
 
 ROOT = Path(__file__).parents[2]
 
@@ -296,7 +296,7 @@ def test_own_words_are_said_by_the_plugin() -> None:
     words = wanted(arena, WorkerSpec("lute", "lute:Lute", settings={"wood": "plum"}, describe=f"{HERE}:describe"))
     words[WorkerWord.OWN], words[WorkerWord.OWN + 1] = 2, 13
     (found,) = workers(arena)
-    assert described(found, {"restarts": 1, "pid": 5}) == {"restarts": 3, "pid": 5, "strings": 13, "wood": "plum"}
+    assert describe_worker(found, {"restarts": 1, "pid": 5}) == {"restarts": 3, "pid": 5, "strings": 13, "wood": "plum"}
 
 
 @pytest.mark.parametrize(("where", "why"), [("fails", "ValueError: no words"), ("nothing", "has no 'nothing'")])
@@ -304,6 +304,6 @@ def test_what_cannot_be_said_is_no_end_of_the_status(where: str, why: str) -> No
     arena = Arena.create(1)
     wanted(arena, WorkerSpec("lute", "lute:Lute", describe=f"{HERE}:{where}"))
     (found,) = workers(arena)
-    said = described(found, {"pid": 5, "reason": ""})
+    said = describe_worker(found, {"pid": 5, "reason": ""})
     assert said["pid"] == 5
     assert why in said["reason"]

@@ -55,11 +55,11 @@ class LiveChordTraining(torch.nn.ModuleList):
 
     def chances(self, rows: torch.Tensor, echo: torch.Tensor) -> torch.Tensor:
         """Mean probabilities of the chords from C, `[N, L, 24]`."""
-        found = [mixed(*member(rows, echo)).exp() for member in self]
+        found = [mix_keys(*member(rows, echo)).exp() for member in self]
         return torch.stack(found).mean(0)
 
 
-def mixed(chords: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+def mix_keys(chords: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
     """Log probabilities of the chords, summed over all keys: `[N, L, 24]`."""
     return (chords + keys[..., None]).logsumexp(1)
 
@@ -82,7 +82,7 @@ def echoes(rows: F32) -> F32:
     return np.array(found, np.float32)
 
 
-def told(rows: F32) -> F32:
+def coming_beats(rows: F32) -> F32:
     """Returns the coming beats `[beats, ECHO]`, as input in place of the echoes."""
     beats, ahead = len(rows), played.AHEAD
     coming = np.concatenate((rows[1:, :24], np.zeros((ahead, 24), np.float32)))
@@ -133,7 +133,7 @@ class LiveHarmonyRecipe(HarmonyRecipe):
                     rows[at:, group : group + 12] = rows[at:, group + index]
                 tonic[at:] = (tonic[at:] + by) % 12
                 chords[at:] = np.where(chords[at:] < 0, -1, chords[at:] // 12 * 12 + (chords[at:] + by) % 12)
-        coming = told(rows)
+        coming = coming_beats(rows)
         echo = coming if rng is not None and rng.random() < TOLD else echoes(rows)
         chords = np.where(chords < 0, -1, chords)
         there = np.ones(len(rows), bool)
@@ -148,7 +148,7 @@ class LiveHarmonyRecipe(HarmonyRecipe):
         echo = transpose_to_tonics(echo, played.ECHO_BY_TONIC)
         for member in network.children():
             chords, keys = member(rows, echo)
-            found = mixed(chords, keys)
+            found = mix_keys(chords, keys)
             own = chords.gather(1, tonic[:, None, :, None].expand(-1, 1, -1, 24))[:, 0]
             for logs, share in ((found, 1.0), (own, 0.5)):
                 smooth = (1.0 - SMOOTH) * logs.gather(-1, wanted.clamp(min=0)[..., None])[..., 0] + SMOOTH * logs.mean(

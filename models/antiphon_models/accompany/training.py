@@ -164,7 +164,7 @@ def _discriminants(given: list[_SongRows], name: str) -> NDArray[np.float64]:
     return result
 
 
-def made(data: Path) -> dict[str, NDArray[np.float16]]:
+def count_tables(data: Path) -> dict[str, NDArray[np.float16]]:
     """Counts the tables from the songs in 4/4; returns them in half precision."""
     given = [rows(song) for song in songs(data, TRAIN) if song.meter == 4]
     for song in given:
@@ -176,4 +176,4 @@ def made(data: Path) -> dict[str, NDArray[np.float16]]:
 
 
 if __name__ == "__main__":
-    make_and_write_weights(MODEL, made, DETAILS, __doc__, "data")
+    make_and_write_weights(MODEL, count_tables, DETAILS, __doc__, "data")

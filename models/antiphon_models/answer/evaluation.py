@@ -109,7 +109,7 @@ class Trader:
         return [[n for n in self.notes if at <= n.start < at + TURN_BEATS] for at in starts]
 
 
-def swung(beats: float) -> float:
+def swing_position(beats: float) -> float:
     """Moves a beat position to its swung position, where half beats lie at `_SWING`."""
     beat, place = divmod(beats, 1.0)
     return beat + (place * 2 * _SWING if place < 0.5 else _SWING + (place - 0.5) * 2 * (1 - _SWING))
@@ -117,10 +117,14 @@ def swung(beats: float) -> float:
 
 def in_triplets(beats: float) -> float:
     """Rounds a beat position, after swing, to the nearest third of a beat."""
-    return round(3.0 * swung(beats)) / 3.0
+    return round(3.0 * swing_position(beats)) / 3.0
 
 
-FEELS: dict[str, Callable[[float], float]] = {"as played": lambda beats: beats, "swung": swung, "triplets": in_triplets}
+FEELS: dict[str, Callable[[float], float]] = {
+    "as played": lambda beats: beats,
+    "swung": swing_position,
+    "triplets": in_triplets,
+}
 
 
 def traders(ask: EvaluationRequest) -> list[Trader]:

@@ -71,10 +71,10 @@ def _smooth_witten_bell(counts: NDArray[np.float64], base: NDArray[np.float64]) 
     return blended
 
 
-def made(data: Path) -> dict[str, NDArray[np.float16]]:
+def count_prior(data: Path) -> dict[str, NDArray[np.float16]]:
     """Counts the arrays of the prior; returns them in half precision."""
     return {name: array.astype(np.float16) for name, array in count(melodies(data, "train")).items()}
 
 
 if __name__ == "__main__":
-    make_and_write_weights(MODEL, made, DETAILS, __doc__, "data")
+    make_and_write_weights(MODEL, count_prior, DETAILS, __doc__, "data")

@@ -42,7 +42,7 @@ def embeddings(paths: list[Path]) -> Iterator[F32]:
             yield np.concatenate([one.embedding.mean(axis=0) for one in answers(patches)])
 
 
-def fitted(rows: F64) -> dict[str, NDArray[np.float16]]:
+def fit_axes(rows: F64) -> dict[str, NDArray[np.float16]]:
     """Fits `mean` and `axes` to embeddings `[n, 400]`, each normalised to length 1."""
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     mean = rows.mean(axis=0)
@@ -52,4 +52,4 @@ def fitted(rows: F64) -> dict[str, NDArray[np.float16]]:
 
 if __name__ == "__main__":
     files = [p for folder in sys.argv[2:] for p in sorted(Path(folder).rglob("*")) if p.suffix.lower() in SOUND_FORMATS]
-    write_weights(AXES, fitted(np.array(list(embeddings(files)), np.float64)), Path(sys.argv[1]), SAID)
+    write_weights(AXES, fit_axes(np.array(list(embeddings(files)), np.float64)), Path(sys.argv[1]), SAID)

@@ -122,7 +122,7 @@ def without_fourth_beats(song: PlayedSong) -> PlayedSong:
     return PlayedSong(song.name, notes[np.argsort(notes[:, 0])], moved[kept], song.downs[kept])
 
 
-def changed(song: PlayedSong, random: np.random.Generator) -> tuple[F64, PlayedSong] | None:
+def change_tempo(song: PlayedSong, random: np.random.Generator) -> tuple[F64, PlayedSong] | None:
     """Notes of an excerpt of a song with changed tempos, and their beats; None if there are too few."""
     if len(song.notes) < 50 or song.downs.sum() < 8:
         return None
@@ -186,7 +186,7 @@ def performances(folders: list[Path], shares: F64, random: np.random.Generator) 
             song = performance(folders[at], PARTS[random.choice(3, p=SHARES)])
             if what < PLAIN + WALTZES:
                 song, numbers = without_fourth_beats(song), OF_THREE
-            if (part := changed(song, random)) is None:
+            if (part := change_tempo(song, random)) is None:
                 continue
             found = part
         place, tempo = labels(found[1].beats - 1.0 / FRAMES_PER_SECOND, found[1].downs, FRAMES, numbers)
@@ -204,7 +204,7 @@ def song_shares(folders: list[Path]) -> F64:
     return np.asarray(shares / shares.sum())
 
 
-def labelled(folders: list[Path], seed: int) -> PlayedFrames:
+def render_labelled(folders: list[Path], seed: int) -> PlayedFrames:
     """Renders a version of the material with its labels."""
     rows = performances(folders, song_shares(folders), np.random.default_rng(seed))
     features, places, found = zip(*((features_of(notes), place, tempo) for notes, place, tempo in rows), strict=True)
@@ -269,12 +269,12 @@ def place_and_tempo_loss(found: tuple[Tensor, Tensor], place: Tensor, tempo: Ten
     return ((places + TEMPO_WEIGHT * tempos) * known).sum() / (known.sum() + 1.0)
 
 
-def trained(folders: list[Path]) -> BeatPredictorTraining:
+def train_network(folders: list[Path]) -> BeatPredictorTraining:
     """Trains the network by `PASSES` over each version of the material."""
     torch.manual_seed(1)
     random, network, asked = np.random.default_rng(0), BeatPredictorTraining(), target_places()
     learner = torch.optim.Adam(network.parameters(), RATE_OF_LEARNING)
-    material = [labelled(folders, seed) for seed in range(VARIANTS)]
+    material = [render_labelled(folders, seed) for seed in range(VARIANTS)]
     network.adapt(material[0].features.reshape(-1, FEATURES)[::37])
     network.train()
     for turn in range(VARIANTS * PASSES):
@@ -298,10 +298,10 @@ def trained(folders: list[Path]) -> BeatPredictorTraining:
     return network.eval()
 
 
-def made(songs: Path) -> dict[str, NDArray[np.float16]]:
+def train_arrays(songs: Path) -> dict[str, NDArray[np.float16]]:
     """Trains the network on POP909's songs; returns its arrays."""
-    return trained([f for f in sorted(songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
+    return train_network([f for f in sorted(songs.iterdir()) if f.is_dir() and f.name[-1] in FIT]).arrays()
 
 
 if __name__ == "__main__":
-    make_and_write_weights(MODEL, made, DETAILS, __doc__, "songs")
+    make_and_write_weights(MODEL, train_arrays, DETAILS, __doc__, "songs")

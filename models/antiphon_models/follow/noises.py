@@ -14,7 +14,7 @@ _TABLE = table_beside(__file__)
 VOICES, SENTENCES = _TABLE["voices"], _TABLE["sentences"]
 
 
-def coloured(size: int, random: np.random.Generator) -> F64:
+def coloured_noise(size: int, random: np.random.Generator) -> F64:
     """Noise with a falling spectrum, of root mean square 1."""
     spectrum = np.fft.rfft(random.standard_normal(size))
     noise = np.fft.irfft(spectrum * (np.arange(len(spectrum)) + 20.0) ** -random.uniform(0.0, 1.2), size)

@@ -16,7 +16,7 @@ from antiphon_follow.evidence import RATE
 from antiphon_models.datasets.annotations import AnnotatedBeat, read_beats
 from antiphon_models.follow.songs import PlayedSong
 from antiphon_models.material import table_beside
-from antiphon_models.material.sounds import resampled
+from antiphon_models.material.sounds import resample_mono
 
 FILES_DOC = (
     "your performances, sound or MIDI, each with its beats beside it, NAME.beats, .csv or .txt: lines of seconds, and "
@@ -67,7 +67,9 @@ def _repeated(path: Path, beats: int) -> PlayedSong:
     period = sound.samples.shape[1] / sound.rate / beats
     mono = ListeningMix().take(np.tile(sound.samples, (1, times)))
     place = np.arange(beats * times)
-    return PlayedSong(path.stem, np.zeros((0, 4)), place * period, place % 4 == 0, resampled(mono, sound.rate, RATE))
+    return PlayedSong(
+        path.stem, np.zeros((0, 4)), place * period, place % 4 == 0, resample_mono(mono, sound.rate, RATE)
+    )
 
 
 def own_songs(files: tuple[Path, ...], say: Callable[[str], None]) -> Iterator[tuple[str, PlayedSong]]:
@@ -93,7 +95,7 @@ def own_song(path: Path, name: str) -> PlayedSong:
     if not _is_midi(path):
         sound = read_sound(path)
         mono = ListeningMix().take(sound.samples)
-        return PlayedSong(name, np.zeros((0, 4)), times, downs, resampled(mono, sound.rate, RATE))
+        return PlayedSong(name, np.zeros((0, 4)), times, downs, resample_mono(mono, sound.rate, RATE))
     song = read_midi(path)
     notes = [
         (song.seconds(note.start), note.number, note.velocity, 0.1) for track in song.tracks for note in track.notes

@@ -23,7 +23,7 @@ from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.sound_notes import SoundNotes
 from antiphon_models.follow.songs import sound_of
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
-from antiphon_models.material.part_songs import held
+from antiphon_models.material.part_songs import tie_notes
 from antiphon_models.material.sounds import chorales as written_chorales, mono
 
 F64 = NDArray[np.float64]
@@ -192,13 +192,13 @@ def accompaniment(played: Played, seconds: float = SECONDS) -> F64:
 def chorales(data: Path, count: int, seed: int) -> Iterator[Played]:
     """Yields performances generated from chorales of the test part."""
     for number, song in enumerate(written_chorales(data)["test"][:count]):
-        yield made(_chorale(song), f"chorale {number}", np.random.default_rng([seed, number]))
+        yield make_performance(_chorale(song), f"chorale {number}", np.random.default_rng([seed, number]))
 
 
 def _chorale(steps: list[list[int]]) -> FollowedScore:
     parts = []
     for voice, name in enumerate(("Soprano", "Alto", "Tenor", "Bass")):
-        tied = held([int(row[voice]) if voice < len(row) else -1 for row in steps])
+        tied = tie_notes([int(row[voice]) if voice < len(row) else -1 for row in steps])
         notes = tuple(OrchestraNote(note.start, note.end - note.start, note.pitch) for note in tied)
         parts.append(OrchestraPart(name, notes))
     length = len(steps) / 4
@@ -207,7 +207,7 @@ def _chorale(steps: list[list[int]]) -> FollowedScore:
     return FollowedScore(tuple(parts), ((0.0, 90.0),), bars, (4.0,) * len(bars), names, length)
 
 
-def made(score: FollowedScore, name: str, rng: np.random.Generator) -> Played:
+def make_performance(score: FollowedScore, name: str, rng: np.random.Generator) -> Played:
     """A random performance: rubato of 20 %, chords spread by 30 ms, 5 % each of wrong, missing and added notes."""
     grid = np.arange(0.0, score.length + 0.02, 0.01)
     pace = 60.0 / score.tempo[0][1] * rng.uniform(0.8, 1.25)

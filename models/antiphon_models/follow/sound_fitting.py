@@ -84,7 +84,7 @@ def material(songs: Path, noises: Path) -> PlayedFrames:
     return PlayedFrames(np.array(features), np.array(places), np.array(tempos))
 
 
-def trained(material: PlayedFrames) -> BeatPredictorTraining:
+def train_network(material: PlayedFrames) -> BeatPredictorTraining:
     """Trains the network by `PASSES` over the performances, and returns its moving average."""
     torch.manual_seed(1)
     random, asked, network = np.random.default_rng(0), target_places(), BeatPredictorTraining(FEATURES, UNITS)
@@ -154,12 +154,12 @@ def train_one_frame_network(material: PlayedFrames, mean: Tensor, scale: Tensor)
     return fold_scaling_into_arrays(network.state_dict(), "frame_in", mean, scale)
 
 
-def made(songs: Path, noises: Path) -> dict[str, NDArray[np.float16]]:
+def train_arrays(songs: Path, noises: Path) -> dict[str, NDArray[np.float16]]:
     """Trains both networks; returns their arrays."""
     performances = material(songs, noises)
-    network = trained(performances)
+    network = train_network(performances)
     return {**network.arrays(), **train_one_frame_network(performances, network.mean, network.scale)}
 
 
 if __name__ == "__main__":
-    make_and_write_weights(MODEL, made, DETAILS, __doc__, "songs", "noises")
+    make_and_write_weights(MODEL, train_arrays, DETAILS, __doc__, "songs", "noises")

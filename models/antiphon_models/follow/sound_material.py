@@ -23,12 +23,12 @@ from antiphon_models.follow.fitting import (
     SECONDS,
     SHARES,
     add_player_rests,
-    changed,
+    change_tempo,
     curve,
     random_notes,
     without_fourth_beats,
 )
-from antiphon_models.follow.noises import claps, coloured, drone, talk
+from antiphon_models.follow.noises import claps, coloured_noise, drone, talk
 from antiphon_models.follow.plain import plain_player
 from antiphon_models.follow.songs import performance
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play_tracks
@@ -377,7 +377,7 @@ def bass(riff: Riff, random: np.random.Generator) -> MidiTrack:
     return track("bass", notes, one_of(random, BASSES))
 
 
-def strummed(notes: F64, random: np.random.Generator) -> F64:
+def strum_chords(notes: F64, random: np.random.Generator) -> F64:
     """Delays the notes of chords one after the other, as if strummed."""
     made, spread, rank = notes.copy(), random.uniform(0.0, 1.5) * STRUM, 0
     for n in range(1, len(made)):
@@ -391,7 +391,7 @@ def song_tracks(notes: F64, random: np.random.Generator) -> list[MidiTrack]:
     what = random.random()
     program = one_of(random, PIANOS if what < 0.6 else GUITARS if what < 0.82 else OTHERS)
     if 0.6 <= what < 0.82:
-        notes = strummed(notes, random)
+        notes = strum_chords(notes, random)
     if notes.shape[1] < 4:
         notes = np.column_stack([notes, np.full(len(notes), random.uniform(0.1, 0.6))])
     rows = [note_at(at, min(length, 8.0), int(number), velocity) for at, number, velocity, length in notes]
@@ -433,13 +433,13 @@ def vary_sound(sound: F32, random: np.random.Generator, rooms: float = ROOMS) ->
         wet = fftconvolve(made, room / np.sqrt((room**2).sum()))[:size]
         made = made + random.uniform(0.1, 0.6) * wet * np.sqrt((made**2).mean() / max(1e-12, (wet**2).mean()))
     if random.random() < 0.4:
-        hiss = coloured(size, random) * np.sqrt((made**2).mean())
+        hiss = coloured_noise(size, random) * np.sqrt((made**2).mean())
         made = made + hiss * 10.0 ** (random.uniform(-50.0, -18.0) / 20.0)
     level = np.exp(random.uniform(np.log(0.05), np.log(0.95)))
     return np.asarray(level * made / max(1e-6, float(np.abs(made).max())), np.float32)
 
 
-def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = ROOMS) -> F32:
+def render_tracks(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = ROOMS) -> F32:
     """Renders tracks with a soundfont, each on its own channel; `rooms`: share of sounds with a room."""
     font, reverb = FONTS[random.choice(len(FONTS), p=FONT_SHARES)], bool(random.random() < 1.7 * rooms)
     tracks = [move_track_to_channel(one, place) for place, one in enumerate(tracks, 1)]
@@ -449,12 +449,12 @@ def played(tracks: list[MidiTrack], random: np.random.Generator, rooms: float = 
     for some in filter(None, groups):
         sound = play_tracks(some, font, RATE, FluidSettings(0.5, reverb)).mean(axis=1)
         if some[0].name == AMPLIFIER:
-            sound = amplified(sound, random)
+            sound = amplify(sound, random)
         made += of_length(sound, len(made)) / max(1e-6, float(np.sqrt((sound**2).mean())))
     return vary_sound(made, random, rooms)
 
 
-def amplified(sound: F32, random: np.random.Generator) -> F32:
+def amplify(sound: F32, random: np.random.Generator) -> F32:
     """Applies a guitar amplifier, from clean to heavily clipped, and its loudspeaker."""
     tight, dark = random.uniform(60.0, 250.0), random.uniform(2500.0, 6500.0)
     hertz = np.fft.rfftfreq(len(sound), 1.0 / RATE)
@@ -476,7 +476,7 @@ def beatless_sound(noises: Path, random: np.random.Generator) -> F32:
     if kind < 0.15:
         knots = np.exp(random.normal(0.0, random.choice([0.0, 0.7]), 40))
         swell = np.interp(np.arange(size), np.linspace(0, size, 40), knots)
-        return vary_sound(np.asarray(coloured(size, random) * swell, np.float32), random)
+        return vary_sound(np.asarray(coloured_noise(size, random) * swell, np.float32), random)
     if kind < 0.22:
         return vary_sound(claps(size, random), random)
     if kind < 0.27:
@@ -484,7 +484,7 @@ def beatless_sound(noises: Path, random: np.random.Generator) -> F32:
     if kind < 0.5:
         return vary_sound(talk(size, random), random)
     if kind < 0.65:
-        return played(song_tracks(random_notes(random), random), random)
+        return render_tracks(song_tracks(random_notes(random), random), random)
     folders = [folder for folder in sorted(noises.iterdir()) if folder.is_dir() and "clock" not in folder.name]
     folder = folders[random.integers(len(folders))]
     clips = [path for path in sorted(folder.glob("*.ogg")) if path.name[0] in "123"]
@@ -514,7 +514,7 @@ def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int)
         if kind == "waltz":
             song = without_fourth_beats(song)
         numbers = OF_THREE if kind == "waltz" else OF_FOUR
-        if (part := changed(song, random)) is None:
+        if (part := change_tempo(song, random)) is None:
             return None
         notes, song = part
     notes = add_player_rests(notes, random).copy()
@@ -522,7 +522,7 @@ def sound_performance(songs: list[Path], shares: F64, noises: Path, number: int)
     beats, tracks = song.beats + late, song_tracks(notes, random)
     if random.random() < WITH_KIT:
         tracks.append(kit(beats[beats >= 0.0], song.downs[beats >= 0.0], random, len(numbers)))
-    return SoundPerformance(played(tracks, random), beats, song.downs, numbers)
+    return SoundPerformance(render_tracks(tracks, random), beats, song.downs, numbers)
 
 
 def rhythm(kind: str, late: float, random: np.random.Generator) -> SoundPerformance:
@@ -538,7 +538,7 @@ def rhythm(kind: str, late: float, random: np.random.Generator) -> SoundPerforma
     else:
         tracks = {"group": group, "band": band, "bass": basses, "electric": electric}[kind](beats, downs, random, meter)
     return SoundPerformance(
-        played(tracks, random, DRY if kind in ("kit", "bass") else ROOMS),
+        render_tracks(tracks, random, DRY if kind in ("kit", "bass") else ROOMS),
         beats,
         downs,
         OF_THREE if meter == 3 else OF_FOUR,

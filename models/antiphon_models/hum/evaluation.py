@@ -33,7 +33,7 @@ from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
 from antiphon_models.learning.user_commands import run_to_notes
 from antiphon_models.material.singing import PERIOD, RATE as MADE
-from antiphon_models.material.sounds import resampled
+from antiphon_models.material.sounds import resample_mono
 
 # ---- Peer systems of `hum`: one note, librosa's pYIN with segmentation, and Basic Pitch for chords
 
@@ -73,7 +73,7 @@ def _level(sound: F32, frames: int) -> F64:
 def pyin(sound: F32, rate: int) -> Found:
     """librosa.pyin, 65 to 2093 Hz."""
     librosa = import_librosa()
-    x = resampled(sound, rate, PEER_RATE)
+    x = resample_mono(sound, rate, PEER_RATE)
     hz, voiced, _ = librosa.pyin(x, fmin=65.4, fmax=2093.0, sr=PEER_RATE, frame_length=FRAME, hop_length=PEER_HOP)
     pitch = np.where(voiced, librosa.hz_to_midi(np.where(voiced, hz, 440.0)), np.nan)
     return cut(pitch, _level(x, len(pitch)), PEER_HOP / PEER_RATE)
@@ -372,7 +372,7 @@ class HumEvaluation(Evaluation):
                 for name, system in made.items():
                     yield MetricValue(name, f"hum {ratio} dB", clip.name, f1(clip, system(noisy).notes))
         for n, x in enumerate(colours(10.0, ask.seed)):
-            noise = Clip(f"noise {n}", resampled(x, MADE, RATE), np.zeros((0, 3)), np.zeros(0))
+            noise = Clip(f"noise {n}", resample_mono(x, MADE, RATE), np.zeros((0, 3)), np.zeros(0))
             for name, system in made.items():
                 if name != "true pitch":
                     yield MetricValue(name, "false, noise", noise.name, float(len(system(noise).notes)))

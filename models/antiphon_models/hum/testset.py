@@ -17,7 +17,7 @@ from antiphon_models.hum import corpus
 from antiphon_models.hum.corpus import hum_notes
 from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, speech, transpose, wind
 from antiphon_models.material.singing import PERIOD, RATE as MADE, LyricNote, Singer, singing as sing
-from antiphon_models.material.sounds import cached_sound, mono, resampled
+from antiphon_models.material.sounds import cached_sound, mono, resample_mono
 from antiphon_models.material.styles import draw_singing_style
 
 RATE = 48000
@@ -97,7 +97,7 @@ def _sung(notes: tuple[LyricNote, ...], voice: str, seed: int, place: int) -> Ma
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 11, place))
         sound, hertz = sing(notes, Singer(voice), draw_singing_style(rng), int(rng.integers(1 << 30)), MADE)
-        return resampled(sound, MADE, RATE), _rows(notes), hertz
+        return resample_mono(sound, MADE, RATE), _rows(notes), hertz
 
     return make
 
@@ -106,7 +106,7 @@ def _hum_maker(notes: tuple[LyricNote, ...], seed: int, place: int) -> Make:
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 12, place))
         sound, hertz = hum_notes(notes, draw_singing_style(rng), rng, MADE)
-        return resampled(sound, MADE, RATE), _rows(notes), hertz
+        return resample_mono(sound, MADE, RATE), _rows(notes), hertz
 
     return make
 
@@ -142,7 +142,8 @@ def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]
         for n, path in enumerate(p for p in sorted((data / "esc10" / kind).glob("*.ogg")) if p.name[0] == "4")
     ]
     return [
-        (path.parent.name, resampled(mono(path, MADE), MADE, RATE)) for _, path in sorted(rows, key=lambda row: row[0])
+        (path.parent.name, resample_mono(mono(path, MADE), MADE, RATE))
+        for _, path in sorted(rows, key=lambda row: row[0])
     ]
 
 
@@ -155,22 +156,22 @@ def noteless_clips(data: Path, work: Path, seed: int, limit: int | None) -> Iter
 
     yield clip("silence", 0, np.zeros(20 * RATE, np.float32))
     for n, x in enumerate(colours(20.0, seed)):
-        yield clip("noise", n, resampled(x, MADE, RATE))
+        yield clip("noise", n, resample_mono(x, MADE, RATE))
     for n, (_, x) in enumerate(noises(data)[:most]):
         yield clip("recorded", n, x)
     for n, (_, x) in enumerate(noises(data, ("chainsaw",))[:most]):
         yield clip("chainsaw", n, x)
     for n, x in enumerate(speech(most, seed + 7)):
-        yield clip("speech", n, resampled(x, MADE, RATE))
+        yield clip("speech", n, resample_mono(x, MADE, RATE))
     if (data / "tracks" / "speech_librispeech.ogg").is_file():
-        yield clip("speech", most, resampled(mono(data / "tracks" / "speech_librispeech.ogg", MADE), MADE, RATE))
+        yield clip("speech", most, resample_mono(mono(data / "tracks" / "speech_librispeech.ogg", MADE), MADE, RATE))
     folders = corpus.songs(data, "test")
     for n in range(min(8, most)):
         rng = np.random.default_rng((seed, 13, n))
 
         def chords(n: int = n, rng: np.random.Generator = rng) -> tuple[F32, F64, F64]:
             x = corpus.polyphonic_sound(data, "test", folders[n * 3 % len(folders)], n, rng, HELD_FONT)
-            return resampled(x, corpus.RATE, RATE), *_NOTHING
+            return resample_mono(x, corpus.RATE, RATE), *_NOTHING
 
         yield "many", replace(_cached(work, f"{seed}-many-{n}", chords), name=f"many {n}")
 

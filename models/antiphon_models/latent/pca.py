@@ -144,11 +144,11 @@ def rotate_to_named_axes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArra
     return {**{k: v.astype(np.float16) for k, v in arrays.items()}, "axes": (rotation @ arrays["axes"]).astype("f4")}
 
 
-def made(work: Path) -> dict[str, NDArray[Any]]:
+def fit_components(work: Path) -> dict[str, NDArray[Any]]:
     """Fits the components to the notes of FluidR3; returns their arrays."""
     lines, basis, _ = components(measure_font_notes(make_folder(work / "latent" / "material-1"), print))
     return decoder_arrays(lines, basis)
 
 
 if __name__ == "__main__":
-    make_and_write_weights("latent-pca", made, SAID, __doc__, "work")
+    make_and_write_weights("latent-pca", fit_components, SAID, __doc__, "work")

@@ -20,7 +20,7 @@ from antiphon_listen.spectra import FRAMES_PER_SECOND, ConstantQ
 from antiphon_listen.worker import Listener
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.learning.user_commands import analysis_of
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, rendered, root_of
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song, render_score, root_of
 from antiphon_models.material import table_beside
 from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import key_of_sound
@@ -79,7 +79,7 @@ def rhythms(work: Path, meter: int, limit: int = 0) -> Iterator[ListenedSong]:
 def _song(name: str, groove: Groove, tempo: float, band: bool, soundfont: str, work: Path) -> ListenedSong:
     bars = int(SECONDS * tempo / 60.0 / groove.meter)
     beats = 60.0 / tempo * np.arange(bars * groove.meter, dtype=np.float64)
-    sound = rendered(name.replace(" ", "-"), lambda: _notes(groove, tempo, bars, band), work, soundfont)
+    sound = render_score(name.replace(" ", "-"), lambda: _notes(groove, tempo, bars, band), work, soundfont)
     return ListenedSong(name, sound, beats, beats[:: groove.meter], (), "", 1)
 
 

@@ -31,7 +31,7 @@ from antiphon_models.listen.songs import (
     ListenedSong,
     read_harmony,
     read_song,
-    rendered,
+    render_score,
     root_of,
     triad,
 )
@@ -89,7 +89,7 @@ def band_songs(work: Path) -> Iterator[BandSong]:
                 for drums in (False, True):
                     soundfont = list(SOUNDFONTS)[(number + half + drums) % 2]
                     part = partial(_mute_all_but_drums if drums else bytes, score)
-                    sound = rendered(f"{name}-{tempo}-{drums}", part, work, soundfont)
+                    sound = render_score(f"{name}-{tempo}-{drums}", part, work, soundfont)
                     beats = 60.0 / tempo * np.arange(bars * meter, dtype=np.float64)
                     if np.abs(sound).max() > 0.0:
                         song = ListenedSong(f"{name} {tempo}", sound, beats, beats[::meter], (), "", 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon_models.listen.songs import ListenedSong, rendered
+from antiphon_models.listen.songs import ListenedSong, render_score
 from antiphon_models.material import table_beside
 from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on, program_change
 
@@ -72,7 +72,7 @@ def metered_songs(work: Path, each: int = 3) -> Iterator[MeteredSong]:
             tempo = float(int(low + (turn + rng.random()) * (high - low) / each))
             quarter, bars = 60.0 / tempo, int(_SECONDS * tempo / 60.0 / manner.quarters) // 4 * 4
             score = _score(manner, bars, tempo, rng)
-            sound = rendered(f"meter-{name}-{turn}", lambda score=score: score, work, _soundfont(manner))  # type: ignore[misc]
+            sound = render_score(f"meter-{name}-{turn}", lambda score=score: score, work, _soundfont(manner))  # type: ignore[misc]
             beat = 1.5 * quarter if manner.meter == "6/8" else quarter
             end = bars * manner.quarters * quarter
             beats = np.arange(0.0, end, beat, dtype=np.float64)

@@ -84,10 +84,10 @@ def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], st
 
 def render_song(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
     """Renders a song like `rendered`."""
-    return rendered(folder.name, lambda: (folder / f"{folder.name}.mid").read_bytes(), work, soundfont)
+    return render_score(folder.name, lambda: (folder / f"{folder.name}.mid").read_bytes(), work, soundfont)
 
 
-def rendered(name: str, score: Callable[[], bytes], work: Path, soundfont: str) -> NDArray[np.float32]:
+def render_score(name: str, score: Callable[[], bytes], work: Path, soundfont: str) -> NDArray[np.float32]:
     """Renders a MIDI file's bytes with one of `SOUNDFONTS`, cached in `work`: mono, peak 0.5."""
 
     def make() -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ _FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B"}
 _PROGRAMS = {"bass": corpus.BASSES, "chords": corpus.CHORDS, "melody": corpus.MELODIES}
 
 
-def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Iterator[KnownLoop]:
+def render_loops(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Iterator[KnownLoop]:
     """Renders up to `count` loops, at most three per song, cycling through the kinds. data: a folder with pop909/."""
     rng = np.random.default_rng(seed)
     songs = folders(data, digits)
@@ -141,7 +141,7 @@ def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[K
         yield from corpus.render_loops(min(count, most), soundfont, seed)
         count = max(0, count - most)
     if data is not None:
-        yield from drawn(data, cut, soundfont, _SONGS, FIT)
+        yield from render_loops(data, cut, soundfont, _SONGS, FIT)
 
 
 def fit(known: Sequence[LabelledLoop]) -> LoopTables:

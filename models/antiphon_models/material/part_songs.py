@@ -206,12 +206,12 @@ def _jsb(root: Path, split: str, limit: int) -> Iterator[PartSong]:
     chorales = sounds.chorales(root.parent)[split]
     for number in range(len(chorales))[:: max(1, len(chorales) // limit) if limit else 1][: limit or None]:
         steps = [step for step in chorales[number] if len(step) == 4]
-        voices = [held([step[voice] for step in steps]) for voice in range(4)]
+        voices = [tie_notes([step[voice] for step in steps]) for voice in range(4)]
         parts = {"melody": voices[0], "chords": sorted(voices[1] + voices[2]), "bass": voices[3]}
         yield _build_estimated_song(f"jsb {split} {number:03}", split, 4, 80.0, parts, {})
 
 
-def held(pitches: Sequence[int]) -> list[PartNote]:
+def tie_notes(pitches: Sequence[int]) -> list[PartNote]:
     """Converts a voice in sixteenths to notes; equal ones are tied within a quarter, -1 is a rest."""
     notes: list[PartNote] = []
     for n, pitch in enumerate(pitches):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, frequency
-from antiphon_models.material.sounds import resampled
+from antiphon_models.material.sounds import resample_mono
 from antiphon_models.material.styles import SingingStyle
 
 RATE = 44100
@@ -51,7 +51,7 @@ def speak(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = 
     words = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text]
     said = io.BytesIO(subprocess.run(words, check=True, capture_output=True).stdout)
     sound, made = soundfile.read(said, dtype="float32", always_2d=True)
-    return resampled(sound.mean(axis=1), made, rate)
+    return resample_mono(sound.mean(axis=1), made, rate)
 
 
 def world() -> Any:

@@ -13,7 +13,7 @@ from antiphon.api import F32
 T = TypeVar("T")
 
 
-def resampled(mono: NDArray[np.floating], source: int, target: int) -> F32:
+def resample_mono(mono: NDArray[np.floating], source: int, target: int) -> F32:
     """Resamples a mono sound from `source` Hz to `target` Hz."""
     import soxr
 
@@ -25,7 +25,7 @@ def mono(path: Path, rate: int) -> F32:
     import soundfile
 
     sound, own = soundfile.read(path, dtype="float32", always_2d=True)
-    return resampled(sound.mean(axis=1), own, rate)
+    return resample_mono(sound.mean(axis=1), own, rate)
 
 
 def cached_sound(path: Path, rate: int, make: Callable[[], NDArray[np.floating]], subtype: str | None = None) -> Path:

@@ -57,7 +57,7 @@ def missing(framework: Framework) -> str:
     return next(iter(lacking_modules(FRAMEWORK_MODULES[framework.name])), "")
 
 
-def chosen(names: Sequence[str]) -> list[Framework]:
+def choose_frameworks(names: Sequence[str]) -> list[Framework]:
     """Frameworks of these names, or all installed ones. Raises `UsageError`: one is not installed, or none is."""
     if not names:
         present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]

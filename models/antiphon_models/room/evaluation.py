@@ -155,7 +155,7 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     notes = [(seconds(n.start), seconds(n.end), n) for track in song.tracks for n in track.notes]
     at = float(rng.uniform(0.0, max(end for _, end, _ in notes) - 2 * SECONDS)) - LEAD
     heard = [(start - at, end - at, n) for start, end, n in notes if end > at and start < at + LEAD + SECONDS]
-    rendered = performed(heard, FONTS[number // 2 % 3], 0.4)[:, round(LEAD * RATE) :]
+    rendered = render_pianist(heard, FONTS[number // 2 % 3], 0.4)[:, round(LEAD * RATE) :]
     part = np.stack([of_length(side, FRAMES) for side in rendered])
     played = np.asarray(0.4 * part / max(1e-3, float(np.abs(part).max())), np.float32)
     decay, bend, drift = rng.uniform(0.2, 0.6), BENDS[number % len(BENDS)], DRIFTS[number % len(DRIFTS)]
@@ -175,7 +175,7 @@ def _scene(ask: EvaluationRequest, number: int) -> RoomScene:
     return RoomScene(name, played, echo, moved, near, np.asarray(noise, np.float32), known)
 
 
-def performed(notes: Iterable[tuple[float, float, MidiNote]], font: Path, gain: float) -> F32:
+def render_pianist(notes: Iterable[tuple[float, float, MidiNote]], font: Path, gain: float) -> F32:
     """Renders a pianist's notes, each with start and end in seconds: `[2, frames]`."""
     track = tuple(
         MidiNote(2.0 * max(0.0, at), max(0.05, 2.0 * (end - at)), note.number, note.velocity, 1)

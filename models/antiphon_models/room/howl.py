@@ -47,17 +47,17 @@ class HowlEvaluation(Evaluation):
             room = f"room {n}: RT60 {decay:.2f} s"
             for name in ask.wanted({"nothing": None, "howl_guard": None}):
                 guards = name == "howl_guard"
-                played = looped(near, path, guards=guards)
+                played = play_loop(near, path, guards=guards)
                 tenths = np.square(played[: len(played) // 4800 * 4800].reshape(-1, 4800)).mean(1)
                 late = slice(ENDS * RATE, len(played))
                 yield MetricValue(name, "loudest", room, 10.0 * np.log10(float(np.square(played).max()) + 1e-15))
                 yield MetricValue(name, "loud", room, 0.1 * float((tenths > 10**-1.2).sum()))
                 yield MetricValue(name, "end", room, decibels(played[late]) - decibels(near[late]))
-                alone = looped(near[: 20 * RATE], np.zeros(1, np.float32), guards=guards)[OPEN * RATE :]
+                alone = play_loop(near[: 20 * RATE], np.zeros(1, np.float32), guards=guards)[OPEN * RATE :]
                 yield MetricValue(name, "lowered", room, decibels(near[OPEN * RATE :][: len(alone)]) - decibels(alone))
 
 
-def looped(near: F32, path: F32, *, guards: bool) -> F32:
+def play_loop(near: F32, path: F32, *, guards: bool) -> F32:
     """Output, clipped at full scale, of a patch in a loop: its microphone picks up the output a block later."""
     guard = HowlGuard()
     guard.prepare(StreamSpec(RATE, BLOCK, 1))

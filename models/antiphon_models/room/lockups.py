@@ -21,7 +21,7 @@ from antiphon_models.room.evaluation import (
     RATE,
     Bend,
     bend_of,
-    performed,
+    render_pianist,
     simulate_room_responses,
 )
 
@@ -165,7 +165,7 @@ def _player(ask: EvaluationRequest, rng: np.random.Generator, number: int) -> tu
             last = min(last, PLAYS) if first < PLAYS else last
             start, end = (float(np.interp(at, np.arange(len(beats)), beats)) for at in (first, last))
             notes.append((start, end, note))
-    sound = performed(notes, FONTS[number // 2 % 3], 0.5).mean(0)
+    sound = render_pianist(notes, FONTS[number // 2 % 3], 0.5).mean(0)
     near = of_length(sound, round(beats[-1] * RATE))
     scale = LEVEL / max(1e-6, float(np.std(near[near != 0.0])))
     return np.asarray(scale * near + FLOOR * rng.standard_normal(len(near)), np.float32), beats

@@ -27,7 +27,7 @@ from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import TICKS, FluidSettings, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
 from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, speak, syllable
-from antiphon_models.material.sounds import mono, of_length, resampled
+from antiphon_models.material.sounds import mono, of_length, resample_mono
 from antiphon_models.material.styles import TRAINED, UNTRAINED, draw_singing_style
 from antiphon_stems.grids import STEMS
 from antiphon_stems.jobs import separate
@@ -91,7 +91,7 @@ def _make(data: Path, folder: Path, seed: int, item: tuple[str, str, sounds.Part
     if name.startswith("voice"):
         made = voice(data, part, rnd)[None]
     else:
-        made = recorded(data, part, rnd, RATE, FRAMES) if "-r" in name else scene(data, part, rnd)
+        made = make_scene(data, part, rnd, RATE, FRAMES) if "-r" in name else scene(data, part, rnd)
     temporary = folder / f"{name}.part"
     with temporary.open("wb") as file:
         np.save(file, np.round(np.clip(made, -1.0, 1.0) * 32767).astype(np.int16))
@@ -204,7 +204,7 @@ def _instrument(notes: list[LyricNote], program: int, font: Path, rnd: random.Ra
     stretched = [
         voices.VoiceNote(v.begin * RATE / sounds.RATE, v.length * RATE / sounds.RATE, v.pitch, v.level) for v in played
     ]
-    return of_length(voices.played(stretched, SECONDS, rnd), FRAMES)
+    return of_length(voices.render_notes(stretched, SECONDS, rnd), FRAMES)
 
 
 def _singer(part: sounds.Part, rnd: random.Random) -> str:
@@ -247,7 +247,7 @@ def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
     how = rnd.random()
     if how < 0.15:
         x, start = rnd.choice(_speakers(data)), rnd.uniform(0.0, 1.0)
-        x = resampled(x, round(RATE * rnd.uniform(0.75, 1.25)), RATE)
+        x = resample_mono(x, round(RATE * rnd.uniform(0.75, 1.25)), RATE)
         x = of_length(np.roll(x, int(start * len(x))), FRAMES)
     else:
         score: Score = {}
@@ -283,7 +283,9 @@ def _speakers(data: Path) -> tuple[F32, ...]:
         reader, own = hibari.Hibari(), random.Random(5)
         for speed in (0.75, 1.0):
             words = (" ".join(own.sample(_WORDS, 12)) + "." for _ in range(4))
-            found.append(resampled(np.concatenate([reader(text, speed=speed, seed=1) for text in words]), 24000, RATE))
+            found.append(
+                resample_mono(np.concatenate([reader(text, speed=speed, seed=1) for text in words]), 24000, RATE)
+            )
     return tuple(found)
 
 
@@ -331,7 +333,7 @@ def _drums(data: Path, part: sounds.Part, notes: list[LyricNote], font: Path, rn
     folder = data / "sonicpi"
     if how < 0.3:
         x = _sample(folder / f"{rnd.choice(LOOPS[part])}.flac")
-        x = resampled(x, RATE, round(RATE * rnd.uniform(0.8, 1.25)))
+        x = resample_mono(x, RATE, round(RATE * rnd.uniform(0.8, 1.25)))
         return of_length(np.tile(np.roll(x, rnd.randrange(len(x))), FRAMES // len(x) + 1), FRAMES)
     if how < 0.55:
         return _pattern(folder, part, rnd)
@@ -357,7 +359,7 @@ def _pattern(folder: Path, part: sounds.Part, rnd: random.Random) -> F32:
         found = [p for p in names if p.stem.startswith(kinds)]
         if not found or rnd.random() < 0.1:
             continue
-        x = resampled(_sample(rnd.choice(found))[: 2 * RATE], RATE, round(RATE * speed))
+        x = resample_mono(_sample(rnd.choice(found))[: 2 * RATE], RATE, round(RATE * speed))
         row = [n in places or rnd.random() < often for n in range(16)]
         for n in range(int(SECONDS / step)):
             if row[n % 16] and rnd.random() < 0.95:
@@ -413,11 +415,11 @@ def stretch(path: Path, rnd: random.Random, rate: int, frames: int) -> F32:
     with soundfile.SoundFile(path) as file:
         wanted = round(frames * file.samplerate / rate) + 16
         file.seek(rnd.randrange(max(1, file.frames - wanted)))
-        sound = resampled(file.read(wanted, "float32", always_2d=True).mean(axis=1), file.samplerate, rate)
+        sound = resample_mono(file.read(wanted, "float32", always_2d=True).mean(axis=1), file.samplerate, rate)
     return np.pad(sound, (0, max(0, frames - len(sound))))[:frames].astype(np.float32)
 
 
-def recorded(data: Path, part: sounds.Part, rnd: random.Random, rate: int, frames: int) -> F32:
+def make_scene(data: Path, part: sounds.Part, rnd: random.Random, rate: int, frames: int) -> F32:
     """Scene `[4, frames]`, with stems at most 0.9 and a silent voice."""
     path = rnd.choice(rnd.choice(pieces(data, part)))
     mix = stretch(path, rnd, rate, frames)[None]

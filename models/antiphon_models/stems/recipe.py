@@ -61,7 +61,7 @@ class Clips:
     rate: int
 
 
-def joined(sounds: Sequence[tuple[int, NDArray[np.int16]]], rate: int, device: torch.device) -> Clips:
+def join_clips(sounds: Sequence[tuple[int, NDArray[np.int16]]], rate: int, device: torch.device) -> Clips:
     """Concatenates clips of a kind, given as (song number, sound)."""
     length = np.array([len(sound) for _, sound in sounds])
     start = np.concatenate([[0], np.cumsum(length)[:-1]])
@@ -390,7 +390,7 @@ class StemsRecipe(LiveStemsRecipe):
         mix = Measured(*super().batch(step))
         frames = np.random.default_rng((step, TAKEN)).choice(mix.power.shape[1], TAKEN, replace=False)
         power, side, total, shared, own = (x[:, frames] for x in mix[:5])
-        return (*described(mix, frames), power, side, total, shared, own, mix.known)
+        return (*frame_features(mix, frames), power, side, total, shared, own, mix.known)
 
     def loss(self, network: torch.nn.Module, batch: Batch) -> Loss:
         bands, details, *rest = batch
@@ -398,11 +398,11 @@ class StemsRecipe(LiveStemsRecipe):
         return loss(shares, Measured(*rest), TAKEN), {}
 
     def _shares(self, network: torch.nn.Module, mix: Measured) -> torch.Tensor:
-        bands, details = described(mix, np.arange(mix.power.shape[1]))
+        bands, details = frame_features(mix, np.arange(mix.power.shape[1]))
         return torch.stack([network(*both) for both in zip(bands, details, strict=True)])
 
 
-def described(mix: Measured, frames: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+def frame_features(mix: Measured, frames: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
     """Features of frames of mixes, as of files: `[mixes, frames, …]`."""
     both = [describe_file(FILE, *pair) for pair in zip(mix.power.cpu().numpy(), mix.side.cpu().numpy(), strict=True)]
     bands, details = (torch.from_numpy(np.stack([pair[k][frames] for pair in both])) for k in (0, 1))
@@ -421,4 +421,4 @@ def clips(job: TrainingJob, part: sounds.Part) -> dict[str, Clips]:
     for path in (path for package in pieces(job.data, part) for path in package if path.stem != "guitar"):
         sound = stretch(path, random.Random(path.name), material.RATE, material.FRAMES)
         found.setdefault("record", []).append((-1, np.round(sound * 32767).astype(np.int16)))
-    return {kind: joined(sounds, material.RATE, job.device) for kind, sounds in found.items()}
+    return {kind: join_clips(sounds, material.RATE, job.device) for kind, sounds in found.items()}

@@ -27,7 +27,7 @@ from antiphon_models.material.fluidsynth import (
     program_change,
 )
 from antiphon_models.material.singing import PERIOD, LyricNote, Singer, singing
-from antiphon_models.material.sounds import of_length, resampled
+from antiphon_models.material.sounds import of_length, resample_mono
 from antiphon_models.material.styles import draw_singing_style
 from antiphon_models.transfer.solos import INSTRUMENTS, RATE
 
@@ -42,7 +42,7 @@ FLOOR = 80.0
 
 def normalise_for_measurement(sound: F32, rate: int) -> F32:
     """Prepares a sound for measurement: at `MEASURED_RATE`, with RMS 0.1, so that loudness makes no difference."""
-    at = resampled(sound, rate, MEASURED_RATE)
+    at = resample_mono(sound, rate, MEASURED_RATE)
     return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
 
 

@@ -16,7 +16,7 @@ from antiphon_listen.beats import BeatGrid
 from antiphon_listen.harmony import SongChords, chord_network, find_chords
 from antiphon_listen.phrases import Structure, find_structure
 from antiphon_listen.signals import AttackLevel, MusicCurves, OnsetStrength, curves
-from antiphon_listen.spectra import ConstantQ, NoteSpectrum, tuned
+from antiphon_listen.spectra import ConstantQ, NoteSpectrum, shift_into_tune
 
 RATE = 22050
 """Sampling rate, librosa's default."""
@@ -202,7 +202,7 @@ class MusicRun(AnalysisRun):
         """Chords of the analysed sound, at the recording's times; None where it is silent. Called once."""
         if song.curves is None:
             return None
-        network, spectrum = chord_network(), tuned(self._spectrum.end(), self._notes.tuning)
+        network, spectrum = chord_network(), shift_into_tune(self._spectrum.end(), self._notes.tuning)
         tapped = np.zeros(0) if song.grid is None else song.grid.beats
         odds = None if network is None else network(spectrum)
         harmonic = self._harmony(song.curves)

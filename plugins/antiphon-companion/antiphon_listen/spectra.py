@@ -89,7 +89,7 @@ class ConstantQ:
         return np.concatenate([rows[:count] for rows in octaves], axis=1).astype(np.float32)
 
 
-def tuned(rows: F32, semitones: float) -> F32:
+def shift_into_tune(rows: F32, semitones: float) -> F32:
     """Shifts the frames of a sound that is `semitones` sharp into tune, by linear interpolation between bins."""
     place = np.clip(np.arange(rows.shape[1]) + semitones * BINS / 12.0, 0.0, rows.shape[1] - 1.0)
     low = np.minimum(place.astype(int), rows.shape[1] - 2)

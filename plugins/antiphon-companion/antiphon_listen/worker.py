@@ -16,7 +16,7 @@ from antiphon_listen.harmony import ChordOdds, chord_network, find_chords
 from antiphon_listen.live import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
 from antiphon_listen.loudness import LiveLoudness
 from antiphon_listen.signals import MusicCurves, OnsetStrength, curves, divide_by_mean
-from antiphon_listen.spectra import ConstantQ, NoteSpectrum, tuned
+from antiphon_listen.spectra import ConstantQ, NoteSpectrum, shift_into_tune
 from antiphon_listen.tables import Tables
 
 # ---- Sliding window of a stream: curves in place of a file's `MusicCurves`, its beat grid, chord and key
@@ -220,7 +220,7 @@ class CurveWindow:
         """Returns the window's frames as from `ConstantQ`, corrected for tuning."""
         spectrum = ConstantQ()
         spectrum.feed(self._sound)
-        return tuned(spectrum.end(), self._spectrum.tuning)
+        return shift_into_tune(spectrum.end(), self._spectrum.tuning)
 
 
 ANALYSIS_SECONDS = 0.5

@@ -53,7 +53,7 @@ def libraries(kind: str) -> Iterator[Path]:
                 yield path
 
 
-def allowed(kind: str, text: str) -> Path:
+def check_path(kind: str, text: str) -> Path:
     """Path of a plugin, given by path or name. Raises ParamError: it is not in the folders of its kind."""
     for path in libraries(kind):
         if text in (str(path), path.name, path.stem):
@@ -87,7 +87,7 @@ def card_of(address: str, *, changed: bool = False) -> PluginCard:
         raise ParamError(f"uri takes lv2:URI, clap:ID or vst3:PATH, not {address[:200]!r}; `antiphon plugins --scan`")
     known = address
     try:
-        known = f"vst3:{allowed('vst3', rest)}" if kind == "vst3" else address  # also one whose description is kept
+        known = f"vst3:{check_path('vst3', rest)}" if kind == "vst3" else address  # also one whose description is kept
         card = cached_card(known) or _made(known)
     except ParamError as error:
         card = PluginCard(address, problem=str(error))
@@ -202,7 +202,7 @@ def _keep(card: PluginCard) -> None:
         _tried[card.address] = now + TRIED_SECONDS, card
 
 
-def declared(info: Any, address: str) -> Any:
+def declare_node(info: Any, address: str) -> Any:
     """Declares the node `plugin` for a `uri`: `Processor.variants` names this function.
 
     Raises ParamError: as in `card_of`.

@@ -20,7 +20,7 @@ from antiphon.api import AntiphonError, ParamError
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, limit_resources, run_forked
 from antiphon_host import clap
 from antiphon_host.card import MAX_CHANNELS, ControlList, HostedControl, PluginCard
-from antiphon_host.catalogue import allowed, cached_card, libraries
+from antiphon_host.catalogue import cached_card, check_path, libraries
 from antiphon_host.instance import HostedInstance, instance_of
 
 # ---- LV2 metadata by liblilv: no plugin code runs here
@@ -282,7 +282,7 @@ def _installed_clap_plugins() -> Iterator[tuple[str, Callable[[], PluginCard]]]:
 def _read_vst3_card(text: str) -> PluginCard:
     from antiphon_host import vst3
 
-    return vst3.card(str(allowed("vst3", text)))
+    return vst3.card(str(check_path("vst3", text)))
 
 
 def _failed(address: str, why: str) -> PluginCard:

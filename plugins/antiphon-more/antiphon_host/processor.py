@@ -24,7 +24,7 @@ class Plugin(WorkerProcessor):
 
     inputs = (AUDIO_IN,)
     outputs = (AUDIO_OUT,)
-    variants = "uri=antiphon_host.catalogue:declared"
+    variants = "uri=antiphon_host.catalogue:declare_node"
     on_files = FileUse(changes=("level", "channels", "time", "pitch"))
     params = (
         Param("uri", "text", "", owners=True, doc="lv2:URI, clap:ID or vst3:PATH; see `antiphon plugins --scan`."),

@@ -202,7 +202,7 @@ class FlashLimit:
         return out.astype(np.uint8)
 
 
-def placed(clock: Clock, count: int) -> Clock:
+def last_fraction(clock: Clock, count: int) -> Clock:
     """The clock at the last multiple of 1 / `count` beats: frames are dated by it, however late they are."""
     place = math.floor(clock.beat * count + 1e-9) / count
     return replace(clock, beat=place, seconds=clock.seconds - (clock.beat - place) * 60.0 / clock.bpm)
@@ -400,7 +400,7 @@ class Lights:
                 stood = True
                 await asyncio.sleep(1.0 / RATE)
                 continue
-            now = placed(clock, count)
+            now = last_fraction(clock, count)
             if not last - JUMP_BEATS < now.beat <= last:
                 gone = now.beat - last
                 if gone < 1.0 and count > 1:

@@ -101,7 +101,7 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
     elif not base:
         raise Refusal(409, "nothing plays that could be changed; propose a script")
     elif body.lines is not UNSET:
-        text = edited(base, body.lines)
+        text = replace_lines(base, body.lines)
     elif body.params is not UNSET:
         return "", tuple((_address(name), (value,)) for name, value in body.params.items())
     else:
@@ -117,7 +117,7 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
     return text, ()
 
 
-def edited(base: str, edits: list[Edit]) -> str:
+def replace_lines(base: str, edits: list[Edit]) -> str:
     """The text with lines replaced. Raises Refusal: the lines do not exist, or two edits overlap."""
     lines = base.split("\n")
     end = len(lines) + 1

@@ -204,24 +204,24 @@ class DeepFilterNetwork:
         past = self._bins.inputs
         past[:-2] = past[2:]
         past[-2], past[-1] = near.real, near.imag
-        bands = [rectified(self._encode[0]())]
+        bands = [rectify(self._encode[0]())]
         for layer in self._encode[1:]:
             layer.inputs[:] = bands[-1]
-            bands.append(rectified(layer()))
-        bins = rectified(self._bins())
+            bands.append(rectify(layer()))
+        bins = rectify(self._bins())
         self._halved.inputs[:] = bins
-        joined = rectified(self._join(rectified(self._halved()).T.reshape(-1)))
-        x = recurrent_output(rectified(self._enter(joined + bands[-1].T.reshape(-1))), self._grus)
-        embedded = rectified(self._leave(x))
+        joined = rectify(self._join(rectify(self._halved()).T.reshape(-1)))
+        x = recurrent_output(rectify(self._enter(joined + bands[-1].T.reshape(-1))), self._grus)
+        embedded = rectify(self._leave(x))
         self.snr = SNR_RANGE * float(sigmoid(self._ratio(embedded))[0]) + MIN_SNR
         return bands, bins, embedded
 
     def _gains(self, bands: list[Samples], embedded: Samples) -> Samples:
         """Gain of each band."""
-        x = recurrent_output(rectified(self._gain_enter(embedded)), self._gain_grus)
-        y = rectified(self._gain_leave(x)).reshape(-1, CHANNELS).T
+        x = recurrent_output(rectify(self._gain_enter(embedded)), self._gain_grus)
+        y = rectify(self._gain_leave(x)).reshape(-1, CHANNELS).T
         for layer, (scale, bias), seen in reversed(list(zip(self._decode, self._paths, bands, strict=True))):
-            y = rectified(seen * scale + bias) + rectified(y)
+            y = rectify(seen * scale + bias) + rectify(y)
             # of twice the width where every second place is zero
             layer.inputs[:, :: layer.inputs.shape[1] // y.shape[1]] = y
             y = layer()
@@ -232,12 +232,12 @@ class DeepFilterNetwork:
         past = self._frames.inputs
         past[:-CHANNELS] = past[CHANNELS:]
         past[-CHANNELS:] = bins
-        x = recurrent_output(rectified(self._filter_enter(embedded)), self._filter_grus) + self._skip(embedded)
-        taps = np.tanh(self._out(x)).reshape(FILTERED, 2 * ORDER) + rectified(self._frames()).T
+        x = recurrent_output(rectify(self._filter_enter(embedded)), self._filter_grus) + self._skip(embedded)
+        taps = np.tanh(self._out(x)).reshape(FILTERED, 2 * ORDER) + rectify(self._frames()).T
         return np.ascontiguousarray(taps).view(np.complex64)
 
 
-def rectified(x: Samples) -> Samples:
+def rectify(x: Samples) -> Samples:
     """x ← max(x, 0)."""
     return np.maximum(x, np.float32(0.0), out=x)
 

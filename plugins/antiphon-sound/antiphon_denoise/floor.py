@@ -31,7 +31,7 @@ from antiphon.api.jobs import spell_parameter
 from antiphon_denoise import learned
 from antiphon_denoise.bands import BINS, COUNT, HOP, BandMeans
 from antiphon_denoise.deepfilter import BANDS, DEEPFILTER, HOP as NETWORK_HOP, MIN_SNR, DeepFilterNetwork, band_widths
-from antiphon_denoise.gate.network import WeightLayout, installed
+from antiphon_denoise.gate.network import WeightLayout, installed_weights
 from antiphon_denoise.learned import UNITS, file_mask, first_bins
 from antiphon_denoise.learned.delayed import denoise_unit_powers
 from antiphon_denoise.learned.file_mask import EmptyTop, FileNoise
@@ -320,7 +320,7 @@ def estimate_trust(logits: F32, taken: F32) -> F32:
 @cache
 def load_floor() -> dict[str, F32] | None:
     """Returns the weights of the noise-floor network, as `installed` does."""
-    return installed(MODEL, LAYOUT, "does not look for a noise floor, and may take dense music for noise")
+    return installed_weights(MODEL, LAYOUT, "does not look for a noise floor, and may take dense music for noise")
 
 
 log = logging.getLogger("antiphon.denoise")

@@ -41,9 +41,9 @@ class Identify(WorkerReporter):
 def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> FileHearing:
     """Returns the catalogued recordings and pieces in a file, best first, as `FileUse.hears` of `identify`."""
     from antiphon.api.backends.files import printable_path
-    from antiphon_identify.worker import identified
+    from antiphon_identify.worker import identify_file
 
-    found = identified(path)
+    found = identify_file(path)
     if found is None:
         return FileHearing(said="your library is empty: antiphon library add FOLDER puts sounds into it")
     told = [(printable_path(Path(os.fsdecode(match.path))), match) for match in found]

@@ -160,7 +160,7 @@ class CatalogueReader:
             self._catalogue = catalogues.open(self._folder)
 
 
-def identified(path: Path) -> Sequence[IdentifiedFile] | None:
+def identify_file(path: Path) -> Sequence[IdentifiedFile] | None:
     """Matching catalogued files of a sound file, the best first; None without a catalogue.
 
     Raises FileError: the file, or the catalogue, cannot be read.

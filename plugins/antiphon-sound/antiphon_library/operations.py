@@ -236,12 +236,12 @@ FITS_BY_OSC = OscForm(
 COMMANDS = "antiphon_library.commands"
 KEPT = "what was {} is kept, and the same command {} the rest"
 LOCAL: tuple[tuple[str, type[Request], str, str, str], ...] = (
-    ("add", AddRequest, "add", "added", "add Music"),
-    ("analyse", AnalyseRequest, "analyse", "analysed", "analyse Music --only loudness"),
-    ("identify", IdentifyRequest, "identify", "identified", "identify excerpt.wav"),
-    ("forget", ForgetRequest, "forget", "forgotten", "forget --missing"),
-    ("map", MapRequest, "chart", "placed", "map --png map.png"),
-    ("learn", LearnRequest, "learn", "learned", "learn playlists"),
+    ("add", AddRequest, "add", "lines_of_added", "add Music"),
+    ("analyse", AnalyseRequest, "analyse", "lines_of_analysis", "analyse Music --only loudness"),
+    ("identify", IdentifyRequest, "identify", "lines_of_recordings", "identify excerpt.wav"),
+    ("forget", ForgetRequest, "forget", "lines_of_forgotten", "forget --missing"),
+    ("map", MapRequest, "chart", "lines_of_map", "map --png map.png"),
+    ("learn", LearnRequest, "learn", "lines_of_pairs", "learn playlists"),
 )
 """Operations of the command line and Python: word, request, function, lines and example of each."""
 
@@ -268,7 +268,7 @@ def _add_local(operations: Any) -> None:
         )
 
 
-FOUND = f"{COMMANDS}.printing:found"
+FOUND = f"{COMMANDS}.printing:lines_of_found"
 
 
 def _add_lists(operations: Any) -> None:
@@ -276,9 +276,9 @@ def _add_lists(operations: Any) -> None:
     operations.add(
         "library list",
         ListRequest,
-        "antiphon_library.searching:listed",
+        "antiphon_library.searching:list_sounds",
         ListedSounds,
-        lines=f"{COMMANDS}.printing:listed",
+        lines=f"{COMMANDS}.printing:lines_of_list",
         here=("files",),
         by_osc=LIST_BY_OSC,
         examples=("antiphon library list", "antiphon library list --bad"),
@@ -286,9 +286,9 @@ def _add_lists(operations: Any) -> None:
     operations.add(
         "library show",
         ShowRequest,
-        "antiphon_library.searching:shown",
+        "antiphon_library.searching:show_sound",
         ShownSound,
-        lines=f"{COMMANDS}.printing:shown",
+        lines=f"{COMMANDS}.printing:lines_of_sound",
         example={"file": "/music/night.flac"},
         examples=("antiphon library show Music/night.flac",),
     )
@@ -297,7 +297,7 @@ def _add_lists(operations: Any) -> None:
         SearchRequest,
         "antiphon_library.searching:search",
         ChosenSounds,
-        lines=f"{COMMANDS}.printing:chosen",
+        lines=f"{COMMANDS}.printing:lines_of_chosen",
         example={"words": ["a"]},
         examples=("antiphon library search night --tempo 118-124",),
     )
@@ -330,7 +330,7 @@ def _add_matches(operations: Any) -> None:
         Next,
         "antiphon_library.searching:following",
         Matches,
-        lines=f"{COMMANDS}.printing:chosen",
+        lines=f"{COMMANDS}.printing:lines_of_chosen",
         here=("m3u", "forget"),
         by_osc=NEXT_BY_OSC,
         example={"count": 8, "like": 1},

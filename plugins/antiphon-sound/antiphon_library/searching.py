@@ -298,7 +298,7 @@ def fitting_summaries(catalogue: Catalogue, path: bytes, count: int, beats: int 
     return [{**rows[where].summary(), "score": round(score, 4), "why": why} for where, score, why in found]
 
 
-def listed(asked: ListRequest) -> ListedSounds:
+def list_sounds(asked: ListRequest) -> ListedSounds:
     """The files, or those of these files and folders. Raises UsageError: one of them is not in the library."""
     files = [Path(file) for file in asked.files]
     found = []
@@ -311,7 +311,7 @@ def listed(asked: ListRequest) -> ListedSounds:
     return ListedSounds(found) if found or files or asked.bad else EmptyLibrary([])
 
 
-def shown(asked: ShowRequest) -> ShownSound:
+def show_sound(asked: ShowRequest) -> ShownSound:
     """All that is known of a file. Raises UsageError: it is not in the library."""
     with open_catalogue() as catalogue:
         return ShownSound(**row_of(catalogue, Path(asked.file)).full())

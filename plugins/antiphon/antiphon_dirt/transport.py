@@ -45,7 +45,7 @@ class DirtTransport(Transport):
                 f"{spell('strudel_port')} must differ from {spell('osc_port')} and {spell('http_port')}; all want TCP"
             )
         if port:
-            bound(port).close()
+            bind_socket(port).close()
         if strudel:
             for sock in listening(strudel):
                 sock.close()
@@ -70,7 +70,7 @@ class DirtTransport(Transport):
         if port:
             from antiphon_dirt.port import DirtPort
 
-            udp = DirtPort(server, player, bound(port))
+            udp = DirtPort(server, player, bind_socket(port))
             server.service(udp.run)
             figures.append(udp.figures)
         else:
@@ -97,7 +97,7 @@ def strudel_port(settings: ServeSettings) -> int:
     return settings.value(STRUDEL_PORT) or (USUAL_PORT if settings.value(STRUDEL) else 0)
 
 
-def bound(port: int) -> socket.socket:
+def bind_socket(port: int) -> socket.socket:
     """Opens a non-blocking UDP socket at that loopback port. Raises `UsageError`: the port is taken."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:

@@ -146,7 +146,7 @@ def give_dated(s: i64p, frames: i64, now: i64) -> None:
 
 
 @kernel
-def begun(s: i64p) -> i64:
+def cycle_start(s: i64p) -> i64:
     """Start time of the cycle, in ns of CLOCK_MONOTONIC, by JACK's own DLL, independent of this call's delay."""
     call_c(s[MidiSlot.CLOCK], MONOTONIC, offset(s, MidiSlot.NOW))
     now = s[MidiSlot.NOW] * 1000000000 + s[MidiSlot.NOW + 1]
@@ -168,7 +168,7 @@ def begun(s: i64p) -> i64:
 def midi_process(frames: i64, s: i64p) -> i64:
     """JackProcessCallback: `frames` arrives as 32 bits in a 64-bit register."""
     count = frames & 4294967295
-    now = begun(s)
+    now = cycle_start(s)
     came = 0
     for p in range(INPUTS):
         port = load_acquire(s, MidiSlot.INS + p)

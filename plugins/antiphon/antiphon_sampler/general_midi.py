@@ -153,7 +153,7 @@ def general_midi(rate: int) -> GeneralMidi:
     return found
 
 
-def looped(sound: Samples) -> tuple[Samples, int]:
+def loop_end(sound: Samples) -> tuple[Samples, int]:
     """Makes a held note, without release, loop at its end; returns the first frame of the loop, -1 if the note decays.
 
     The loop length maximises the wave's similarity; the loop's end is crossfaded into the sound before its start.
@@ -202,7 +202,7 @@ def render(name: str, place: str) -> None:
     beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="."))
     try:
         for note, sound in zip(SAMPLED, sounds, strict=True):
-            sound, first = looped((gain * sound).astype(np.float32))
+            sound, first = loop_end((gain * sound).astype(np.float32))
             heard = np.flatnonzero(np.abs(sound).max(axis=0) > SILENT)
             end = int(heard[-1]) + 1 if heard.size else 1
             write_looped(beside / f"{note}.wav", sound[:, :end] if first < 0 else sound, RATE, first)

@@ -36,7 +36,7 @@ def add(asked: AddPackRequest) -> Added:
         )
 
 
-def added(pack: Added) -> Iterator[str]:
+def lines_of_pack(pack: Added) -> Iterator[str]:
     """Lines on an added pack: its licence, and how to play it."""
     for file, text in pack.licences[:1]:
         more = f" (all of it: {pack.folder / file})" if len(text) > SHOWN else ""
@@ -50,7 +50,7 @@ def added(pack: Added) -> Iterator[str]:
     )
 
 
-def listed(asked: ListPacksRequest) -> dict[str, Any]:
+def list_packs(asked: ListPacksRequest) -> dict[str, Any]:
     """The added packs: folder, source and licence files of each."""
     from antiphon.api.backends.files import sound_packs
 
@@ -79,7 +79,7 @@ def add_to(operations: Any) -> None:
         AddPackRequest,
         add,
         Any,
-        lines=added,
+        lines=lines_of_pack,
         local=True,
         group="Packs of sounds in your library, as Strudel and SuperDirt have them.",
         kept="nothing was added",
@@ -89,5 +89,5 @@ def add_to(operations: Any) -> None:
         ),
     )
     operations.add(
-        "sounds list", ListPacksRequest, listed, Any, lines=rows, local=True, examples=("antiphon sounds list",)
+        "sounds list", ListPacksRequest, list_packs, Any, lines=rows, local=True, examples=("antiphon sounds list",)
     )

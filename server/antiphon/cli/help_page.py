@@ -17,7 +17,7 @@ WIDTH = 100
 
 def read() -> str:
     """Returns the page for this terminal; "" if none is stored, or a command's source has changed since."""
-    page = paths.kept(NAME, _page_sources())
+    page = paths.read_kept(NAME, _page_sources())
     return page if isinstance(page, str) else ""
 
 

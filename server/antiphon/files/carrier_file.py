@@ -17,7 +17,7 @@ from antiphon.files.containers.layout import states_length
 from antiphon.files.containers.mp4_tags import read_mp4_tags
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.containers.speakers import mask_of_layout
-from antiphon.files.containers.tags import worded
+from antiphon.files.containers.tags import common_tags
 from antiphon.files.ffmpeg import (
     GUESSED,
     MAX_SAID,
@@ -26,13 +26,13 @@ from antiphon.files.ffmpeg import (
     CarrierInfo,
     Reading,
     allow_processor_time,
-    broken,
     carrier_notices,
     exact_frames,
     lacking,
     probe,
     program,
     reading_lane,
+    refusal_of,
     report,
     source,
     start,
@@ -124,7 +124,7 @@ class CarrierFile(ABC):
                 count += len(block)
             elif (placed := self._times.place(last=self._ended)) is not None:
                 if placed.silence > MAX_GAP * self.info.rate:
-                    raise broken(f"its time stamps leave out {placed.silence / self.info.rate / 3600:.1f} hours")
+                    raise refusal_of(f"its time stamps leave out {placed.silence / self.info.rate / 3600:.1f} hours")
                 self._silent, self._after = placed.silence, self._blocks.popleft()[placed.skipped :]
             elif self._ended:
                 break
@@ -149,7 +149,7 @@ class CarrierFile(ABC):
         """Decodes a frame. Raises `Refused`: there is sound before and behind what could not be decoded."""
         frame = self._next()
         if frame is not None and self._fault and self._decoded:
-            raise broken(f"{self._fault} at {self._decoded / self.info.rate:.3f} s")
+            raise refusal_of(f"{self._fault} at {self._decoded / self.info.rate:.3f} s")
         self._torn, self._fault = self._torn + bool(self._fault), ""
         if frame is None:
             self._ended = True
@@ -302,7 +302,7 @@ class AvFile(CarrierFile):
         if whole is not None and not others:
             frames, whole = round(whole * codec.sample_rate), None
         notices = carrier_notices(others, len(self._container.chapters()))
-        said_tags = worded((name, str(text)) for name, text in tags.items() if name != "tmpo")
+        said_tags = common_tags((name, str(text)) for name, text in tags.items() if name != "tmpo")
         said_tags |= read_mp4_tags(fd) if demuxer == "mov" else {}
         form = codec.sample_rate, codec.channels, frames, codec.name
         more: dict[str, Any] = {"notices": notices, "seconds": whole, "first": first}
@@ -333,7 +333,7 @@ class AvFile(CarrierFile):
             with self._av.logging.Capture() as said:
                 frame = next(self._frames, None)
         except IndexError:  # within av, which knows the streams of the beginning alone
-            raise broken("a stream begins in the middle") from None
+            raise refusal_of("a stream begins in the middle") from None
         for level, _, text in said:
             if level <= self._av.logging.ERROR:
                 self._complain(" ".join(text.split()))
@@ -352,7 +352,7 @@ class AvFile(CarrierFile):
         return self._last - self.info.first
 
 
-def opened(fd: int, demuxer: str, kind: str) -> CarrierFile:
+def open_carrier(fd: int, demuxer: str, kind: str) -> CarrierFile:
     """Opens a file's sound, by ffmpeg or else by av. Raises `Refused`: neither is installed, or the file is broken."""
     if program("ffmpeg") and program("ffprobe"):
         return FfmpegFile(fd, demuxer)

@@ -37,10 +37,10 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from antiphon.files.carrier_file import CarrierFile, opened
+from antiphon.files.carrier_file import CarrierFile, open_carrier
 from antiphon.files.containers.chunks import check_form
 from antiphon.files.containers.extras import notices_of
-from antiphon.files.containers.id3 import NAMES, named
+from antiphon.files.containers.id3 import NAMES, common_name
 from antiphon.files.containers.layout import layout, other_demuxer
 from antiphon.files.containers.pieces import Link, Refused, SoundLayout, SplicedFile, open_file
 from antiphon.files.containers.speakers import mask_of
@@ -212,7 +212,7 @@ class BlockSender:
         header = {"rate": self._own, "channels": self._channels, "frames": promised, "format": form}
         said = {
             "tags": _tags(tags),
-            "left": sorted(name[:MAX_NAME] for name in tags.keys() - {*NAMES} if named(name))[:MAX_LEFT],
+            "left": sorted(name[:MAX_NAME] for name in tags.keys() - {*NAMES} if common_name(name))[:MAX_LEFT],
         }
         met = [one.plain for one in itertools.islice(notices, MAX_NOTICES)]
         self._channel.send({**header, "subtype": subtype, **said, "remark": remark, "notices": met, **more})
@@ -384,7 +384,7 @@ def decode(fd: int, rate: int, channel: HelperChannel) -> None:
     _limit_cpu_time(TIMEOUT_SECONDS)
     if found.demuxer:
         form = "MP4" if found.demuxer == "mov" else found.demuxer.upper()
-        _decode_carrier(opened(fd, found.demuxer, found.kind), form, rate, channel)
+        _decode_carrier(open_carrier(fd, found.demuxer, found.kind), form, rate, channel)
         return
     try:
         opened_file = LinkedFile(fd, found)
@@ -420,7 +420,7 @@ def _by_ffmpeg(fd: int, kind: str, reason: soundfile.LibsndfileError) -> Carrier
     demuxer = other_demuxer(fd, kind)
     try:
         if demuxer:
-            return opened(fd, demuxer, kind)
+            return open_carrier(fd, demuxer, kind)
     except Refused as refused:
         if str(refused) == lacking(kind):
             raise

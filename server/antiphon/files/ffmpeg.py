@@ -23,7 +23,7 @@ from antiphon.files.containers.layout import states_length
 from antiphon.files.containers.mp4_tags import read_mp4_tags
 from antiphon.files.containers.pieces import Refused
 from antiphon.files.containers.speakers import mask_of_layout
-from antiphon.files.containers.tags import worded
+from antiphon.files.containers.tags import common_tags
 from antiphon.files.sound_finish import BEFORE, CHAPTERS
 from antiphon.kernel.runtime.extras import install_command
 from antiphon.kernel.runtime.notices import Notice
@@ -147,7 +147,7 @@ def probe(fd: int, demuxer: str) -> CarrierInfo:
     )
     tags: dict[str, str] = {}
     for found in (sound.get("tags", {}), whole.get("tags", {})):
-        tags |= worded((name, str(text)) for name, text in found.items() if name != "tmpo")
+        tags |= common_tags((name, str(text)) for name, text in found.items() if name != "tmpo")
     tags |= read_mp4_tags(fd) if demuxer == "mov" else {}
     frames = None if guessed else _frames(sound, rate)
     frames = frames and exact_frames(frames, whole.get("tags", {}))
@@ -297,9 +297,9 @@ class Reading:
             reason = (named or lines or [f"exit {code}"])[-1]
             if "allocate memory" in reason:
                 raise Refused("decoding it takes too much memory; it is broken or made to harm")
-            raise broken(reason)
+            raise refusal_of(reason)
 
 
-def broken(reason: str) -> Refused:
+def refusal_of(reason: str) -> Refused:
     """The refusal of a file that cannot be decoded."""
     return Refused(f"it is broken, fetch or make it again ({reason[:200].rstrip('.')})")

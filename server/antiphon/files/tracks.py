@@ -159,7 +159,7 @@ class TrackFiles:
         sums: dict[int, Samples] = {}
         for track, sound in sounds:
             if sound.any():
-                own = fitted(sound, track.channels)
+                own = fit_channels(sound, track.channels)
                 sums[track.fd] = sums[track.fd] + own if track.fd in sums else own
         fall = missed_fade_out(block, self.rate)[:, None]
         for n in missing:
@@ -216,7 +216,7 @@ class TrackFiles:
             os.close(track.fd)
 
 
-def fitted(sound: Samples, channels: int) -> Samples:
+def fit_channels(sound: Samples, channels: int) -> Samples:
     """Adapts `[frames, any]` to `[frames, channels]` as a wire does."""
     have = sound.shape[1]
     if have == channels:

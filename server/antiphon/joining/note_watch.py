@@ -10,7 +10,7 @@ from antiphon.kernel.control.osc.arguments import OWNER, OnOff, OscCall, osc
 from antiphon.kernel.control.subscribers.clients import Surfaces
 from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.engine.remote import RemoteEngine
-from antiphon.kernel.graph.clock import swung
+from antiphon.kernel.graph.clock import swing_beat
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.actions import EngineEffect
@@ -74,7 +74,7 @@ class NoteWatch:
     def _beat(self, when: When) -> float:
         match when:
             case Beat():
-                return swung(due_beat(when), *self._state.swing)
+                return swing_beat(due_beat(when), *self._state.swing)
             case Sample(sample):
                 return self._link.beat_at(sample)
         return self._clock.moment().beat

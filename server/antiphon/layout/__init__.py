@@ -11,7 +11,7 @@ TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
 """Suffixes of the files."""
 
 
-def written(patch: Patch, catalog: Catalog, ending: str) -> tuple[bytes, str]:
+def layout_file(patch: Patch, catalog: Catalog, ending: str) -> tuple[bytes, str]:
     """Returns the file with that suffix for a patch, and a description of its contents."""
     from antiphon.layout import stage_control, touchosc
 

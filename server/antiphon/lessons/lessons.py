@@ -346,7 +346,7 @@ def _between(one: Expect) -> str:
 # ---- what a try is
 
 
-def performed(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[LiveEvent]]) -> LessonOutcome:
+def judge_script(lesson: LessonFile, events_until: Callable[[Fraction], Sequence[LiveEvent]]) -> LessonOutcome:
     """Judges a script's first bars, which the patch must accept. Raises nothing: a script's error is the outcome."""
     from antiphon.live.records import ScriptError
     from antiphon.offline.script_run import commands
@@ -422,7 +422,7 @@ def refusal(patch: str, address: str, args: Sequence[Any]) -> str:
     return ""
 
 
-def written(lines: str) -> list[HeardSound]:
+def parse_messages(lines: str) -> list[HeardSound]:
     """Parses the messages of a lesson, one per line, or the name of a shipped sound."""
     found: list[HeardSound] = []
     for line in filter(None, map(str.strip, lines.splitlines())):
@@ -444,7 +444,7 @@ def _argument(text: str) -> int | float | str:
 
 
 @cache
-def declared(patch: str) -> tuple[HeardSound, ...]:
+def initial_values(patch: str) -> tuple[HeardSound, ...]:
     """Initial values of the parameters of a patch."""
     from antiphon.kernel.graph.patch import load
     from antiphon.kernel.plugins import loader
@@ -457,15 +457,15 @@ def declared(patch: str) -> tuple[HeardSound, ...]:
     )
 
 
-def tried(lesson: LessonFile, lines: str) -> LessonOutcome:
+def judge_lines(lesson: LessonFile, lines: str) -> LessonOutcome:
     """Judges lines in the form of a solution."""
     check = lesson.head.check
     if check.kind == "events":
-        return performed(lesson, lambda beats: _events(lesson.script(lines), beats))
-    heard = written(lines)
+        return judge_script(lesson, lambda beats: _events(lesson.script(lines), beats))
+    heard = parse_messages(lines)
     if check.kind == "parameter":
         moved = {message.address for message in heard}
-        heard = [one for one in declared(lesson.head.patch) if one.address not in moved] + heard
+        heard = [one for one in initial_values(lesson.head.patch) if one.address not in moved] + heard
     return judge(check, heard)
 
 
@@ -476,7 +476,7 @@ def _events(script: str, beats: Fraction) -> list[LiveEvent]:
     return Performance(read(SCRIPT, script, patch_plays=True)).until(beats)
 
 
-def answered(lesson: LessonFile, outcome: LessonOutcome) -> str:
+def answer_of(lesson: LessonFile, outcome: LessonOutcome) -> str:
     """Sentence on an outcome: the answer to the known mistake, or the difference."""
     if outcome.passed:
         return lesson.head.why
@@ -496,7 +496,7 @@ _one_at_a_time = threading.Lock()
 @cache
 def _known(lesson: LessonFile) -> dict[tuple[Any, ...], str]:
     """The answers to mistakes by their facts; the first of two with the same fact counts."""
-    return {fact: one.answer for one in reversed(lesson.head.wrong) if (fact := tried(lesson, one.text).fact)}
+    return {fact: one.answer for one in reversed(lesson.head.wrong) if (fact := judge_lines(lesson, one.text).fact)}
 
 
 # ---- files
@@ -554,15 +554,15 @@ def problems(lesson: LessonFile) -> Iterator[str]:
             yield f"the step {title!r} has {words} words; {MOST_WORDS} at most"
     if not lesson.steps:
         yield "it has no step; a step begins with ## and its title"
-    if not (solved := tried(lesson, head.solution)).passed:
+    if not (solved := judge_lines(lesson, head.solution)).passed:
         yield f"its solution does not pass: {solved.sentence}"
-    if tried(lesson, head.start).passed:
+    if judge_lines(lesson, head.start).passed:
         yield "its start passes already"
     if len(head.wrong) < LEAST_TRIES:
         yield f"it has {len(head.wrong)} wrong tries; {LEAST_TRIES} at least"
     for one in head.wrong:
-        outcome = tried(lesson, one.text)
+        outcome = judge_lines(lesson, one.text)
         if outcome.passed:
             yield f"a wrong try passes: {one.text.strip()}"
-        elif (said := answered(lesson, outcome)) != one.answer:
+        elif (said := answer_of(lesson, outcome)) != one.answer:
             yield f"a wrong try gets the answer of another: {one.text.strip()}: {said}"

@@ -29,7 +29,7 @@ def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
 
 
 @kernel
-def silenced(x: f32p, stride: i64, channels: i64, frames: i64, counts: i64p) -> f32:
+def silence_nan(x: f32p, stride: i64, channels: i64, frames: i64, counts: i64p) -> f32:
     """Returns what `peak` returns; a sound that is not finite becomes silence, and is counted in counts[0]."""
     top = peak(x, stride, channels, frames)
     if top < f32(0.0):
@@ -43,7 +43,7 @@ def silenced(x: f32p, stride: i64, channels: i64, frames: i64, counts: i64p) -> 
 @kernel
 def check_input(x: f32p, stride: i64, channels: i64, frames: i64, full: f64, counts: i64p) -> None:
     """Counts an input that reaches `full` in counts[2]; one that is not finite is treated as by `silenced`."""
-    if f64(silenced(x, stride, channels, frames, counts)) >= full:
+    if f64(silence_nan(x, stride, channels, frames, counts)) >= full:
         counts[2] = counts[2] + 1
 
 
@@ -313,7 +313,7 @@ def release_decay_factor(rate: int) -> float:
 @kernel
 def guard(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i64, counts: i64p) -> None:
     """Limits an output like `limit`, counted in counts[1]; one that is not finite is treated as by `silenced`."""
-    if silenced(x, stride, channels, frames, counts) < f32(0.0):
+    if silence_nan(x, stride, channels, frames, counts) < f32(0.0):
         state[0] = 0.0
     elif limit(x, stride, state, fall, channels, frames) != 0:
         counts[1] = counts[1] + 1

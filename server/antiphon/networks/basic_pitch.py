@@ -152,13 +152,13 @@ class ChordLayers:
     def whole(self, levels: F32) -> tuple[F32, F32]:
         """Probability that each pitch sounds, and that it begins, in a sound of `[n, 309]` levels; each `[n, 88]`."""
         stack = self.stack(levels)
-        contour = logistic(self.contour.same(rectified(self.body.same(stack))))
-        notes = logistic(self.note.same(rectified(self.wide.same(contour))))
-        begun = np.concatenate([notes, rectified(self.attack.same(stack))], axis=2)
+        contour = logistic(self.contour.same(rectify(self.body.same(stack))))
+        notes = logistic(self.note.same(rectify(self.wide.same(contour))))
+        begun = np.concatenate([notes, rectify(self.attack.same(stack))], axis=2)
         return notes[:, :, 0], logistic(self.onset.same(begun))[:, :, 0]
 
 
-def rectified(x: F32) -> F32:
+def rectify(x: F32) -> F32:
     return np.maximum(x, np.float32(0.0), out=x)
 
 
@@ -388,10 +388,10 @@ class StreamedChords:
         """The answers for the frame `LATER` before `[1, 309]` new levels, `[88]` each."""
         stack = self._layers.stack(levels)
         self._attacks[:-1] = self._attacks[1:]
-        self._attacks[-1:] = rectified(self._attack.step(stack))
-        contour = logistic(self._contour.step(rectified(self._body.step(stack))))
+        self._attacks[-1:] = rectify(self._attack.step(stack))
+        contour = logistic(self._contour.step(rectify(self._body.step(stack))))
         # the answered frame, and those beside it: an attack is known two frames after it
-        notes = logistic(self._note.step(rectified(self._wide.step(contour))))
+        notes = logistic(self._note.step(rectify(self._wide.step(contour))))
         onset = self._layers.onset
         begun = onset.summed(onset.parts(np.concatenate([notes, self._attacks], axis=2)))
         return notes[1, :, 0], logistic(begun)[0, :, 0]

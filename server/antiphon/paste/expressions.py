@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.kernel.errors import UsageError
 from antiphon.paste import words
-from antiphon.paste.script import CallChain, Script, UnknownPartError, indented, name_of, quoted
+from antiphon.paste.script import CallChain, Script, UnknownPartError, indent, name_of, quote
 from antiphon.paste.words import (
     FUNCTIONS,
     METHODS,
@@ -60,7 +60,7 @@ def is_arithmetic(node: Any) -> bool:
 def euclid(nodes: Sequence[Any]) -> str:
     """Euclidean rhythm as a text; "" for a computed one."""
     plain = [str(one.value) for one in nodes if one.type == "Literal"]
-    return quoted(words.plain(f"t({','.join(plain)})")) if len(plain) > 1 else ""
+    return quote(words.plain(f"t({','.join(plain)})")) if len(plain) > 1 else ""
 
 
 def is_undefined(node: Any) -> bool:
@@ -89,7 +89,7 @@ def bound_names(params: Sequence[Any]) -> Iterator[str]:
             yield named.name
 
 
-def declared(node: Any) -> set[str]:
+def declared_names(node: Any) -> set[str]:
     """Names that a statement declares."""
     each = [node] if node.type == "FunctionDeclaration" else node.declarations or ()
     return {one.id.name for one in each if one.id.type == "Identifier"}
@@ -248,11 +248,11 @@ class Expressions:
                     words.convert_word_text(one.value.cooked, kind).replace("{", "{{").replace("}", "}}")
                     for one in node.quasis
                 ]
-                return f"{quoted('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
+                return f"{quote('{}'.join(texts))}.format({self._arguments(node.expressions, '')})"
             text = node.quasis[0].value.cooked
         else:
             text = node.value
-        return quoted(words.convert_word_text(text, kind))
+        return quote(words.convert_word_text(text, kind))
 
     def _identifier(self, name: str) -> str:
         if name in self.names or name in self.words:
@@ -275,7 +275,7 @@ class Expressions:
             if one.type != "Property" or one.computed:
                 raise UnknownPartError("an object has plain names")
             key = one.key.name if one.key.type == "Identifier" else str(one.key.value)
-            pairs.append(f"{quoted(key_of(key))}: {self.expr(one.value)}")
+            pairs.append(f"{quote(key_of(key))}: {self.expr(one.value)}")
         return "{" + ", ".join(pairs) + "}"
 
     def _translate_function(self, node: Any) -> str:
@@ -290,7 +290,7 @@ class Expressions:
         if len(lines) == 1 and lines[0].startswith("return "):
             return f"lambda {parameters}: {lines[0].removeprefix('return ')}"
         self._functions += 1
-        self._ahead += [f"def change{self._functions}({parameters}):", *indented(lines)]
+        self._ahead += [f"def change{self._functions}({parameters}):", *indent(lines)]
         return f"change{self._functions}"
 
     def _translate_member(self, node: Any) -> CallChain | str:
@@ -304,7 +304,7 @@ class Expressions:
         if node.object.type == "CallExpression" and node.object.callee.name not in self.names:
             self.script.drop(f".{node.property.name}", "a pattern has no such part; a word has brackets behind it")
             return shown
-        return f"{shown}[{quoted(key_of(node.property.name))}]"
+        return f"{shown}[{quote(key_of(node.property.name))}]"
 
     def _find_tested_name(self, node: Any) -> str:
         """Name that `v.note !== undefined` or `typeof v !== "object"` tests; "" for another test."""
@@ -312,7 +312,7 @@ class Expressions:
             shown = str(self.expr(node.left.object))
             if len(shown) > 1000:
                 raise UnknownPartError("what is tested is too long")
-            return f"(isinstance({shown}, dict) and {quoted(key_of(node.left.property.name))} in {shown})"
+            return f"(isinstance({shown}, dict) and {quote(key_of(node.left.property.name))} in {shown})"
         if node.left.type == "UnaryExpression" and node.left.operator == "typeof" and node.right.value in _TYPES:
             return f"(not isinstance({self.expr(node.left.argument)}, {_TYPES[node.right.value]}))"
         return ""
@@ -339,7 +339,7 @@ class Expressions:
         if name == "chord":
             return CallChain(f"chords({self._arguments(node.arguments, 'chord')})")
         if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
-            return CallChain(f"mini({quoted(words.convert_word_text(text, kind))})")
+            return CallChain(f"mini({quote(words.convert_word_text(text, kind))})")
         if name == "squeeze" and len(node.arguments) == 2:
             return CallChain(f"{self.receiver(node.arguments[0])}.pickmod_squeeze({self.expr(node.arguments[1])})")
         if name == "xfade" and len(node.arguments) == 3:
@@ -474,7 +474,7 @@ class Expressions:
             return f".apply(lambda pattern_: {own_name(name)}({given}))"
         if name == "as" and is_text(node.arguments[0]):
             names = str(node.arguments[0].value).split(":")
-            return f".as_({quoted(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
+            return f".as_({quote(':'.join(VALUE_NAMES.get(one, one) for one in names))})"
         if name in _OF_VALUES:
             return f".listed().{_OF_VALUES[name]}({self._arguments(node.arguments[:1], name)})"
         if name == "set" and (self.source(one := node.arguments[0]) in self.chords or is_call_of(one, "chord")):
@@ -482,7 +482,7 @@ class Expressions:
         if name == "swing":
             return f".swing_by(1 / 3, {self.expr(node.arguments[0])})"
         if name in SETTERS and not node.arguments and name not in ("n", "note", "s", "sound", "chord"):
-            return f"{'.mul(127)' * (VALUE_NAMES.get(name) == 'velocity')}.as_({quoted(VALUE_NAMES.get(name, name))})"
+            return f"{'.mul(127)' * (VALUE_NAMES.get(name) == 'velocity')}.as_({quote(VALUE_NAMES.get(name, name))})"
         if name in _LINKS:
             return _LINKS[name]
         if name == "voicings":  # of the one dictionary that is here
@@ -568,8 +568,8 @@ class Expressions:
     def _velocity(self, node: Any) -> str:
         one = node.arguments[0]
         if one.type == "Literal":
-            shown = words.scaled(str(one.value), 127)
-            return f".velocity({quoted(shown) if isinstance(one.value, str) else shown})"
+            shown = words.scale_numbers(str(one.value), 127)
+            return f".velocity({quote(shown) if isinstance(one.value, str) else shown})"
         return f".velocity(seq({self.expr(one)}).mul(127).clamp(1, 127))"
 
     def _translate_math(self, name: str) -> str:

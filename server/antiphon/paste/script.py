@@ -95,7 +95,7 @@ class Script:
         self.flush()
         first = len(self.lines)
         shown = json.dumps(name, ensure_ascii=False)
-        self.add(*wrapped(f"track({shown}, {pattern})", pattern, "track(", f"    {shown},"))
+        self.add(*wrap_line(f"track({shown}, {pattern})", pattern, "track(", f"    {shown},"))
         self.tracks[name] = range(first, len(self.lines))
         return name
 
@@ -144,7 +144,7 @@ class Script:
         return "\n".join([*head, *lines]).rstrip("\n") + "\n"
 
 
-def wrapped(line: str, pattern: CallChain | str, *opening: str) -> Sequence[str]:
+def wrap_line(line: str, pattern: CallChain | str, *opening: str) -> Sequence[str]:
     """A line with patterns; if too long, several lines with a change each. opening: the lines before the pattern."""
     if len(line) <= WIDTH or not isinstance(pattern, CallChain):
         return [line]
@@ -163,12 +163,12 @@ def pack_key(source: str) -> str:
     return "/".join(plain.lower().split("/")[:2]) if plain.startswith("github:") else plain
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Formats a text as a Python literal on one line."""
     return json.dumps(" ".join(text.split()), ensure_ascii=False)
 
 
-def indented(lines: list[str]) -> list[str]:
+def indent(lines: list[str]) -> list[str]:
     """Indents lines by one level."""
     return textwrap.indent("\n".join(lines), "    ").split("\n")
 

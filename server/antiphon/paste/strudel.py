@@ -8,17 +8,17 @@ from typing import Any
 import esprima
 
 from antiphon.kernel.errors import UsageError
-from antiphon.paste.expressions import Expressions, bound_names, declared, is_call_of, is_plain, is_text
+from antiphon.paste.expressions import Expressions, bound_names, declared_names, is_call_of, is_plain, is_text
 from antiphon.paste.script import (
     INVALID_STATEMENT_ERRORS,
     CallChain,
     Script,
     UnknownPartError,
-    indented,
+    indent,
     number_of,
     pack_key,
     tempo_lines,
-    wrapped,
+    wrap_line,
 )
 from antiphon.paste.words import (
     FUNCTIONS,
@@ -74,7 +74,7 @@ class _Program(Expressions):
         """Translates statements; an untranslatable one becomes a comment."""
         rest = [comment for comment in comments if comment.type == "Line"]
         for node in body:
-            self.names |= declared(node)
+            self.names |= declared_names(node)
         for node in sorted(body, key=lambda node: not self._is_early(node)):
             while rest and rest[0].range[0] < node.range[0]:
                 said = rest.pop(0).value.strip()
@@ -105,8 +105,8 @@ class _Program(Expressions):
             except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
                 self.ahead()
                 # records names whose declaration was not translated
-                self.lost |= declared(node)
-                self.names -= declared(node)
+                self.lost |= declared_names(node)
+                self.names -= declared_names(node)
                 self.script.refuse(self.source(node), error)
 
     def _is_early(self, node: Any) -> bool:
@@ -156,7 +156,7 @@ class _Program(Expressions):
             self.chords.add(name)
         if re.fullmatch(r"[\d.\s()*/+-]+", str(shown)):
             self._numbers[own_name(name)] = f"({shown})"
-        self.script.add(*wrapped(f"{own_name(name)} = {shown}", shown, f"{own_name(name)} = ("))
+        self.script.add(*wrap_line(f"{own_name(name)} = {shown}", shown, f"{own_name(name)} = ("))
 
     def _expression(self, node: Any) -> None:
         if node.type == "AssignmentExpression" and node.left.type == "Identifier":
@@ -267,7 +267,7 @@ class _Program(Expressions):
         before = set(self.names)
         self.names |= set(bound_names(node.params))
         try:
-            return [f"def {name}({self.parameters(node.params)}):", *indented(self._body(node.body))]
+            return [f"def {name}({self.parameters(node.params)}):", *indent(self._body(node.body))]
         finally:
             self.names = before
 
@@ -295,16 +295,16 @@ class _Program(Expressions):
                 yield f"{self.expr(one.left)} {one.operator} {self.expr(one.right)}"
             case "IfStatement":
                 yield f"if {self.expr(node.test)}:"
-                yield from indented(self._block(node.consequent))
+                yield from indent(self._block(node.consequent))
                 if node.alternate is not None:
                     yield "else:"
-                    yield from indented(self._block(node.alternate))
+                    yield from indent(self._block(node.alternate))
             case "ForOfStatement":
                 if node.left.type != "VariableDeclaration":
                     raise UnknownPartError("a live script has no such loop")
                 self.names.add(node.left.declarations[0].id.name)
                 yield f"for {own_name(node.left.declarations[0].id.name)} in {self.expr(node.right)}:"
-                yield from indented(self._block(node.body))
+                yield from indent(self._block(node.body))
             case _:
                 raise UnknownPartError("a live script has no such statement")
 

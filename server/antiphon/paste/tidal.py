@@ -15,13 +15,13 @@ from antiphon.paste.tidal_terms import (
     SOUNDING,
     SYNTH_NOTE,
     Term,
-    applied,
+    apply,
     code_of,
-    joined,
+    join_terms,
     name_tests,
-    named,
     plays,
     section,
+    term_of,
 )
 
 _TOKEN = re.compile(
@@ -225,7 +225,7 @@ class TidalParser:
             if self._peek() == ")":  # a section: (0.25 ~>)
                 return _made(section, operator, left, None)
             right = self._expression(strength if side == "right" else strength + 1)
-            made = _made(joined, operator, left, right)
+            made = _made(join_terms, operator, left, right)
             if made.kind == "missing" and operator in ("$", ".", "<$>") and plays(right):
                 made = self._left_out(first, at, made, right)
             elif made.kind == "missing" and plays(left) and operator != "$" and right.name not in SOUNDING:
@@ -244,7 +244,7 @@ class TidalParser:
             return term if term.kind == "missing" else Term("value", f"-{term.code}")
         term = self._parse_atom()
         while self._begins():
-            term = _made(applied, term, self._parse_atom())
+            term = _made(apply, term, self._parse_atom())
         return term
 
     def _begins(self) -> bool:
@@ -271,7 +271,7 @@ class TidalParser:
         if token in ("n", "note", "up") and self._is_synth_context():
             token = SYNTH_NOTE
         if token[0].isalpha() or token[0] == "_":
-            return _made(named, token)
+            return _made(term_of, token)
         raise UnknownPartError(f"{token} is not read here")
 
     def _list(self) -> Term:
@@ -296,12 +296,12 @@ class TidalParser:
             right = Term("change", "") if self._peek() == ")" else self._expression(0)
             term = _made(section, operator, None, right)
             if term.kind == "missing" and right.name not in SOUNDING:
-                term = self._left_out(first, self._at, term, named("id"))
+                term = self._left_out(first, self._at, term, term_of("id"))
         else:
             term = self._expression(0)
             while self._peek() == ",":
                 self._next()
-                term = _made(joined, ",", term, self._expression(0))
+                term = _made(join_terms, ",", term, self._expression(0))
         if self._next() != ")":
             raise UnknownPartError("a bracket is not closed")
         return term

@@ -14,7 +14,7 @@ from antiphon.live.patterns.harmony import note_number
 from antiphon.live.patterns.mini_reading import read
 from antiphon.paste import words
 from antiphon.paste.expressions import missing_reason
-from antiphon.paste.script import CallChain, UnknownPartError, name_of, quoted
+from antiphon.paste.script import CallChain, UnknownPartError, name_of, quote
 from antiphon.paste.words import FUNCTIONS, METHODS, ROUTES, SETTERS, SIGNALS, TIDAL, VALUE_NAMES
 
 _VALUES = {"+": "add", "*": "times", "-": "sub", "/": "div", "%": "mod", "<": "keep", ">": "set", "=": "set"}
@@ -136,7 +136,7 @@ class Term:
     zero: int = 0  # number of Tidal's note 0 in a pattern of notes
 
 
-def named(name: str) -> Term:
+def term_of(name: str) -> Term:
     if name == "id":
         return Term("change", "lambda p: p")
     if name == "silence":
@@ -159,7 +159,7 @@ def named(name: str) -> Term:
     raise UnknownPartError(f"there is no {name} here{missing_reason(name)}")
 
 
-def applied(term: Term, argument: Term) -> Term:
+def apply(term: Term, argument: Term) -> Term:
     """Applies a word to one more argument."""
     match term.kind:
         case "maker":
@@ -286,7 +286,7 @@ def _made(name: str, argument: Term) -> Term:
     if argument.kind == "text" and zero and _NAMED.search(text := words.remove_comments(str(argument.code))):
         if not _BARE.search(_EUCLID.sub("", text)):
             return Term(
-                "pattern", CallChain(f"note({quoted(_NAMED.sub(partial(_shift_note_name, zero), text))})"), zero=zero
+                "pattern", CallChain(f"note({quote(_NAMED.sub(partial(_shift_note_name, zero), text))})"), zero=zero
             )
         argument = _numbered(argument)
     code = code_of(argument)
@@ -334,7 +334,7 @@ def code_of(term: Term) -> CallChain | str:
     """Expression of a term as an argument."""
     match term.kind:
         case "text":
-            return quoted(_readable(words.remove_comments(str(term.code))))
+            return quote(_readable(words.remove_comments(str(term.code))))
         case "list":
             return f"[{term.code}]"
         case "maker":
@@ -384,12 +384,12 @@ def _is_full(term: Term) -> bool:
     return len(term.given) >= _TAKES.get(term.name, needed)
 
 
-def joined(operator: str, left: Term, right: Term) -> Term:
+def join_terms(operator: str, left: Term, right: Term) -> Term:
     match operator:
         case "$":
-            return applied(left, right)
+            return apply(left, right)
         case "<$>":  # of values, without times
-            return applied(replace(left, code=str(left.code).replace(".mix(", "(")) if left.code else left, right)
+            return apply(replace(left, code=str(left.code).replace(".mix(", "(")) if left.code else left, right)
         case ".":
             inner, outer = code_of(right), code_of(left)
             return Term("change", f"lambda p: {_call(outer)}({_call(inner)}(p))")
@@ -440,7 +440,7 @@ def _control(term: Term) -> Term:
         return term
     value = term.given[0]
     kind = "mini" if value[0] == '"' else "pure" if re.fullmatch(r"[-+*/\d.\s()]+", value) else ""
-    links = (f".as_({quoted(VALUE_NAMES.get(term.name, term.name))})", ROUTES.get(term.name, ""))
+    links = (f".as_({quote(VALUE_NAMES.get(term.name, term.name))})", ROUTES.get(term.name, ""))
     return Term("pattern", CallChain(f"{kind}({value})" if kind else value, tuple(filter(None, links))))
 
 
@@ -487,7 +487,7 @@ def _with(word: str, name: str, value: str) -> str:
             scaled = f"{min(127.0, max(1.0, 127 * float(value))):g}" if _NUMBER.fullmatch(value) else ""
             value = scaled or f"seq({value}).mul(127).clamp(1, 127)"
         elif value.startswith('"') or _NUMBER.fullmatch(value):
-            value = words.bounded(value, name)
+            value = words.bound_numbers(value, name)
         if word == "keep":
             return f".keep({name_of(VALUE_NAMES.get(name, name))}={value})"
         return f".{name_of(name)}({value}){ROUTES.get(name, '')}"

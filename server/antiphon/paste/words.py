@@ -105,7 +105,7 @@ def scales(text: str) -> str:
     return _SCALE.sub(lambda found: f"{found[1].lower()}{found[2] or 3}:{found[3]}", plain(text))
 
 
-def scaled(text: str, factor: float) -> str:
+def scale_numbers(text: str, factor: float) -> str:
     """Multiplies the numbers of a text, clipped to 1 to `factor`: velocities are 0 to 1 there and 1 to 127 here."""
     return _PLAIN_NUMBER.sub(lambda found: f"{min(max(float(found[0]) * factor, 1), factor):g}", plain(text))
 
@@ -131,7 +131,7 @@ def is_notes(text: str) -> bool:
     return found is not None and _SCALED.search(text) is None
 
 
-def bounded(text: str, kind: str) -> str:
+def bound_numbers(text: str, kind: str) -> str:
     """Clips the numbers of a text to the range of a word of live scripts."""
     low, high = BOUNDS.get(VALUE_NAMES.get(kind, ""), (None, None))
     if low is None or high is None:
@@ -141,7 +141,7 @@ def bounded(text: str, kind: str) -> str:
 
 def convert_word_text(text: str, kind: str) -> str:
     """Converts differences in how a word reads its text."""
-    text = bounded(text, STRUDEL.get(kind, kind))
+    text = bound_numbers(text, STRUDEL.get(kind, kind))
     change: Callable[[str], str] = plain
     if kind in _NOTED:
         change = notes

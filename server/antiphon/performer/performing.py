@@ -19,7 +19,7 @@ from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS, declaration
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import file_name, find as find_patch
-from antiphon.kernel.plugins.loader import declared
+from antiphon.kernel.plugins.loader import declared_catalog
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.kernel.runtime.suggestion import instead
@@ -314,7 +314,7 @@ class Performing:
     def _check(self, nodes: dict[str, str]) -> None:
         """Rejects the read version for a node or parameter that the server lacks; `nodes`: type by name."""
         if self._catalog is None:
-            self._catalog = declared()
+            self._catalog = declared_catalog()
         infos = [(name, declaration(NodeSpec(name, kind), self._catalog)) for name, kind in nodes.items()]
         params = {name: {one.name: one for one in info.cells} for name, info in infos if info is not None}
 

@@ -166,19 +166,19 @@ def status(app: ControlApp) -> dict[str, Any]:
         "counters": LABELS,
         "control": {"pid": os.getpid(), "state": "running"},
         "engine": {
-            **named(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),
-            **named(engine, "device_rate", "device_block"),
+            **attributes_of(engine, "pid", "state", "restarts", "driver", "rate", "block", "channels", "ahead"),
+            **attributes_of(engine, "device_rate", "device_block"),
             "device": app.device.name,
             "input": app.device.input,
             "wake_late_ms": round(engine.wake_late_ns / 1e6, 2),
-            **named(engine, "load_mean", "load_peak"),
+            **attributes_of(engine, "load_mean", "load_peak"),
         },
         "workers": [
             {
                 "node": names.get(w.node, ""),
-                **named(w, "pid", "state", "restarts", "misses"),
+                **attributes_of(w, "pid", "state", "restarts", "misses"),
                 "model": w.name,
-                **named(w, "device", "reason"),
+                **attributes_of(w, "device", "reason"),
                 "load": round(w.hop_ns[0] / w.period_ns, 4),
                 "hops": w.hops,
             }
@@ -192,7 +192,7 @@ def status(app: ControlApp) -> dict[str, Any]:
             {
                 "name": n.name,
                 "type": n.info.type,
-                **named(n, "state", "reason"),
+                **attributes_of(n, "state", "reason"),
                 "load": round(loads.get(n.id, 0.0), 5),
                 "waits": _wait_reason(app, n),
             }
@@ -219,7 +219,7 @@ def status(app: ControlApp) -> dict[str, Any]:
     }
 
 
-def named(record: object, *names: str) -> dict[str, Any]:
+def attributes_of(record: object, *names: str) -> dict[str, Any]:
     """Attributes of a record by name."""
     return {name: getattr(record, name) for name in names}
 
@@ -277,18 +277,18 @@ def synth(workers: list[WorkerStatus]) -> dict[str, Any] | None:
     if not workers:
         return None
     first = workers[0]
-    return described(
+    return describe_worker(
         first,
         {
             "backend": first.name.removeprefix(SYNTH),
-            **named(first, "pid", "state", "restarts"),
+            **attributes_of(first, "pid", "state", "restarts"),
             "misses": sum(w.misses for w in workers),
             "reason": first.reason,
         },
     )
 
 
-def described(worker: WorkerStatus, fields: Mapping[str, Any]) -> dict[str, Any]:
+def describe_worker(worker: WorkerStatus, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Adds the fields of the plugin's `describe` function to a status, or replaces them. Imports the plugin."""
     if not worker.describe:
         return dict(fields)

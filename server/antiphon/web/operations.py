@@ -98,7 +98,7 @@ class Operation:
             return found
         if found is None and self.answers is None:
             return Response(self.status)
-        return answer(told(found, self.answers), self.status)
+        return answer(to_plain(found, self.answers), self.status)
 
 
 def operation(
@@ -126,12 +126,12 @@ def _asked(handler: Any) -> dict[str, Any]:
     return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
 
 
-def told(found: Any, kind: Any) -> Any:
+def to_plain(found: Any, kind: Any) -> Any:
     """Converts an answer of that type to plain data: for an object the attributes that are fields of the type."""
     if isinstance(found, msgspec.Struct):
         return msgspec.to_builtins(found)
     if isinstance(found, list | tuple):
-        return [told(one, next(iter(get_args(kind)), None)) for one in found]
+        return [to_plain(one, next(iter(get_args(kind)), None)) for one in found]
     if found is None or isinstance(found, str | dict | int | float) or not hasattr(kind, "__struct_fields__"):
         return found
     return {name: getattr(found, name) for name in kind.__struct_fields__}

@@ -16,7 +16,7 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime import extras
 from antiphon_classify.classifier_session import DETAILS, MODEL, read_details
 from antiphon_models.pipeline.running import run
-from antiphon_models.pipeline.settings import FRAMEWORKS, chosen, load
+from antiphon_models.pipeline.settings import FRAMEWORKS, choose_frameworks, load
 from antiphon_models.pipeline.training import steps
 from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, picture, read_table, score, table
 from antiphon_models.pipeline.training.learning import learn
@@ -40,12 +40,12 @@ def test_a_framework_that_is_missing_is_named_with_what_installs_it(tmp_path: Pa
     without(monkeypatch, "tensorflow")
     needs_keras = r"keras needs tensorflow, .*; `pip install 'antiphon-lab\[keras\]'` installs it"
     with pytest.raises(UsageError, match=needs_keras):
-        chosen(["torch", "keras"])
-    assert [framework.name for framework in chosen([])] == ["sklearn", "torch", "fastai"]
+        choose_frameworks(["torch", "keras"])
+    assert [framework.name for framework in choose_frameworks([])] == ["sklearn", "torch", "fastai"]
     without(monkeypatch, "onnxruntime")
     none = r"no framework to train with is installed; `pip install 'antiphon-lab\[torch\]'`"
     with pytest.raises(UsageError, match=none):
-        chosen([])
+        choose_frameworks([])
     with pytest.raises(UsageError, match="playing classifiers needs onnxruntime, which is not installed"):
         run(load(written(tmp_path)), ("evaluate",))
     without(monkeypatch, "pyarrow")

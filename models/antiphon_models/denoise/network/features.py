@@ -179,7 +179,7 @@ def _fading(count: int, keep: float, like: torch.Tensor) -> torch.Tensor:
     return torch.where(t[:, None] >= t, keep ** (t[:, None] - t).clamp(min=0.0), torch.zeros(()).to(t))
 
 
-def turned(layer: torch.nn.GRU, x: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+def step_gru(layer: torch.nn.GRU, x: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
     """One step of a unidirectional GRU layer: x, state `[slots, width]` → next state, which is its output."""
     weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
     return torch.gru_cell(x, state, *weights)  # type: ignore[arg-type]  # parameters, which torch declares loosely

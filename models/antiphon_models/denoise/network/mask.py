@@ -46,7 +46,7 @@ from antiphon_denoise.learned.mask_network import (
     TELLS,
     WIDTH,
 )
-from antiphon_models.denoise.network.features import FeatureExtractor, Features, Past, follow_levels, turned
+from antiphon_models.denoise.network.features import FeatureExtractor, Features, Past, follow_levels, step_gru
 
 
 class GainNetwork(StreamingModel):
@@ -91,8 +91,8 @@ class MaskNetwork(GainNetwork):
 
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         now, past = self.follow.step(x, Past(*state[:3]))
-        low = turned(self.first, functional.silu(self.enter(now.bands)), state[3])
-        high = turned(self.second, low, state[4])
+        low = step_gru(self.first, functional.silu(self.enter(now.bands)), state[3])
+        high = step_gru(self.second, low, state[4])
         said = self.say(torch.cat([low, high], 1)).view(len(x), COUNT, -1)
         rule = said.transpose(1, 2) @ self.follow.wide
         push = (now.details * rule[:, :DETAILS]).sum(1, keepdim=True) + rule[:, DETAILS : DETAILS + 1]
@@ -234,8 +234,8 @@ class Autoencoder(GainNetwork):
 
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         now, past = self.follow.step(x, Past(*state[:3]))
-        one = turned(self.encode, functional.silu(self.enter(now.bands)), state[3])
-        two = turned(self.decode, functional.silu(self.open(self.mean(one))), state[4])
+        one = step_gru(self.encode, functional.silu(self.enter(now.bands)), state[3])
+        two = step_gru(self.decode, functional.silu(self.open(self.mean(one))), state[4])
         return self.gains(now.levels, OUTPUT_SCALE * self.leave(two))[:, None], (*past, one, two)
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

@@ -109,11 +109,11 @@ def fundamental(sound, hertz):
 @needs_scipy
 @pytest.mark.parametrize("seed", range(8))
 def test_an_instrument_sounds_where_its_notes_are_and_at_their_pitch(seed):
-    from antiphon_models.denoise.training.voices import VoiceNote, played
+    from antiphon_models.denoise.training.voices import VoiceNote, render_notes
 
-    sound = played([VoiceNote(0.5, 0.8, 57.0, 0.8)], 3.0, random.Random(seed))
+    sound = render_notes([VoiceNote(0.5, 0.8, 57.0, 0.8)], 3.0, random.Random(seed))
     assert (sound.dtype, sound.shape) == (np.float32, (3 * RATE,))
-    assert np.array_equal(sound, played([VoiceNote(0.5, 0.8, 57.0, 0.8)], 3.0, random.Random(seed)))
+    assert np.array_equal(sound, render_notes([VoiceNote(0.5, 0.8, 57.0, 0.8)], 3.0, random.Random(seed)))
     inside = sound[RATE // 2 : RATE * 13 // 10]
     assert np.sqrt(np.mean(inside**2)) > 20 * np.sqrt(np.mean(sound[: RATE // 4] ** 2))
     assert fundamental(inside, 220.0) > 30

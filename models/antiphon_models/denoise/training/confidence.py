@@ -32,7 +32,7 @@ from antiphon_denoise.learned.file_confidence import HIDDEN as FILE_HIDDEN, MODE
 from antiphon_models.denoise.network.mask import MaskNetwork
 from antiphon_models.denoise.training import material
 from antiphon_models.denoise.training.frames import UnitFrames
-from antiphon_models.denoise.training.gate import turned
+from antiphon_models.denoise.training.gate import gru_output
 from antiphon_models.denoise.training.mixing import Mixer, Mixtures
 from antiphon_models.denoise.training.plan import MixturePlan, MixturePlanner, Places
 from antiphon_models.denoise.training.recipe import HARM_WEIGHTS, MARGIN, MOST, PURE_SDR_DB, MaskRecipe, figures_of
@@ -68,7 +68,7 @@ class ConfidenceNetwork(torch.nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         x = torch.tanh(features @ self.w0 + self.b0)
-        high = turned(x, self.u1, self.v1, self.c1, self.d1, self.training)
+        high = gru_output(x, self.u1, self.v1, self.c1, self.d1, self.training)
         return _shares(high @ self.wo + self.bo, features, self.wl, self.training)
 
 
@@ -154,7 +154,7 @@ class ExamplePlanner(MixturePlanner):
         return made
 
 
-def divided(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
+def divide_material(train: Kinds, valid: Kinds) -> dict[Part, Kinds]:
     """Splits the material, holding back part of the mask's training data for validation."""
     made: dict[Part, Kinds] = {"train": {}, "valid": {}}
     for kind, sounds in train.items():
@@ -328,7 +328,7 @@ class ConfidenceRecipe(Recipe):
         if any(not (folder / f"train-{n:04d}.npz").is_file() for n in range(self.files[0])) or any(
             not (folder / f"valid-{n:04d}.npz").is_file() for n in range(self.files[1])
         ):
-            kinds = divided(material.load(job.material, "train"), material.load(job.material, "valid"))
+            kinds = divide_material(material.load(job.material, "train"), material.load(job.material, "valid"))
             make(folder, "train", self.files[0], kinds["train"], self.frames, job.say)
             make(folder, "valid", self.files[1], kinds["valid"], self.frames, job.say)
         self._train = load(folder, "train", self.files[0])

@@ -94,10 +94,10 @@ class GateNetwork(torch.nn.Module):
     def _turned(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         """Output of a GRU layer. Torch has reset before update, and each gate's weights as rows."""
         u, v, c, d = (getattr(self, name + layer) for name in "uvcd")
-        return turned(x, u, v, c, d, self.training)
+        return gru_output(x, u, v, c, d, self.training)
 
 
-def turned(
+def gru_output(
     x: torch.Tensor, u: torch.Tensor, v: torch.Tensor, c: torch.Tensor, d: torch.Tensor, training: bool
 ) -> torch.Tensor:
     """Output of a GRU layer with weights and biases in numpy's layout, as torch computes it."""

@@ -26,7 +26,7 @@ from antiphon_models.denoise.training import material, sounds
 from antiphon_models.denoise.training.recipe import MaskRecipe
 from antiphon_models.denoise.training.sounds import RATE
 from antiphon_models.learning.recipe import Batch, Figures, Loss, Recipe, TrainingJob
-from antiphon_models.material.sounds import resampled, save_arrays
+from antiphon_models.material.sounds import resample_mono, save_arrays
 
 # ---- Synthetic noises of the trust of `denoise-floor`: crowds, weather, machines, records, desks
 
@@ -35,7 +35,7 @@ Draw = Callable[[str], Sound]
 """Returns a sound of a kind of the material, with the requested length."""
 
 
-def shaped(rng: np.random.Generator, count: int, slope: float, low: float = 1.0, high: float = 1e6) -> Sound:
+def shape_noise(rng: np.random.Generator, count: int, slope: float, low: float = 1.0, high: float = 1e6) -> Sound:
     """Noise whose amplitude falls by frequency to the power of -slope, between two frequencies."""
     return apply_spectral_slope(rng.standard_normal(count), slope, low, high)
 
@@ -43,7 +43,7 @@ def shaped(rng: np.random.Generator, count: int, slope: float, low: float = 1.0,
 def hiss(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
     low, high = sorted(np.exp(rng.uniform(4.5, 9.5, 2)))
     band = (low, max(high, 1.5 * low)) if rng.random() < 0.3 else (1.0, 1e6)
-    return shaped(rng, count, rng.choice([0.0, 0.25, 0.5, 0.75, 1.0]), *band)
+    return shape_noise(rng, count, rng.choice([0.0, 0.25, 0.5, 0.75, 1.0]), *band)
 
 
 def hum(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
@@ -52,7 +52,7 @@ def hum(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
 
 
 def fan(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
-    air = shaped(rng, count, rng.uniform(0.3, 1.0), 40.0, np.exp(rng.uniform(6.5, 9.0)))
+    air = shape_noise(rng, count, rng.uniform(0.3, 1.0), 40.0, np.exp(rng.uniform(6.5, 9.0)))
     turn = 1.0 + rng.uniform(0, 0.4) * np.sin(2 * np.pi * rng.uniform(4, 40) * np.arange(count) / RATE)
     blades = level(_harmonics(rng, count, rng.uniform(60, 300), rng.uniform(0.6, 1.5)))
     return level(air) * turn + 10 ** (rng.uniform(-25, -3) / 20) * blades
@@ -61,19 +61,19 @@ def fan(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
 def rain(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
     drops = _impulses(rng, count, np.exp(rng.uniform(5.0, 8.5)))
     fall = apply_spectral_slope(drops, rng.uniform(-0.2, 0.5), rng.uniform(300, 1500), rng.uniform(6000, 16000))
-    return level(fall) + rng.uniform(0.1, 1.0) * level(shaped(rng, count, rng.uniform(0.2, 0.8), 100.0))
+    return level(fall) + rng.uniform(0.1, 1.0) * level(shape_noise(rng, count, rng.uniform(0.2, 0.8), 100.0))
 
 
 def vinyl(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
     clicks = apply_spectral_slope(
         _impulses(rng, count, rng.uniform(4, 80)), 0.0, rng.uniform(200, 1500), rng.uniform(4000, 15000)
     )
-    return level(clicks) + rng.uniform(0.1, 1.0) * level(shaped(rng, count, rng.uniform(0.1, 0.8)))
+    return level(clicks) + rng.uniform(0.1, 1.0) * level(shape_noise(rng, count, rng.uniform(0.1, 0.8)))
 
 
 def wind(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
     gusts = np.interp(np.arange(count), np.linspace(0, count, 12), np.exp(rng.normal(0, 0.9, 12)))
-    return shaped(rng, count, rng.uniform(0.8, 1.5), 30.0, rng.uniform(200, 1200)) * gusts
+    return shape_noise(rng, count, rng.uniform(0.8, 1.5), 30.0, rng.uniform(200, 1200)) * gusts
 
 
 def babble(rng: np.random.Generator, count: int, draw: Draw) -> Sound:
@@ -220,7 +220,7 @@ def _cut(path: Path, count: int, rng: np.random.Generator) -> F32:
     size = int(count * info.samplerate / RATE) + 8
     at = int(rng.uniform(0.05, 0.9) * max(0, info.frames - size))
     sound = soundfile.read(path, start=at, frames=size, dtype="float32", always_2d=True)[0].mean(axis=1)
-    sound = resampled(sound, info.samplerate, RATE)
+    sound = resample_mono(sound, info.samplerate, RATE)
     return np.asarray(np.tile(sound, -(-count // max(1, len(sound))))[:count], np.float32)
 
 

@@ -223,7 +223,7 @@ def voice(part: Part, seconds: float, rnd: random.Random) -> F32:
 
 def patch(data: Path, part: Part, seconds: float, rnd: random.Random) -> F32:
     """Renders a melody, an accompaniment or a long chord on a random synthetic instrument."""
-    from antiphon_models.denoise.training.voices import VoiceNote, played
+    from antiphon_models.denoise.training.voices import VoiceNote, render_notes
 
     if rnd.random() < 0.25:
         root = rnd.uniform(30, 60)
@@ -231,7 +231,7 @@ def patch(data: Path, part: Part, seconds: float, rnd: random.Random) -> F32:
         notes = [
             VoiceNote(rnd.uniform(0, seconds / 2), rnd.uniform(1, seconds), pitch, rnd.random()) for pitch in chord
         ]
-        return played(notes, seconds, rnd)
+        return render_notes(notes, seconds, rnd)
     sounding: dict[int, tuple[float, int]] = {}
     notes, shift = [], rnd.choice([-12, 0, 0, 0, 12])
     heard = _read_midi_excerpt(
@@ -244,4 +244,4 @@ def patch(data: Path, part: Part, seconds: float, rnd: random.Random) -> F32:
             notes.append(VoiceNote(begun[0], max(0.03, second - begun[0]), number + shift, begun[1] / 127))
         if is_note_on(message):
             sounding[number] = (second, velocity)
-    return played(notes, seconds, rnd)
+    return render_notes(notes, seconds, rnd)

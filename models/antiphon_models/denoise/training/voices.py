@@ -40,7 +40,7 @@ Oscillator = Callable[[F64, F64, random.Random], F64]
 """Oscillator of one note: gives sound from phase in cycles and seconds since the onset."""
 
 
-def played(notes: list[VoiceNote], seconds: float, rnd: random.Random) -> F32:
+def render_notes(notes: list[VoiceNote], seconds: float, rnd: random.Random) -> F32:
     """Renders notes on one instrument, through one filter."""
     oscillator, shape = rnd.choice(KINDS)(rnd), _shape(rnd)
     out = np.zeros(int(seconds * RATE) + 4 * RATE)

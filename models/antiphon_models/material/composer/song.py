@@ -462,7 +462,7 @@ def _section(names: set[str], number: int, rng: Rng) -> set[str]:
     return sounding
 
 
-def swung(beat: float, swing: float, unit: float) -> float:
+def swing_position(beat: float, swing: float, unit: float) -> float:
     """Beat position after swing, which moves the middle of each `unit` of beats to `swing` of it."""
     whole, within = divmod(beat / unit, 1.0)
     moved = within * 2.0 * swing if within < 0.5 else swing + (within - 0.5) * 2.0 * (1.0 - swing)
@@ -487,7 +487,7 @@ def _timed(
         lag = float(rng.normal(0.0, drawn.timing))
         ends: dict[int, int] = {}
         for span in sorted(part, key=lambda s: s.start):
-            at = span.start if span.triplets else swung(span.start, drawn.swing, rules.swung)
+            at = span.start if span.triplets else swing_position(span.start, drawn.swing, rules.swung)
             start = max(0.0, seconds(at) + lag + float(rng.normal(0.0, drawn.timing)))
             end = start + max(0.04, seconds(at + span.length) - seconds(at))
             velocity = int(np.clip(loud * (0.45 + 0.75 * span.accent) + rng.normal(0.0, 4.0), 18, 127))

@@ -13,7 +13,7 @@ from antiphon.api.backends.runtime import require_modules
 from antiphon_classify.classifier_session import DETAILS, MODEL, ClassifierDetails, read_details
 from antiphon_classify.labels import classifiers_folder
 from antiphon_models.pipeline.apart import ParentLink, run_in_child
-from antiphon_models.pipeline.settings import FRAMEWORKS, Framework, PipelineSettings, check_runtime, chosen
+from antiphon_models.pipeline.settings import FRAMEWORKS, Framework, PipelineSettings, check_runtime, choose_frameworks
 from antiphon_models.pipeline.shards import ShardTask, SourceItem, is_done
 from antiphon_models.pipeline.training.evaluation import EvaluationRow, evaluate, notes_of
 from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set, read_set
@@ -126,7 +126,7 @@ def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
         return
     require_modules("reading shards", ["pyarrow"])
     if "train" in steps:
-        chosen(settings.train.frameworks)
+        choose_frameworks(settings.train.frameworks)
     check_runtime()
     if "deploy" in steps:
         check_name(installed_name(settings))
@@ -149,7 +149,9 @@ def run_steps(
             training.check_test(settings.out, settings.train.test)
     job = LearningJob(settings.name, settings.out, settings.train, settings.preprocess.mel, training.shards)
     trained = (
-        _train(job, able(chosen(settings.train.frameworks), settings, training), progress) if "train" in steps else []
+        _train(job, able(choose_frameworks(settings.train.frameworks), settings, training), progress)
+        if "train" in steps
+        else []
     )
     # what is there may have been trained elsewhere, with a framework that is not installed here
     those = [FRAMEWORKS[name] for name in settings.train.frameworks or FRAMEWORKS]

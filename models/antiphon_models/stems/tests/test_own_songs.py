@@ -9,7 +9,7 @@ import soundfile
 
 from antiphon.api import UsageError
 from antiphon_models.stems.evaluation import figures, own_songs
-from antiphon_models.stems.material import MIN_MUSIC_SECONDS, RATE, pieces, recorded
+from antiphon_models.stems.material import MIN_MUSIC_SECONDS, RATE, make_scene, pieces
 
 RNG = np.random.default_rng(3)
 
@@ -60,7 +60,7 @@ def test_a_scene_is_a_part_of_a_piece_without_a_voice(tmp_path: Path, name: str)
     soundfile.write(folder / "short.ogg", sound[:rate], rate)
     assert [path.stem for package in pieces(tmp_path, "train") for path in package] == [name]
     assert pieces(tmp_path, "test") == ()
-    stems = recorded(tmp_path, "train", random.Random(2), 44100, 60000)
+    stems = make_scene(tmp_path, "train", random.Random(2), 44100, 60000)
     assert stems.shape == (4, 60000)
     assert not stems[2].any()
     assert np.mean(stems[3] ** 2) > 0.5 * np.mean(sound**2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon.api.backends.models import read_weights
 from antiphon_models.stems import recipe
-from antiphon_models.stems.recipe import Measured, RandomMixer, joined
+from antiphon_models.stems.recipe import Measured, RandomMixer, join_clips
 from antiphon_models.stems.streaming import StreamStems
 from antiphon_stems.grids import FILE, LIVE, LIVE_MODEL, STEMS, UnitGrid
 from antiphon_stems.network import MASKS, LiveNetwork
@@ -21,7 +21,7 @@ def drawn(grid: UnitGrid, monkeypatch: pytest.MonkeyPatch, loud: float, *, fixed
     monkeypatch.setattr(recipe, "FRAMES", 32 * grid.hop)
     rng = np.random.default_rng(1)
     sounds = [(0, (loud * rng.standard_normal(40000)).astype(np.int16))]
-    return RandomMixer({kind: joined(sounds, 44100, CPU) for kind in recipe.KINDS}, CPU, grid, fixed=fixed).draw(
+    return RandomMixer({kind: join_clips(sounds, 44100, CPU) for kind in recipe.KINDS}, CPU, grid, fixed=fixed).draw(
         np.random.default_rng(3), 8, mono=True
     )
 

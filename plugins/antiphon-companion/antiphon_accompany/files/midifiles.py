@@ -42,7 +42,7 @@ from antiphon_accompany.harmony.chordtext import (
     bars_of_score,
     missing_bar_lines_remark,
     musicxml,
-    replaced,
+    replaced_chords_remark,
     spans_of,
     spans_of_score,
     spellings,
@@ -308,7 +308,7 @@ def accompany_midi(
     words = [
         "by the printed chords" if printed else "by the chords of the file" if own_chords else "",
         "" if printed else missing_bar_lines_remark(chords_text),
-        replaced(chart),
+        replaced_chords_remark(chart),
     ]
     if _midi_song_from_file(given).late(guess=True) is None:
         # the band of `bandstand` takes its chords from the left hand, which a tune has not

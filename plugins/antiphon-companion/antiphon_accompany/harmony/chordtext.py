@@ -258,7 +258,7 @@ def _strip_unmatched_bracket(word: str) -> str:
     return word[:-1] if closed > opened and word[-1] in ")]" else word
 
 
-def replaced(text: str) -> str:
+def replaced_chords_remark(text: str) -> str:
     """Returns a remark on chords that are played as a simpler kind, the first four by name, and on unknown ones."""
     words: dict[tuple[str, str], None] = {}
     if "|" in text:

@@ -15,7 +15,7 @@ from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.files.offline import accompany_file, melody_of
 from antiphon_accompany.harmony import tracker as tables
 from antiphon_accompany.harmony.chords import KEYS, KINDS, Chord, absolute, label, parse, read_chord, relative
-from antiphon_accompany.harmony.chordtext import replaced, spans_of
+from antiphon_accompany.harmony.chordtext import replaced_chords_remark, spans_of
 from antiphon_accompany.harmony.melody import Melody
 from antiphon_accompany.harmony.melody_chords import MelodyChords
 from antiphon_accompany.harmony.tracker import HarmonyTracker, features
@@ -183,6 +183,6 @@ def test_what_is_no_symbol_is_refused(word: str) -> None:
 
 
 def test_a_chord_that_is_played_by_a_nearer_one_is_said() -> None:
-    assert replaced("| Em | H7 | B7 |") == "B7 as Bb7"
-    assert replaced("| Cmaj13 | G7 | Db7b9b13 | G13 |") == "Cmaj13 as Cmaj9, Db7b9b13 as Db7b9"
-    assert replaced("0.0 2.0 C:maj7") == ""
+    assert replaced_chords_remark("| Em | H7 | B7 |") == "B7 as Bb7"
+    assert replaced_chords_remark("| Cmaj13 | G7 | Db7b9b13 | G13 |") == "Cmaj13 as Cmaj9, Db7b9b13 as Db7b9"
+    assert replaced_chords_remark("0.0 2.0 C:maj7") == ""

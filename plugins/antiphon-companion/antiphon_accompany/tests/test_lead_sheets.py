@@ -7,7 +7,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_accompany.harmony.chords import KINDS, Chord, read_chord, substitute_chord
-from antiphon_accompany.harmony.chordtext import replaced, spans_of, text_of
+from antiphon_accompany.harmony.chordtext import replaced_chords_remark, spans_of, text_of
 from antiphon_models.learning.user_commands import command
 
 SHEET = (("F", "", ""), ("B", "-1", "D"), ("G", "", "C"))
@@ -88,7 +88,7 @@ def test_labels_of_data_sets_are_read(text: str, name: str) -> None:
 def test_an_unknown_chord_is_none_and_counted(tmp_path: Path) -> None:
     text = "0.0 2.0 X\n2.0 4.0 C:maj13\n4.0 5.0 X\n"
     assert spans_of(text, 4.0, float)[0].chord is None
-    assert replaced(text) == "C:maj13 as Cmaj9, 2 × X, an unknown chord, as none"
+    assert replaced_chords_remark(text) == "C:maj13 as Cmaj9, 2 × X, an unknown chord, as none"
     assert substitute_chord("C:(1,5)") == ""
 
 

@@ -31,7 +31,7 @@ from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import Beat
 from antiphon.kernel.wire.ntp import to_unix_ns
 from antiphon.native.compiling import compile_all
-from antiphon_lights.sending import Clock, FlashLimit, Lights, LightShow, _open, chord_name, placed
+from antiphon_lights.sending import Clock, FlashLimit, Lights, LightShow, _open, chord_name, last_fraction
 from antiphon_lights.table import read
 from antiphon_lights.targets import DmxTarget
 from antiphon_lights.transport import LightsTransport, read_receiver_options
@@ -263,7 +263,7 @@ async def test_frames_are_due_when_their_beat_is_heard_after_an_hour_of_drift(
         at, now = n * block, n * period + behind
         follow_device.call(words.address, words.address, at, round(now))
         if n * period > 3000e9:
-            frame = placed(stage.lights.clock(0.1), 16)
+            frame = last_fraction(stage.lights.clock(0.1), 16)
             heard = frame.seconds * 1e9 * (1.0 + drift) + stage.lights._heard() * 1e9
             errors.append(stage.lights.due(frame, 0.1) + 0.1e9 - heard)
     assert np.percentile(np.abs(errors) / 1e6, 99) < 5
@@ -336,7 +336,7 @@ async def test_a_replay_gives_the_same_packets_however_late_each_wakes(stage: La
         shake = np.random.default_rng(1)
         while last < 6.0:
             now = beat + late * shake.random() * 4.0
-            clock = placed(Clock(now, now / 4.0, 240.0), count)
+            clock = last_fraction(Clock(now, now / 4.0, 240.0), count)
             while happens and happens[0][0] <= clock.beat:
                 happens.pop(0)[1](lights)
             target.send(lights.desk.rig.universes, limit.limited(lights.frame(clock), clock.seconds).tobytes())

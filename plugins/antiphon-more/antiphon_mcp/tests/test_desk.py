@@ -24,7 +24,7 @@ from antiphon_mcp.desk import (
     change_as_diff,
     restoring_messages,
 )
-from antiphon_mcp.route_types import Edit, LandBody, ProposeBody, change_of, edited, patch_of
+from antiphon_mcp.route_types import Edit, LandBody, ProposeBody, change_of, patch_of, replace_lines
 from antiphon_mcp.routes import McpRoutes, forbidden
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
@@ -38,7 +38,7 @@ def script(line: str) -> str:
 
 
 def lines(edits: list[tuple[int, int, str]]) -> str:
-    return repr(edited("a\nb\nc", [Edit(*one) for one in edits]))
+    return repr(replace_lines("a\nb\nc", [Edit(*one) for one in edits]))
 
 
 def lands(mode: str, state: str, ok: bool, playing: str, trusted: bool) -> str:

@@ -151,7 +151,7 @@ class Network:
         denoise_network(self.words)
 
 
-def installed(model: str, layout: WeightLayout, without: str) -> dict[str, F32] | None:
+def installed_weights(model: str, layout: WeightLayout, without: str) -> dict[str, F32] | None:
     """Installed weights by name, float32; None, after the warning `without`, where no sound model is installed."""
     try:
         named = read_weights(model)
@@ -164,4 +164,4 @@ def installed(model: str, layout: WeightLayout, without: str) -> dict[str, F32] 
 @cache
 def load_weights() -> dict[str, F32] | None:
     """The weights of the gate's network, as `installed`."""
-    return installed(MODEL, LAYOUT, "uses a fixed rule in place of the gate's network")
+    return installed_weights(MODEL, LAYOUT, "uses a fixed rule in place of the gate's network")

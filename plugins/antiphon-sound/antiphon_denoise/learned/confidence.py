@@ -17,7 +17,13 @@ import numpy as np
 from antiphon.api import F32
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon_denoise.bands import BINS, COUNT, BandMeans, places
-from antiphon_denoise.gate.network import WeightLayout, denoise_gru_step, denoise_linear_layer, denoise_tanh, installed
+from antiphon_denoise.gate.network import (
+    WeightLayout,
+    denoise_gru_step,
+    denoise_linear_layer,
+    denoise_tanh,
+    installed_weights,
+)
 
 FEATURES, GLOBALS = 9, 7
 """Features per band, and of the whole frame."""
@@ -242,4 +248,4 @@ class Confidence:
 @cache
 def load_confidence() -> dict[str, F32] | None:
     """Returns the weights of the confidence network, as `installed` does."""
-    return installed(MODEL, LAYOUT, "applies its mask as it is, which harms more of the sound")
+    return installed_weights(MODEL, LAYOUT, "applies its mask as it is, which harms more of the sound")

@@ -59,13 +59,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{first}{clock(row['duration']):>7}  {found}  {words}"
 
 
-def listed(answer: ListedSounds) -> Iterator[str]:
+def lines_of_list(answer: ListedSounds) -> Iterator[str]:
     """Lines of the files of a library."""
     none = "none; antiphon library add FOLDER adds sound files" if isinstance(answer, EmptyLibrary) else "none"
     yield from table(answer.files) if answer.files else (none,)
 
 
-def shown(answer: Any) -> Iterator[str]:
+def lines_of_sound(answer: Any) -> Iterator[str]:
     """Lines of one file in full."""
     yield from card(msgspec.to_builtins(answer))
 
@@ -117,14 +117,14 @@ def fitting(answer: FoundSounds) -> Iterator[str]:
         yield "all others have the score .00"
 
 
-def found(answer: FoundSounds) -> Iterator[str]:
+def lines_of_found(answer: FoundSounds) -> Iterator[str]:
     """Yields lines of the found files."""
     yield from table(answer.matches) if answer.matches else ("none",)
 
 
-def chosen(answer: ChosenSounds) -> Iterator[str]:
+def lines_of_chosen(answer: ChosenSounds) -> Iterator[str]:
     """Yields lines of the found files, and one about those that were left out."""
-    yield from found(answer)
+    yield from lines_of_found(answer)
     if answer.left_out:
         yield f"{answer.left_out} more with --all: what ships, loops in a playlist, single notes, speech, ambience"
 
@@ -155,7 +155,7 @@ def _end_of(path: str) -> str:
     return path if len(path) <= MAX_WIDTH else "..." + path[3 - MAX_WIDTH :]
 
 
-def added(counts: ScanCounts | ImportCounts) -> Iterator[str]:
+def lines_of_added(counts: ScanCounts | ImportCounts) -> Iterator[str]:
     """Returns a line about the added files; adds a complaint about unreadable ones."""
     if isinstance(counts, ImportCounts):
         words = [f"{counts.added:,} sounds added with their results"]
@@ -174,7 +174,7 @@ def _complain_of_unreadable(count: int) -> None:
         ASKER.get().complaints.append(add_root_option(said))
 
 
-def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
+def lines_of_analysis(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
     """Yields lines of an analysis; adds a complaint about unreadable files."""
     if isinstance(found, AnalysedSound):
         yield from card(found.row.full())
@@ -185,7 +185,7 @@ def analysed(found: AnalysedSounds | AnalysedSound) -> Iterator[str]:
     _complain_of_unreadable(found.bad)
 
 
-def identified(found: IdentifiedRecordings | SoundingTrack) -> Iterator[str]:
+def lines_of_recordings(found: IdentifiedRecordings | SoundingTrack) -> Iterator[str]:
     """Line for each file: score, position, path, and whether it is another recording of the piece; or what sounds."""
     if isinstance(found, SoundingTrack):
         where = f"at {clock(found.position)}  {found.paths[0]}" if found.paths else "nothing that is known"
@@ -200,7 +200,7 @@ def identified(found: IdentifiedRecordings | SoundingTrack) -> Iterator[str]:
         yield "unknown"
 
 
-def forgotten(answer: ForgottenFiles) -> Iterator[str]:
+def lines_of_forgotten(answer: ForgottenFiles) -> Iterator[str]:
     """Returns a line with the number of forgotten files."""
     yield f"{answer.forgotten} forgotten"
 
@@ -209,7 +209,7 @@ MAX_NAMED = 5
 """Maximum files named in a sentence."""
 
 
-def placed(found: PlacedTracks) -> Iterator[str]:
+def lines_of_map(found: PlacedTracks) -> Iterator[str]:
     """Yields lines about a map: the tracks on it, the tracks missing, and its genres."""
     chart, short = found.chart, found.short
     yield f"{len(chart.tracks)} tracks, {len(chart.artists)} artists, {len(chart.genres)} genres on the map"
@@ -224,6 +224,6 @@ def placed(found: PlacedTracks) -> Iterator[str]:
         yield f"  {genre['name']}: {genre['tracks']}"
 
 
-def learned(answer: LearnedPairs) -> Iterator[str]:
+def lines_of_pairs(answer: LearnedPairs) -> Iterator[str]:
     """Returns a line about the pairs learned from logs."""
     yield f"{answer.lists} lists, {answer.tracks} of your tracks in them, {answer.pairs} pairs learned"

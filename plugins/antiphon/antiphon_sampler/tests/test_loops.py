@@ -9,7 +9,7 @@ from tests.each import each
 
 from antiphon.api import Event
 from antiphon.signal.loudness import LoudnessMeter
-from antiphon_sampler.general_midi import HELD, HOP, RATE as FONT_RATE, looped
+from antiphon_sampler.general_midi import HELD, HOP, RATE as FONT_RATE, loop_end
 from antiphon_sampler.loops import read_sample_marks
 from antiphon_sampler.oscillators import NAMES, PITCHED, oscillators
 from antiphon_sampler.tests.conftest import RATE
@@ -135,7 +135,7 @@ def test_a_held_note_of_a_soundfont_repeats_unless_it_decays(falls, loops):
     n = np.arange(HELD * HOP + HOP) / FONT_RATE
     tone = 0.3 * np.sin(2 * np.pi * 331.7 * n) * 10 ** (-falls * n / 20.0)
     tone[HELD * HOP :] = 0.0
-    made, first = looped(np.stack([tone, tone]).astype(np.float32))
+    made, first = loop_end(np.stack([tone, tone]).astype(np.float32))
     assert (first >= 0) == loops
     if loops:
         turned = np.concatenate([made, made[:, first:], made[:, first:]], axis=1)[0]

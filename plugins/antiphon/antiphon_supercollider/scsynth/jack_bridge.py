@@ -49,7 +49,7 @@ WORDS = 64 + DEPTH
 
 
 @kernel
-def shifted(s: i64p, first: i64, count: i64) -> i64:
+def block_shift(s: i64p, first: i64, count: i64) -> i64:
     """Shift in frames of a returned block against its own number, which keeps sounding notes continuous.
 
     While a client joins JACK, scsynth may get one block of the counter twice, and skip one later: meanwhile its sound
@@ -101,7 +101,7 @@ def bridge_process(frames: i64, s: i64p) -> i64:
         last = (i64(h[block - 1]) << 24) + i64(w[block - 1])
         # a block in which the counter was not whole has another distance between its ends
         if first > 0 and first % block == 0 and last == first + block - 1 and first <= now:
-            first = first + shifted(s, first, count)
+            first = first + block_shift(s, first, count)
             place = first // block % DEPTH
             s[BridgeSlot.TAGS + place] = 0
             into = address_f32(s[BridgeSlot.DATA])

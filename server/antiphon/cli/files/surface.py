@@ -10,7 +10,7 @@ from antiphon.client.http import get_answer
 from antiphon.kernel.errors import AntiphonError, PatchError, UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
+from antiphon.layout import STAGE_CONTROL, TOUCHOSC, layout_file
 from antiphon.offline.file_job import check_free
 
 
@@ -44,7 +44,7 @@ def surface(
     except PatchError as error:
         raise error if patch else UsageError(f"{error}; --patch names another, as in {out} --patch keys") from None
     check_free([("OUT", out)], force=force)
-    content, said = written(loaded, catalog, path.suffix)
+    content, said = layout_file(loaded, catalog, path.suffix)
     paths.write_atomic(path, content)
     typer.echo(f"{out}: {said}")
 

@@ -99,10 +99,10 @@ def read_id3(data: bytes) -> dict[str, str]:
             found.setdefault(name, []).extend(_texts(body[1:], body[0]))
     found.setdefault("comment", notes)
     day = found.pop("day", [""])[0]
-    tags = {name: joined(texts) for name, texts in found.items()}
+    tags = {name: join_values(texts) for name, texts in found.items()}
     if re.fullmatch(r"\d{4}", tags.get("date", "")) and re.fullmatch(r"\d{4}", day) and day != "0000":
         tags["date"] += f"-{day[2:]}-{day[:2]}"
-    return {name: text for name, text in tags.items() if text and named(name)}
+    return {name: text for name, text in tags.items() if text and common_name(name)}
 
 
 def plain(key: str) -> str:
@@ -113,7 +113,7 @@ def plain(key: str) -> str:
     return _READ.get(key.upper()) or name if key.upper() not in _DAYS else name
 
 
-def named(key: str) -> str:
+def common_name(key: str) -> str:
     """Common name for a file's own name of a tag, in lower case; empty for a tag that is not about the music."""
     name = " ".join(key.lower().split())
     return "" if name in _UNSAID or name.startswith(_UNSAID_BEGIN) or not name.isprintable() else name
@@ -132,7 +132,7 @@ def read_id3v1(data: bytes) -> dict[str, str]:
     return {name: text for name, text in tags.items() if text}
 
 
-def joined(texts: Iterable[str]) -> str:
+def join_values(texts: Iterable[str]) -> str:
     """Joins the distinct values of a tag to one text."""
     return "; ".join(dict.fromkeys(text for text in map(str.strip, texts) if text))
 

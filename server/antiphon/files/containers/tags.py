@@ -11,10 +11,10 @@ from antiphon.files.containers.chunks import chunks_of
 from antiphon.files.containers.id3 import (
     ID3_FRAMES,
     MAX_ID3,
+    common_name,
     frames_of,
     genres,
-    joined,
-    named,
+    join_values,
     plain,
     read_id3,
     read_id3v1,
@@ -90,14 +90,14 @@ def _chunk_tags(fd: int, length: int, head: bytes) -> dict[str, str]:
 def _one(found: Found) -> dict[str, str]:
     """Joins the values of each tag to one text."""
     found["genre"] = [genre for text in found.get("genre", []) for genre in genres(text)]
-    tags = {name: joined(texts) for name, texts in found.items()}
+    tags = {name: join_values(texts) for name, texts in found.items()}
     total = tags.pop("of", "")
     if total and tags.get("tracknumber", "").isdigit():
         tags["tracknumber"] += f"/{total}"
-    return {name: text for name, text in tags.items() if text and named(name)}
+    return {name: text for name, text in tags.items() if text and common_name(name)}
 
 
-def worded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def common_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Converts pairs of a file's own tag names and texts to common tags."""
     found = Found()
     for key, text in pairs:
@@ -231,7 +231,7 @@ def _strip_codec_name(packet: bytes) -> bytes:
 
 def _parse_vorbis_comments(data: bytes) -> dict[str, str]:
     said = (comment.partition(b"=") for comment in _iterate_vorbis_comments(data))
-    return worded((key.decode("latin-1"), undeclared_text(text)) for key, mark, text in said if mark)
+    return common_tags((key.decode("latin-1"), undeclared_text(text)) for key, mark, text in said if mark)
 
 
 def _iterate_vorbis_comments(data: bytes) -> Iterator[bytes]:
@@ -260,7 +260,7 @@ def _read_ape_tag(fd: int, end: int) -> dict[str, str]:
         if not flags & 6:  # text
             found += [(key.decode("latin-1"), undeclared_text(text)) for text in data[at : at + count].split(b"\0")]
         at += count
-    return worded(found)
+    return common_tags(found)
 
 
 # ---- Sound file tags beyond libsndfile's: ID3 of mp3, wav and aiff, bpm and key, and chunks of loops and cues

@@ -15,7 +15,7 @@ from antiphon.kernel.control.state import transport_file
 from antiphon.kernel.engine.link import EVERY_NODE
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.clips import PatchClip
-from antiphon.kernel.graph.clock import beat_without_swing, swung
+from antiphon.kernel.graph.clock import beat_without_swing, swing_beat
 from antiphon.kernel.io.osc_peer import Lane, Level, Peer
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.session.commands import NOW, Beat, Command, Now, Play, Sample, When
@@ -108,7 +108,7 @@ class TransportHost:
             case Sample(n):
                 return float(n)
         bpm = self.tempo()[1]
-        ahead = swung(due_beat(when), *self._server.session.state.swing) - self.beat_at(now)
+        ahead = swing_beat(due_beat(when), *self._server.session.state.swing) - self.beat_at(now)
         return now + max(0.0, ahead) * 60.0 / bpm * self.rate
 
     @contextmanager

@@ -334,7 +334,7 @@ def device_pairs(channels: int, cue: str = "") -> tuple[str, ...]:
     return tuple(CUE if pair == cue else pair for pair in pairs)
 
 
-def kept(samples: Samples, channels: int) -> Samples:
+def loop_sound(samples: Samples, channels: int) -> Samples:
     """Returns the part of float32 `[channels, frames]` that a loop plays, stored once where all rows are equal."""
     used = samples[:channels]
     missing = used.shape[0] < channels and used.shape[0] > 1

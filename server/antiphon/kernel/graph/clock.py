@@ -19,7 +19,7 @@ BAR, MAX_BAR = 4, 64
 """Default and maximum beats of a bar."""
 
 
-def swung(beat: float, swing: float, step: float) -> float:
+def swing_beat(beat: float, swing: float, step: float) -> float:
     """Beat of the clock at which an event notated at `beat` falls, with swing.
 
     Steps come in pairs from beat 0 on. The first of a pair is lengthened by the share `swing`, the second is shortened
@@ -117,7 +117,7 @@ class TempoMap:
 
     def sample_of_event(self, beat: float) -> float:
         """Fractional sample of an event notated at `beat`: `sample_at` with swing."""
-        return self.sample_at(swung(beat, self.swing, self.step))
+        return self.sample_at(swing_beat(beat, self.swing, self.step))
 
     def notated_beat_at(self, sample: int) -> float:
         """Returns the notated beat of an event that falls on a sample: the inverse of `sample_of_event`."""

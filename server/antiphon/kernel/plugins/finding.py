@@ -88,7 +88,7 @@ class InstalledPlugin:
 def _installed(places: tuple[tuple[str, int], ...]) -> list[InstalledPlugin]:
     """Plugins of installed packages. Reading all entry points takes as long as loading ten plugins: they are kept, and
     read again only if a folder of `places`, which are searched for packages, has another modification time."""
-    points = paths.kept("installed", places)
+    points = paths.read_kept("installed", places)
     if points is None:
         from importlib.metadata import entry_points  # 20 ms, and many import this module for `BUILT_IN` alone
 

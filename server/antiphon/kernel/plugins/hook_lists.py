@@ -56,7 +56,7 @@ def hook_lists() -> HookLists:
     """Hooks of all plugins, from the cache if no file has changed."""
     places = [str(paths.plugins()), *_stamp(paths.plugins()), *paths.package_places()]
     with contextlib.suppress(KeyError, TypeError):
-        cached = paths.kept(NAME, places)
+        cached = paths.read_kept(NAME, places)
         if all(_times(Path(at)) == times for at, times in cached["folders"].items()):
             return HookLists(**cached["lists"])
     from antiphon.kernel.plugins.finding import sources  # imported here: it is slow, and not needed with a cache

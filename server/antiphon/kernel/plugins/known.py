@@ -47,7 +47,7 @@ def _sources(folder: Path) -> Iterator[os.DirEntry[str]]:
 def read(made_of: str) -> Catalog | None:
     """Reads the declarations that were written with that stamp; None where there are none."""
     try:
-        return Catalog.from_json(paths.kept(NAME, made_of))
+        return Catalog.from_json(paths.read_kept(NAME, made_of))
     except (ValueError, KeyError, TypeError, AntiphonError):
         return None
 

@@ -111,7 +111,7 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     return Loaded(catalog, loading.factories)
 
 
-def declared() -> Catalog:
+def declared_catalog() -> Catalog:
     """Declarations of the built-in processors that are on disk, without an import of a plugin."""
     return known.read(known.stamp(source.folder for source in sources(None) if source.built_in)) or Catalog({})
 

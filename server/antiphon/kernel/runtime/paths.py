@@ -55,7 +55,7 @@ KEPT = 16
 """Files of each name that `keep` leaves in the cache: those of several installations and ways to start them."""
 
 
-def kept(name: str, key: Any) -> Any:
+def read_kept(name: str, key: Any) -> Any:
     """Reads the JSON value that `keep` wrote under that name with this key; None if there is none."""
     file, text = _kept_file(name, key)
     with contextlib.suppress(OSError, ValueError, TypeError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.state import CATALOG
-from antiphon.kernel.engine.levels import kept
+from antiphon.kernel.engine.levels import loop_sound
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.finding import BUILT_IN
@@ -135,7 +135,7 @@ def weigh(warm: PreloadedModules, requests: socket.socket, spec: StreamSpec, dev
 
 def _ready(settings: ServeSettings, loaded: loader.Loaded, beside: Companions, with_sound: bool) -> PreloadedModules:
     path = settings.input_file if with_sound else None
-    sound = None if path is None else kept(beside.read(path, settings.rate), settings.channels)
+    sound = None if path is None else loop_sound(beside.read(path, settings.rate), settings.channels)
     resources.trim()
     gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
     return PreloadedModules(settings, loaded, beside, sound)

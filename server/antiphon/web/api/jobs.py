@@ -25,7 +25,7 @@ from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.server_state import known_plugin
 from antiphon.web.http_message import HttpRequest, Response, answer
-from antiphon.web.operations import operation, told
+from antiphon.web.operations import operation, to_plain
 from antiphon.web.server import HttpServer
 
 # ---- File in a form (`multipart/form-data`), as sent by `curl -F file=@take.wav` and browsers, piece by piece
@@ -198,7 +198,7 @@ class JobRoutes:
             pieces = await form.begin()
             name = name or form.name
         entry = await self._board().receive(name, pieces)
-        return answer(told(entry, types.File), 201, (("Location", f"/api/files/{entry.id}"),))
+        return answer(to_plain(entry, types.File), 201, (("Location", f"/api/files/{entry.id}"),))
 
     @operation("GET", "/api/files/{id}", types.File, example={"id": FILE})
     async def file(self, request: HttpRequest, id: str) -> object:

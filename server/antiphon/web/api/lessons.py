@@ -19,12 +19,12 @@ from antiphon.lessons.lessons import (
     HeardSound,
     LessonFile,
     LessonOutcome,
-    answered,
+    answer_of,
     applies_to_message,
     find,
     judge,
+    judge_script,
     lessons,
-    performed,
     refusal,
     result_levels,
 )
@@ -199,7 +199,7 @@ async def _lesson(path: str, name: str) -> LessonFile:
 
 
 async def _answer(lesson: LessonFile, outcome: LessonOutcome, came: Sequence[str] = ()) -> object:
-    said = await asyncio.to_thread(answered, lesson, outcome)
+    said = await asyncio.to_thread(answer_of, lesson, outcome)
     return {"passed": outcome.passed, "answer": said, "came": list(came[-SHOWN:])}
 
 
@@ -236,4 +236,4 @@ def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
             with ScriptProcess(str(path)) as script:
                 return script.play(beats, 120.0)
 
-        return performed(lesson, events)
+        return judge_script(lesson, events)

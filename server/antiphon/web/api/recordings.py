@@ -62,7 +62,7 @@ class RecordingRoutes:
         folder = path.is_dir()
         if query.form == "whole" and folder:
             head = download(path, f"{path.name}.zip").headers
-            return Response(200, type="application/zip", headers=head, pieces=_iterate_in_threads(zipped(path)))
+            return Response(200, type="application/zip", headers=head, pieces=_iterate_in_threads(zip_folder(path)))
         sound = _mix(path)
         if sound is None:
             raise Missing(f"{shorten(name)!r} has no mix; form=whole gives its tracks")
@@ -202,7 +202,7 @@ class _Outgoing(io.RawIOBase):
         return taken
 
 
-def zipped(folder: Path) -> Iterator[bytes]:
+def zip_folder(folder: Path) -> Iterator[bytes]:
     """Yields a zip file of a folder in pieces, without compression and with little memory."""
     out = _Outgoing()
     with zipfile.ZipFile(out, "w") as archive:

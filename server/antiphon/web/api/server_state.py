@@ -13,7 +13,7 @@ from antiphon.kernel.graph.graph import NodeSpec, known_type
 from antiphon.kernel.graph.io_nodes import declaration
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.wire.osc import Arg
-from antiphon.layout import STAGE_CONTROL, TOUCHOSC, written
+from antiphon.layout import STAGE_CONTROL, TOUCHOSC, layout_file
 from antiphon.operations import patch_list
 from antiphon.signal.lyrics import syllables
 from antiphon.web import operations
@@ -53,7 +53,7 @@ def _layout(file: str, catalog: Catalog) -> Response:
             f"there is no such layout: it is PATCH{TOUCHOSC} or PATCH{STAGE_CONTROL}, of a patch of GET /api/patches",
         )
     try:
-        body, _ = written(load(known, catalog), catalog, dot + ending)
+        body, _ = layout_file(load(known, catalog), catalog, dot + ending)
     except PatchError as error:
         raise Refusal(409, str(error)) from None
     return Response(body=body, type="application/octet-stream")

@@ -349,7 +349,7 @@ def install(
         name = request.path.removeprefix("/page/")
         body, headers = files.asset(name), files.extra(name)
         if "gzip" in request.headers.get("accept-encoding", "") and not name.endswith(".png"):
-            body, headers = files.packed(name), (*headers, ("Content-Encoding", "gzip"))
+            body, headers = files.gzip_file(name), (*headers, ("Content-Encoding", "gzip"))
         return Response(200, body, files.TYPES[name], (*headers, ("Vary", "Accept-Encoding")))
 
     for name in files.TYPES:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from antiphon_models.material.composer.genres import BY_NAME, GENRES, GenreRules
-from antiphon_models.material.composer.song import SCALES, ComposedSong, compose, parse, swung, voice_chord
+from antiphon_models.material.composer.song import SCALES, ComposedSong, compose, parse, swing_position, voice_chord
 
 
 def starts(song: ComposedSong, part: str, pitches: tuple[int, ...] = ()) -> np.ndarray:
@@ -63,8 +63,8 @@ def test_offbeats_lie_where_the_swing_has_them(rules: GenreRules) -> None:
         on, off = late[late < 0.3], late[(late > 0.35) & (late < 0.8)]
         if len(off) > 20 and len(on) > 20:
             assert np.median(off) - np.median(on) == pytest.approx(said.swing, abs=0.06)
-    assert swung(0.5, 2 / 3, 1.0) == pytest.approx(2 / 3)
-    assert [swung(n, 0.6, 1.0) for n in (0.0, 1.0, 7.0)] == [0.0, 1.0, 7.0]
+    assert swing_position(0.5, 2 / 3, 1.0) == pytest.approx(2 / 3)
+    assert [swing_position(n, 0.6, 1.0) for n in (0.0, 1.0, 7.0)] == [0.0, 1.0, 7.0]
 
 
 def test_chords_are_of_the_key() -> None:
