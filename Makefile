@@ -64,6 +64,7 @@ lint: $(DEV)  ## check style, format, which room imports which, that THIRD_PARTY
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
 	@$(PY) tools/third_party.py --check
 	@$(PY) tools/slow_tests.py
+	@$(PY) tools/names.py
 
 types: $(DEV)  ## check types: mypy, strict, on server/, plugins/, models/, bench/ and deploy/
 	@$(PY) -m mypy && $(PY) -m mypy deploy/warm.py

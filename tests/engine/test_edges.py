@@ -184,7 +184,7 @@ class Served:
             words[HeaderWord.FIRST_BLOCK] = first
         stage.sample = first * BLOCK
         stage.rise()
-        self.loop.journal.started(stage.sample, died * BLOCK)
+        self.loop.journal.record_start(stage.sample, died * BLOCK)
 
     def load(self, made: Graph) -> None:
         text = {"graph": made.to_json(), "ids": ids(made), "serial": 1, "fade": 0.0, "tempo": 0.0}

@@ -30,7 +30,7 @@ def ring(memory):
 def test_an_action_is_the_same_after_the_log(memory, action, sample):
     memory.words[HeaderWord.TAPPING] = SESSION
     stage = staged(GAIN)
-    Journal(memory, stage).applied(deque([Applied(sample, action)]))
+    Journal(memory, stage).record_actions(deque([Applied(sample, action)]))
     (record,) = ByteRing(memory).drain()
     line = json.loads(json.dumps(to_line(record)))
     assert line["sample"] == sample
@@ -44,7 +44,7 @@ def test_a_transport_that_leaves_the_beat_is_still_so_after_the_log(memory, ring
     journal = Journal(memory, stage)
     journal.follow()
     stage._apply(0, SetTransport(True, None))
-    journal.applied(stage.applied)
+    journal.record_actions(stage.applied)
     (record,) = ring.drain()
     assert ACTIONS.from_line(json.loads(json.dumps(to_line(record)))) == SetTransport(True, None, Sample(0))
 
@@ -56,9 +56,9 @@ def test_nothing_is_written_while_no_session_is_kept(memory, ring):
         memory.words[HeaderWord.TAPPING] = tapping
         journal.follow()
         assert stage.applied is None
-        journal.started(0, 0)
-        journal.loaded(0, b"{}")
-        journal.missed(0, 1)
+        journal.record_start(0, 0)
+        journal.record_plan(0, b"{}")
+        journal.record_gap(0, 1)
         journal.unheard(0)
     assert list(ring.drain()) == []
 
@@ -67,14 +67,14 @@ def test_everything_of_a_session_is_a_line(memory, ring):
     memory.words[HeaderWord.TAPPING] = SESSION
     stage = staged(GAIN, tempo=90.0)
     journal = Journal(memory, stage)
-    journal.started(512, 256)
-    journal.loaded(512, b'{"do": "load"}')
-    journal.missed(600, 700)
+    journal.record_start(512, 256)
+    journal.record_plan(512, b'{"do": "load"}')
+    journal.record_gap(600, 700)
     journal.unheard(800)
     journal.record_latency(800, 512)
     stage.at_sample(300, put(GAIN, "g", "step", 0.5, 0.25))
     play(stage, np.zeros((2, 512), np.float32))
-    journal.applied(stage.applied)
+    journal.record_actions(stage.applied)
     started, loaded, missed, unheard, late, applied = [to_line(record) for record in ring.drain()]
     assert started["engine"] == "started"
     assert (started["sample"], started["died"], started["tempo"]["bpm"]) == (512, 256, 90.0)
@@ -94,10 +94,10 @@ def test_commands_are_collected_from_the_start_of_a_session_to_its_end(memory, r
     journal.follow()
     stage.take(put(GAIN, "g", "step", 0.25))
     play(stage, np.zeros((2, 64), np.float32))
-    journal.applied(stage.applied)
+    journal.record_actions(stage.applied)
     assert [to_line(record)["number"] for record in ring.drain()] == [0.25]
     memory.words[HeaderWord.TAPPING] = 0
-    journal.applied(stage.applied)
+    journal.record_actions(stage.applied)
     assert stage.applied is None
 
 
@@ -105,7 +105,7 @@ def test_a_session_that_begins_midway_begins_with_how_things_stand(memory, ring)
     stage = staged(GAIN, tempo=90.0)
     stage.time.latency = 384
     journal = Journal(memory, stage)
-    journal.loaded(0, b'{"do": "load"}')
+    journal.record_plan(0, b'{"do": "load"}')
     stage.take(put(GAIN, "g", "step", 0.5, 1.0))
     play(stage, np.zeros((2, 64), np.float32))
     memory.words[HeaderWord.TAPPING], memory.words[HeaderWord.SESSIONS] = SESSION, 1
@@ -125,11 +125,11 @@ def test_a_second_session_begins_anew_though_the_engine_saw_no_end_of_the_first(
     stage = staged(GAIN)
     journal = Journal(memory, stage)
     memory.words[HeaderWord.TAPPING], memory.words[HeaderWord.SESSIONS] = SESSION, 1
-    journal.started(0, 0)
+    journal.record_start(0, 0)
     stage.take(put(GAIN, "g", "step", 0.5))
     play(stage, np.zeros((2, 64), np.float32))
     memory.words[HeaderWord.SESSIONS] = 2
-    journal.applied(stage.applied)
+    journal.record_actions(stage.applied)
     assert journal.follow()
     assert not journal.follow()
     # what is in the state is told before it, to the session that goes on beside

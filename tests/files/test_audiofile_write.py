@@ -76,7 +76,7 @@ def test_each_channel_is_where_it_was_and_in_an_ogg_where_others_look_for_it(
         assert found(stored.T)[:3] == [300.0, 500.0, 400.0]
         assert channels < 6 or found(stored.T)[-1] == 60.0
     low_passed = channels == 6 if kind == "ogg" else channels > 5 and kind == "opus"
-    assert writer.fitted == (("channel 4, the LFE, low-passed",) if low_passed else ())
+    assert writer.conversions == (("channel 4, the LFE, low-passed",) if low_passed else ())
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
@@ -178,7 +178,7 @@ def test_sound_is_resampled_to_what_the_file_holds(tmp_path: Path, name: str, ra
     y, found = audio.read(path)
     assert found == writer.rate == got
     assert writer.seconds == 1.0
-    assert writer.fitted == (f"resampled from {rate / 1000:g} kHz",)
+    assert writer.conversions == (f"resampled from {rate / 1000:g} kHz",)
     assert abs(y.shape[1] - got) <= (0.05 * got if name.endswith("mp3") else 1)
     middle = y[:, got // 4 : 3 * got // 4]
     assert audio.level(middle) == pytest.approx(-9.0, abs=0.3)
@@ -310,7 +310,7 @@ def test_a_wav_grows_beyond_four_gigabytes_and_loses_no_more_than_marks(
     assert path.read_bytes()[:4] == b"RIFF", "an ordinary wave file as long as it can be one"
     monkeypatch.setattr(soundfile.SoundFile, "write", leap)
     writer = put(path, x, finish=SoundFinish(marks=marks))
-    assert writer.fitted == (() if form == "RF64" else ("without the loop and cue points of IN",))
+    assert writer.conversions == (() if form == "RF64" else ("without the loop and cue points of IN",))
     info = soundfile.info(path)
     assert (info.format, info.frames, info.subtype) == (form, far + CHUNK, "PCM_24")
     last, _ = soundfile.read(path, start=far, dtype="float32")
@@ -386,7 +386,7 @@ def test_loudness_and_true_peak(tmp_path: Path, level: float, target: float | No
     meter.feed(sound)
     if target is not None:
         assert meter.integrated() == pytest.approx(target, abs=0.15)
-        assert any(word.endswith(f"{target} LUFS") for word in writer.fitted)
+        assert any(word.endswith(f"{target} LUFS") for word in writer.conversions)
     if limit:
         assert 20.0 * np.log10(np.abs(soxr.resample(sound.T, RATE, 4 * RATE)).max()) == pytest.approx(-1.3, abs=0.12)
         assert writer.clipped == 0

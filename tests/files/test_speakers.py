@@ -52,11 +52,11 @@ def test_speakers_are_kept_and_loudness_is_set_by_them(tmp_path: Path, channels:
     tone(tmp_path / "in.wav", channels, channels - 1)
     sound = read(tmp_path / "in.wav")
     assert sound.info.mask == MASKS[channels]
-    finish = SoundFinish(loudness=-20.0).tagged(sound.info)
+    finish = SoundFinish(loudness=-20.0).with_tags(sound.info)
     with AudioWriter(tmp_path / "out.wav", 48000, channels, subtype, finish) as writer:
         writer.write(sound.samples)
     assert read(tmp_path / "out.wav").info.mask == MASKS[channels]
-    assert writer.fitted == ("+1.5 dB to -20.0 LUFS",)
+    assert writer.conversions == ("+1.5 dB to -20.0 LUFS",)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not on the path: nothing is made")
@@ -64,7 +64,7 @@ def test_speakers_are_kept_and_loudness_is_set_by_them(tmp_path: Path, channels:
 def test_speakers_of_an_m4a_are_those_of_its_source(tmp_path: Path, channels: int) -> None:
     tone(tmp_path / "in.wav", channels, channels - 1)
     sound = read(tmp_path / "in.wav")
-    with AudioWriter(tmp_path / "out.m4a", 48000, channels, "", SoundFinish().tagged(sound.info)) as writer:
+    with AudioWriter(tmp_path / "out.m4a", 48000, channels, "", SoundFinish().with_tags(sound.info)) as writer:
         writer.write(sound.samples)
     coded = read(tmp_path / "out.m4a")
     levels = np.sqrt(np.square(coded.samples[:, 9600:38400]).mean(axis=1))

@@ -260,7 +260,7 @@ def test_a_cover_is_kept_or_said_to_be_left_out(tmp_path: Path, suffix: str) -> 
             writer.commit()
             sounds.append(soundfile.read(path)[0])
             if asked is finish:
-                assert writer.fitted == (("without the picture of IN",) if there and suffix == "ogg" else ())
+                assert writer.conversions == (("without the picture of IN",) if there and suffix == "ogg" else ())
                 assert (PICTURE in path.read_bytes()) == (there and suffix != "ogg")
                 if there and suffix in ("mp3", "flac"):
                     assert cover_of(path) == Cover("image/png", PICTURE)
@@ -319,7 +319,7 @@ def test_each_tag_is_kept_or_said_to_be_left_out(tmp_path: Path, source: str) ->
             writer.write(SOUND[None])
         with Decoder(tmp_path / f"out.{ending}") as decoder:
             info = decoder.info
-        said = " ".join(words for words in writer.fitted if "tag" in words)
+        said = " ".join(words for words in writer.conversions if "tag" in words)
         if ending == "au":
             assert (info.tags, said) == ((), f"without the tags title, artist, album, genre and {3 + len(left)} more")
         else:
@@ -337,7 +337,7 @@ def test_a_tag_that_is_set_is_not_left_out(tmp_path: Path) -> None:
         finish = add_source_tags(replace(PLAIN, tags=tags), tmp_path / "in.flac")
         with AudioWriter(tmp_path / "out.wav", 48_000, 1, "", finish) as writer:
             writer.write(SOUND[None])
-        assert writer.fitted == said
+        assert writer.conversions == said
 
 
 def test_genres() -> None:

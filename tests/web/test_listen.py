@@ -254,8 +254,8 @@ async def test_nodes_that_come_and_go_are_sent_to_every_client(tmp_path: Path) -
 def test_commands_that_wait_are_at_most_two_for_a_path() -> None:
     listener = listeners.WebListener()
     for _ in range(100):
-        listener.moved("PATH_REMOVED", "/node/a")
-        listener.moved("PATH_ADDED", "/node/a")
+        listener.queue_path("PATH_REMOVED", "/node/a")
+        listener.queue_path("PATH_ADDED", "/node/a")
     assert listener.paths == {"/node/a": ["PATH_REMOVED", "PATH_ADDED"]}
 
 

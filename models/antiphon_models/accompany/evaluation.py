@@ -404,7 +404,7 @@ class AccompanyEvaluation(Evaluation):
         for song in material:
             for name, row in _rows(song, ask, pianist=not ask.synthetic):
                 yield from metric_values(name, song.name, row)
-        styles = ask.wanted(_STYLES)
+        styles = ask.select(_STYLES)
         some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE] if styles else []
         written = list(written_songs(ask.seed, len(some)))
         for group, chosen in (("the annotated chords", some), ("written progressions", written)):

@@ -198,7 +198,7 @@ def trade_scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
     for plain in traders(ask):
         for feel, place in FEELS.items():
             song = with_feel(plain, place)
-            for name, make in ask.wanted(makers).items():
+            for name, make in ask.select(makers).items():
                 for number, notes in enumerate(make(song)):
                     heard = [note for turn in song.turns(False)[: number + 1] for note in turn]
                     if len(notes) > 1:
@@ -354,7 +354,7 @@ def _continuation_figures(found: Sequence[SlotMelody], ask: EvaluationRequest) -
         "answer": lambda song, before, start: continuation_of(song, before, ask.seed)[0],
         "human, other bars": lambda song, before, start: _other_bars(song, start, chosen),
     }
-    systems = [name for name in ask.wanted(makers) if _is_installed(name, ask)]
+    systems = [name for name in ask.select(makers) if _is_installed(name, ask)]
     for when, cuts in CUTS.items():
         human, names = [], []
         made: dict[str, list[np.ndarray]] = {name: [] for name in systems}

@@ -75,7 +75,7 @@ class AnswerPredictor:
 
     def learn(self, before: PlannedNote | None, note: PlannedNote) -> None:
         self.improviser.learn(note.slot, note.pitch, note.velocity)
-        self.improviser.sounded(note.pitch, note.length)
+        self.improviser.set_length(note.pitch, note.length)
 
 
 class MarkovPredictor:

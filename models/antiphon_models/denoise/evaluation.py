@@ -159,7 +159,7 @@ class DenoiseEvaluation(Evaluation):
         if not ask.files:
             for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
                 for name, system in made.items():
-                    quieter = float(np.mean(_gap_attenuations(item.mixed, system(item), gaps)))
+                    quieter = float(np.mean(_gap_attenuations(item.mixture, system(item), gaps)))
                     yield MetricValue(name, "pauses", item.name, quieter)
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
@@ -197,32 +197,32 @@ def _clean(ask: EvaluationRequest) -> dict[str, dict[str, F32]]:
 def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     """The requested systems that are available, by name."""
     table: dict[str, Made] = {
-        "nothing": lambda item: item.mixed,
-        "Wiener, blind": lambda item: apply_wiener_filter(item.mixed),
-        "DeepFilterNet 3": lambda item: deepfilter(item.mixed),
+        "nothing": lambda item: item.mixture,
+        "Wiener, blind": lambda item: apply_wiener_filter(item.mixture),
+        "DeepFilterNet 3": lambda item: deepfilter(item.mixture),
         "mask": oracle,
     }
     for mode in ("gate", "wavelet", "learned", "autoencoder"):
         table[mode] = partial(_run_denoise, mode)
     table["learned, file"] = partial(_run_denoise, "learned", causal=False)
-    table["file"] = lambda item: run_on_sound("denoise", item.mixed, RATE, {})
+    table["file"] = lambda item: run_on_sound("denoise", item.mixture, RATE, {})
     for mode, model in MODELS.items():
         if why := usable(model):
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
-    return ask.wanted(table)
+    return ask.select(table)
 
 
 def _run_denoise(mode: str, item: TestMixture, *, causal: bool = True) -> F32:
-    return run_on_sound("denoise", item.mixed, RATE, {"mode": mode, "causal": causal})
+    return run_on_sound("denoise", item.mixture, RATE, {"mode": mode, "causal": causal})
 
 
 def _mixture_scores(made: dict[str, Made], item: TestMixture) -> Iterator[MetricValue]:
     speech = item.kind == "speech" and item.snr < 20
-    before = _stoi_score(item.mixed, item.clean) if speech else None
+    before = _stoi_score(item.mixture, item.clean) if speech else None
     for name, system in made.items():
         out = system(item)
-        gain = si_sdr(out, item.clean) - si_sdr(item.mixed, item.clean)
+        gain = si_sdr(out, item.clean) - si_sdr(item.mixture, item.clean)
         yield MetricValue(name, "gain", item.name, gain)
         yield MetricValue(name, f"at {item.snr} dB", item.name, gain)
         yield MetricValue(name, "harmed", item.name, 100.0 * (gain < _HARM))

@@ -39,7 +39,7 @@ class TestMixture:
     noise: F32
 
     @property
-    def mixed(self) -> F32:
+    def mixture(self) -> F32:
         return self.clean + self.noise
 
 

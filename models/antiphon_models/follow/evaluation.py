@@ -74,7 +74,7 @@ class FollowEvaluation(Evaluation):
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Yields the scores of all systems, song by song, grouped by kind of tempo or by folder."""
-        systems = ask.wanted(SYSTEMS)
+        systems = ask.select(SYSTEMS)
         for kind, song in self._songs(ask):
             for name, run in systems.items():
                 # of what is sound there are no notes, and the user's notes are played by no soundfont

@@ -138,7 +138,7 @@ class DrumPattern:
 
     rows: dict[int, F64]
 
-    def changed(self, random: np.random.Generator, share: float) -> DrumPattern:
+    def vary(self, random: np.random.Generator, share: float) -> DrumPattern:
         """The pattern with some of its kicks and ghost notes elsewhere."""
         rows = {number: row.copy() for number, row in self.rows.items()}
         for number in (KICK, *SNARES):
@@ -219,7 +219,7 @@ def kit(beats: F64, downs: F64, random: np.random.Generator, meter: int = 4, swi
         parts.append(pattern(meter, random))
     if swing > 0.6 and random.random() < 0.4:
         parts = [part.in_triplets() for part in parts]
-    changes = [(part, part.changed(random, float(random.choice([0.0, 0.06, 0.12])))) for part in parts]
+    changes = [(part, part.vary(random, float(random.choice([0.0, 0.06, 0.12])))) for part in parts]
     long, every = int(random.choice([4, 8, 8, 16])), int(random.choice([4, 4, 8]))
     fills, breaks, crash = random.random() < 0.45, random.random() < 0.12, random.random() < 0.5
     counted, late = random.random() < 0.1, random.choice([0.002, 0.005, 0.01])

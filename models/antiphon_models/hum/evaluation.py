@@ -335,7 +335,7 @@ class HumEvaluation(Evaluation):
                 ask.say("basic_pitch is not installed: pip install basic-pitch for its row")
                 del table["Basic Pitch"]
             table |= {"chords, live": live("chords"), "chords": hum_file_system("chords")}
-            made |= ask.wanted(table)
+            made |= ask.select(table)
             yield from score_own_files(ask.files[: ask.limit], made)
             return
         if ask.synthetic:
@@ -425,7 +425,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, System]:
     else:
         table |= {"learned, live": learned_live_system(), "learned": hum_file_system("learned")}
     table["true pitch"] = oracle
-    return ask.wanted(table)
+    return ask.select(table)
 
 
 def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:

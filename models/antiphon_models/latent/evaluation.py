@@ -57,14 +57,14 @@ class LatentTimbres(Evaluation):
         programs, pitch = rng.choice(list(PROGRAMS), count), rng.integers(*EVALUATED_PITCHES, count)
         velocity = rng.choice([70, 100, 120], count) / 127.0
         ways = _note_generators(ask, learned, programs)
-        for name, way in ask.wanted(ways).items():
+        for name, way in ask.select(ways).items():
             ask.say(name)
             made, rate = way(pitch, velocity)
             made = _at(made, rate)
             for n, hit in enumerate(_in_tune(made, pitch)):
                 yield MetricValue(name, "pitch", f"{n}", hit)
         few = rng.choice(len(held.pitch), min(count, len(held.pitch)), replace=False)
-        for name in ask.wanted(dict.fromkeys((_PCA, _COPY, _GAUSSIAN))):
+        for name in ask.select(dict.fromkeys((_PCA, _COPY, _GAUSSIAN))):
             for n in few:
                 yield MetricValue(name, "LSD", f"note {n}", _left(name, held, int(n), learned))
 

@@ -95,7 +95,7 @@ class EvaluationRequest:
     def wants(self, system: str) -> bool:
         return not self.systems or system in self.systems
 
-    def wanted(self, systems: Mapping[str, T]) -> dict[str, T]:
+    def select(self, systems: Mapping[str, T]) -> dict[str, T]:
         """Requested systems, by name."""
         return {name: system for name, system in systems.items() if self.wants(name)}
 

@@ -106,7 +106,7 @@ class Length:
     steps: int
     minutes: float = 0.0
 
-    def done(self, step: int, seconds: float) -> float:
+    def completed_share(self, step: int, seconds: float) -> float:
         """Completed share, 0 to 1."""
         by_time = seconds / (60.0 * self.minutes) if self.minutes else 0.0
         return min(1.0, max(step / self.steps, by_time))
@@ -170,7 +170,7 @@ class Trainer:
         complete = False
         try:
             with self._batches() as batches, _stop_requests() as stop:
-                while (done := length.done(self._step, self._seconds(began))) < 1.0 and not stop:
+                while (done := length.completed_share(self._step, self._seconds(began))) < 1.0 and not stop:
                     self._learn(next(batches), done, recent)
                     self._step += 1
                     watch(done, f"step {self._step}")

@@ -42,7 +42,7 @@ class TrainOptions:
     folder: Path | None = None
 
     @property
-    def named(self) -> str:
+    def folder_name(self) -> str:
         """Name of the work folder."""
         return self.name if self.folder is None else f"{self.name}-{slug(self.folder)}"
 
@@ -69,8 +69,8 @@ def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Cal
         raise UsageError(f"antiphon train {wish.name}: {say_what}")
     if wish.folder is not None and not wish.folder.is_dir():
         raise UsageError(f"there is no folder {wish.folder}; name one of {recipe.takes}")
-    folder = make_folder(wish.work / wish.named)
-    material = make_folder(wish.work / (recipe.shares or wish.named) / f"material-{wish.seed}")
+    folder = make_folder(wish.work / wish.folder_name)
+    material = make_folder(wish.work / (recipe.shares or wish.folder_name) / f"material-{wish.seed}")
     began = ""
     if not wish.only_material:
         for old in (checkpoint.FILE, "log.csv") if wish.restart else ():

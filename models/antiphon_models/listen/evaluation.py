@@ -161,14 +161,14 @@ class ListenEvaluation(Evaluation):
         for soundfont in SOUNDFONTS:
             for folder in folders:
                 song = read_song(folder, ask.work, soundfont)
-                for name, run in ask.wanted(SYSTEMS).items():
+                for name, run in ask.select(SYSTEMS).items():
                     yield from metric_values(name, song.name, figures(song, run(song.sound)), soundfont)
         late = ((_LATE, prepend_hiss(read_song(folder, ask.work, "FluidR3"))) for folder in folders)
         grooves = (
             (name, song) for name, meter in _RHYTHMS.items() for song in rhythms(ask.work, meter, ask.limit or 0)
         )
         for group, song in itertools.chain(late, grooves):
-            for name, run in ask.wanted({name: SYSTEMS[name] for name in _BEATS}).items():
+            for name, run in ask.select({name: SYSTEMS[name] for name in _BEATS}).items():
                 found = run(song.sound)
                 part = MusicEstimate(found.tempo, found.beats, found.downbeats)
                 yield from metric_values(name, song.name, figures(song, part), group)

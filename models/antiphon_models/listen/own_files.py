@@ -48,7 +48,7 @@ class _OneQuantity(Evaluation):
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         names = {measure.name for measure in self.measures}
-        systems = ask.wanted({system.name: SYSTEMS[system.name] for system in self.systems})
+        systems = ask.select({system.name: SYSTEMS[system.name] for system in self.systems})
         for group, song in self._songs(ask):
             found = {name: self.part(run(song.sound)) for name, run in systems.items()}
             if ask.files:

@@ -185,7 +185,7 @@ class FitsEvaluation(Evaluation):
         pairs = [rng.permutation(len(loops))[:2].tolist() for loops in drawn]
         folder = make_folder(ask.work / f"loops-{ask.seed}-{most}")
         items = _items(drawn, pairs, folder, rng)
-        roads = {name: _AnalysedCatalogue(ask.work / name, folder, only) for name, only in ask.wanted(_ROADS).items()}
+        roads = {name: _AnalysedCatalogue(ask.work / name, folder, only) for name, only in ask.select(_ROADS).items()}
         for n, (loops, (one, other)) in enumerate(zip(drawn, pairs, strict=True)):
             if ask.limit is not None and n >= ask.limit:
                 break

@@ -33,7 +33,7 @@ class AnalysisTask(ShardWork):
         """Path of the predictions as JSON lines."""
         return self.path.with_suffix(".jsonl")
 
-    def settled(self) -> dict[str, Any]:
+    def dependencies(self) -> dict[str, Any]:
         """As `ShardWork.settled`."""
         return {"version": VERSION, "analyses": self.versions}
 

@@ -232,7 +232,7 @@ def compute_stems(task: ShardTask) -> None:
                 {**row, "seconds": seconds, "stem": part, "sound": str(place), "level": level, **mel_cells(spectrogram)}
             )
     own = ("stem", pyarrow.string()), ("sound", pyarrow.string()), ("level", pyarrow.float64())
-    write_shard(task, row_fields(*own), rows, task.settled(), {task.dead: dead})
+    write_shard(task, row_fields(*own), rows, task.dependencies(), {task.dead: dead})
 
 
 LOCK = ".lock"
@@ -354,7 +354,7 @@ def _run(settings: PipelineSettings, steps: Sequence[str], beam: _Beam, progress
         _write_manifest(settings.out, about)
     if "stems" in steps:
         stems = stems_tasks(settings, items)
-        described = {"name": settings.name, **stems[0].settled()}
+        described = {"name": settings.name, **stems[0].dependencies()}
         report = _run_analysis_step(beam, report, "stems", stems, compute_stems, described)
     if "analyse" in steps:
         chosen = settings.analyse

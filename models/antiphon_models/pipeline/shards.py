@@ -134,12 +134,12 @@ class ShardWork(ABC):
         return Path(self.out) / folder / f"{self.number:05}.jsonl"
 
     @abstractmethod
-    def settled(self) -> dict[str, Any]:
+    def dependencies(self) -> dict[str, Any]:
         """Dependencies of the shard's content, besides its sounds, as JSON data."""
 
     def digest(self) -> str:
         """Digest of all dependencies of the shard's content, except the sounds themselves."""
-        whole = {**self.settled(), "items": [asdict(item) for item in self.items]}
+        whole = {**self.dependencies(), "items": [asdict(item) for item in self.items]}
         return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
 
 
@@ -153,7 +153,7 @@ class ShardTask(ShardWork):
     settings: PreprocessSettings
     version: int = VERSION
 
-    def settled(self) -> dict[str, Any]:
+    def dependencies(self) -> dict[str, Any]:
         """As `ShardWork.settled`."""
         return {"version": self.version, "settings": structs.asdict(self.settings)}
 
@@ -254,7 +254,7 @@ def compute(task: ShardTask) -> None:
 
     for row, (sound, seconds) in sounds_of(task, read, dead):
         rows.append({**row, "seconds": seconds, **mel_cells(mel.compute(listening_mono(sound.samples)))})
-    write_shard(task, row_fields(), rows, task.settled(), {task.dead: dead})
+    write_shard(task, row_fields(), rows, task.dependencies(), {task.dead: dead})
 
 
 def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:

@@ -96,7 +96,7 @@ def _systems(ask: EvaluationRequest) -> dict[str, Cancels]:
         if find_spec(module) is None:
             ask.say(f"{name} is left out: {missing_modules('it', module)}")
             del table[name]
-    return ask.wanted(table)
+    return ask.select(table)
 
 
 def _ours(mic: F32, played: F32, **values: float) -> F32:

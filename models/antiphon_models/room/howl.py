@@ -45,7 +45,7 @@ class HowlEvaluation(Evaluation):
             noise = FLOOR * rng.standard_normal(len(sung))
             near = np.asarray(sung * LEVEL / max(1e-6, float(np.std(sung))) + noise, np.float32)
             room = f"room {n}: RT60 {decay:.2f} s"
-            for name in ask.wanted({"nothing": None, "howl_guard": None}):
+            for name in ask.select({"nothing": None, "howl_guard": None}):
                 guards = name == "howl_guard"
                 played = play_loop(near, path, guards=guards)
                 tenths = np.square(played[: len(played) // 4800 * 4800].reshape(-1, 4800)).mean(1)

@@ -136,7 +136,7 @@ class StemsEvaluation(Evaluation):
     road = "`antiphon run stems SONG --out-dir D` (files), and the node in blocks of 256 (live)"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        ways = ask.wanted(systems(ask.work))
+        ways = ask.select(systems(ask.work))
         for item in _items(ask):
             for name, way in ways.items():
                 began = time.perf_counter()
@@ -147,7 +147,7 @@ class StemsEvaluation(Evaluation):
                     yield MetricValue(name, "real time", item.name, taken)
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
-        ways = ask.wanted(systems(ask.work))
+        ways = ask.select(systems(ask.work))
         for item in _items(ask):
             yield Example(item.name, "mix", item.mix.mean(axis=0), RATE)
             for name, way in ways.items():

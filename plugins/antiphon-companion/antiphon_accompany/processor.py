@@ -335,7 +335,7 @@ class Accompany(Processor):
         own = {due.part for due in found if due.start < beat + RESTRIKE_GAP}
         self._due = [due for due in self._due if due.start != beat or due.part not in own]
         if chord is not None and chord != before and section != "break":
-            found += band.expressed(beat, found, again, before is not None, self._asked)
+            found += band.strikes_on_change(beat, found, again, before is not None, self._asked)
         for due in found:
             if self._asked.levels[due.part]:
                 insort(self._due, due)
@@ -494,7 +494,7 @@ class Accompany(Processor):
                 self._set_implied_chord(due.start)
                 self._change_to_hand_chord(io, frame, due.start)
             return
-        keys = band.struck(due.part, band.root_lane(due, self._due), due, self._due)
+        keys = band.keys_to_strike(due.part, band.root_lane(due, self._due), due, self._due)
         self._sounding.strike(io, frame, due, CHANNELS[due.part], keys)
 
     def _clear(self) -> None:

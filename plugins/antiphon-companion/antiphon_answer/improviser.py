@@ -262,7 +262,7 @@ class Improviser:
         self._roles.learn(pitch, time, first=first or answered > 0)
         self.slot, self._pitch = slot, pitch
 
-    def sounded(self, pitch: int, sixteenths: float) -> None:
+    def set_length(self, pitch: int, sixteenths: float) -> None:
         """Sets the length of the newest note of a pitch."""
         memory = self.memory
         for row in range(memory.count - 1, max(self._kept, memory.count - 16) - 1, -1):
@@ -338,7 +338,7 @@ class Improviser:
         if onset.step != NO_STEP:
             key = self._phraser.key
             hint = pitch_of(onset.step + (0 if onset.fixed else degree_of(self._now, key)), key)
-        aims, row = (self._open, 0) if onset.ends == OPEN else (self._ahead, self._phraser.left)
+        aims, row = (self._open, 0) if onset.ends == OPEN else (self._ahead, self._phraser.notes_ahead)
         interval = self._again(onset)
         if interval < 0:
             interval = self._shaped(hint, aims, row, self._chance())
@@ -353,7 +353,7 @@ class Improviser:
             # a run of the answer's own begins with its first note
             self._copied.intervals.fill(0)
         self._drawn += 1
-        if self._constants is TURN and not self._settled and self._phraser.left < AHEAD:
+        if self._constants is TURN and not self._settled and self._phraser.notes_ahead < AHEAD:
             # the last notes of the player's turn have ended since the answer began
             self._settled = True
             self._set_pitch_range()

@@ -154,9 +154,9 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
     with AudioWriter(job.target, rate, channels, finish=job.finish) as writer:
         for block in fade_out(played(), rate, job.fade):
             writer.write(block)
-    if not node.memory.known:
+    if not node.memory.beat_count:
         job.complain(f"{name} is too soft or has no whole beat: what follows it is silent")
-    told = f"{bars} bar{'s' * (bars > 1)} of its {node.memory.known} beats, the first at {beats.beats[0]:.2f} s"
+    told = f"{bars} bar{'s' * (bars > 1)} of its {node.memory.beat_count} beats, the first at {beats.beats[0]:.2f} s"
     return (Written.sound(writer, printable_path(job.source), found=(told,)),)
 
 
@@ -222,7 +222,7 @@ def _learn(improviser: Improviser, given: MelodyFile, *, measured: bool) -> list
             both, prior = (improviser.surprise(note.slot, note.pitch, memory=known) for known in (True, False))
             bits.append((round(note.slot / 4 + given.origin, 4), round(both, 3), round(prior, 3)))
         improviser.learn(note.slot, note.pitch, note.velocity, late=note.late)
-        improviser.sounded(note.pitch, note.length)
+        improviser.set_length(note.pitch, note.length)
     # a file's other tracks tell its key, too
     improviser.estimate(4.0 * given.sounds)
     return bits

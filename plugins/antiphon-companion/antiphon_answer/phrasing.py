@@ -151,7 +151,7 @@ class Phraser:
             self._own.setdefault(number, []).append((note._replace(slot=place), pitch))
 
     @property
-    def left(self) -> int:
+    def notes_ahead(self) -> int:
         """Number of notes up to the answer's last, at most `AHEAD`."""
         return min(AHEAD, len(self._notes)) if self._line >= self._end else AHEAD
 

@@ -185,7 +185,7 @@ class Answer(Processor):
             began = self._held.pop(number)
             self._last = beat
             self._learn_pending_note()
-            self._improviser.sounded(number, 4.0 * (beat - began))
+            self._improviser.set_length(number, 4.0 * (beat - began))
             self._set_copied_length(io, number, beat, event.offset)
             if self._mode == "continue" and not self._held and self._count >= _MIN_PHRASE_NOTES:
                 self._wake = beat

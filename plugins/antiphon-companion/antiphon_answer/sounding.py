@@ -115,7 +115,7 @@ class SliceMemory:
         self._begun = -1
 
     @property
-    def known(self) -> int:
+    def beat_count(self) -> int:
         """Number of stored beats."""
         return self.count - self._first
 
@@ -266,7 +266,7 @@ class SoundAnswer:
             self._new.leave()
             self._rest()
         self.advance(io.audio_in[0], out, time, io)
-        io.report("known", self.memory.known)
+        io.report("known", self.memory.beat_count)
         self._turns.tell(io, time.beat, self._turn)
 
     def advance(
@@ -321,7 +321,9 @@ class SoundAnswer:
         following = -1
         if mode == "canon":
             found = np.flatnonzero(self._beats[: min(MOST, memory.count)] == beat - length)
-            following = next((n for n in range(memory.count - memory.known, memory.count) if n % MOST in found), -1)
+            following = next(
+                (n for n in range(memory.count - memory.beat_count, memory.count) if n % MOST in found), -1
+            )
         elif beat < self._until:
             following, self._state = memory.follow(self._last, beat % meter, self._run, most, self._state)
             self._run = self._run + 1 if following == self._last + 1 else 1

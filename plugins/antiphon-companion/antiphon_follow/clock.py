@@ -67,7 +67,7 @@ class ChosenBeatEstimate:
         """Makes the nearest beat the first of a bar."""
         self.moved = (self.moved - round(self.place + self.phase)) % self.meter
 
-    def tapped(self, since: float, ahead: float = 0.0) -> None:
+    def take_tap(self, since: float, ahead: float = 0.0) -> None:
         """Takes a tap: selects the octave nearest to the interval of two taps; shifts half a beat if both are off it.
 
         `since`: seconds since the previous tap, infinite for the first; `ahead`: seconds from the estimate to this tap.

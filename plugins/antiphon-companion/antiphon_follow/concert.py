@@ -208,7 +208,7 @@ class ScorePlayer:
         Raises FileError or UsageError: it cannot be read, or has no such part or no notes.
         """
         self.score = score = read_followed(path)
-        own = score.chosen(part)
+        own = score.part_indices(part)
         others = tuple(place for place in range(len(score.parts)) if place not in own)
         self.follower, self._rate, self._late = ScoreFollower(score, own), rate, late
         self._band = Accompanist(score, self.follower, others, rate)

@@ -94,7 +94,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
         raise UsageError(f"follow with a score writes .csv alone; name such a file {out}, without {click}")
     job.uses("score", "part")
     score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
-    follower = ScoreFollower(score, score.chosen(part) if part else ())
+    follower = ScoreFollower(score, score.part_indices(part) if part else ())
     lines, at, played, fits = [], 0.0, 0, 0
     for at, notes in _played(job.source) if notes_in else _heard(job):
         for note in notes:

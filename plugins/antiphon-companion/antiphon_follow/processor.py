@@ -305,7 +305,7 @@ class Follow(Processor):
         for offset in io.fired("tap"):
             at = (io.time.sample - self._begin + offset) / self._rate
             since = at - self._tap_at
-            answer.tapped(since if since < _TAP_SECONDS else math.inf, (offset - io.frames) / self._rate)
+            answer.take_tap(since if since < _TAP_SECONDS else math.inf, (offset - io.frames) / self._rate)
             self._tap_at = at
             self._taps.append(at)
         if downbeat or (answer.octave, answer.moved) != before:

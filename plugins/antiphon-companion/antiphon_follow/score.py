@@ -100,7 +100,7 @@ class FollowedScore:
     jumps: tuple[tuple[float, float], ...] = ()
     written: tuple[int, ...] = ()
 
-    def chosen(self, names: str) -> tuple[int, ...]:
+    def part_indices(self, names: str) -> tuple[int, ...]:
         """Returns indices of parts by name or by number from 1, separated by commas; the first part for "".
 
         Raises UsageError: there is no part of a name.

@@ -68,7 +68,7 @@ def _write(
         raise UsageError(f"{job.plugin} takes one sound file, and {printable_path(job.source)} is none")
     check_distinct([(spell("source"), job.source)], [(spell("target"), job.target)])
     info, length, run = hear(job)
-    own = run.analysed()
+    own = run.analyse()
     song, whole = own.convert_to_recording_times(), length / info.rate
     structure = song.structure
     if seconds is not None and whole <= seconds + _MAX_EXCESS_SECONDS:
@@ -174,7 +174,7 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
         )
     check_distinct([(spell("source"), job.source)], [(spell("target"), job.target)])
     (_, _, run), name = hear(job), printable_path(job.source)
-    own = run.analysed()
+    own = run.analyse()
     song, chords = own.convert_to_recording_times(), run.chords(own)
     play = str(job.settings.get("play", "chords"))
     if chords is None or (play == "beats" and song.grid is None):
@@ -201,7 +201,7 @@ def write_notes(job: FileJob) -> tuple[Written, ...]:
         write_atomic(chords_out, text.encode())
         made.append(Written(chords_out, f"the chords of {name}"))
     if "analysis" in job.beside:
-        stated = plain_result("music", MusicAnalysis(), run.stated(own, chords))
+        stated = plain_result("music", MusicAnalysis(), run.quantities(own, chords))
         write_atomic(job.beside["analysis"], (json.dumps(stated) + "\n").encode())
         made.append(Written(job.beside["analysis"], f"tempo, beats, meter, key, chords and sections of {name}"))
     return tuple(made)

@@ -292,7 +292,7 @@ class SongChords:
     grid: F64  # times of the steps, in seconds
     triads: I64  # `[n]`, each step's nearest triad, or `NO_CHORD`
 
-    def spelled(self, key: int) -> SongChords:
+    def spell(self, key: int) -> SongChords:
         """The chords with their roots as they are written in a key, an index in `KEY_NAMES`."""
         spans = []
         for start, end, label in self.spans:

@@ -176,7 +176,7 @@ class MusicRun(AnalysisRun):
         self._notes.feed(whole)
         self._spectrum.feed(tonal)
 
-    def analysed(self) -> SongAnalysis:
+    def analyse(self) -> SongAnalysis:
         """Analyses all of the fed sound, from its first sound on. Called once, at the end."""
         begin = (self._silent - _LEAD) / signals.RATE
         strength, notes = self._onsets.end(), self._notes.end()
@@ -208,13 +208,13 @@ class MusicRun(AnalysisRun):
         harmonic = self._harmony(song.curves)
         found = find_chords(harmonic, tapped, tables.load(), odds)
         self.key = harmony.key_of(found.triads, harmonic.notes, tables.load())
-        return found.spelled(self.key[0] or 0).later(song.begin)
+        return found.spell(self.key[0] or 0).later(song.begin)
 
     def result(self) -> Mapping[str, Any]:
-        song = self.analysed()
-        return self.stated(song, self.chords(song))
+        song = self.analyse()
+        return self.quantities(song, self.chords(song))
 
-    def stated(self, song: SongAnalysis, chords: SongChords | None) -> Mapping[str, Any]:
+    def quantities(self, song: SongAnalysis, chords: SongChords | None) -> Mapping[str, Any]:
         """Quantities of `MusicAnalysis`, of the analysed sound and its chords."""
         found, beat_grid, ones = song.curves, song.grid, song.times(song.downbeats)
         parts = song.convert_to_recording_times().structure

@@ -96,7 +96,7 @@ class LightShow:
             times.append((seconds, velocity))
             del times[:-MAX_STRUCK]
 
-    def moved(self) -> None:
+    def jump(self) -> None:
         """Handles a jump of the beat: fades end at once, and the section has no beginning."""
         self._fades = [Fade(self.look, -math.inf, 0.0)]
         self.section = -math.inf
@@ -180,7 +180,7 @@ class FlashLimit:
         self._fallen = np.ones(slots, bool)
         self._rose, self._seconds = np.full(slots, -math.inf), -math.inf
 
-    def limited(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
+    def limit(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
         """The frame, with channels that rise too soon clamped."""
         if seconds < self._seconds:
             self._rose[:] = -math.inf  # another engine, whose clock began anew
@@ -345,7 +345,7 @@ class Lights:
             self.blackout(True)
         elif isinstance(effect, SetTransport | NudgeBeat):
             if abs(effect.beats) > JUMP_BEATS if isinstance(effect, NudgeBeat) else effect.beat is not None:
-                self.desk.moved()
+                self.desk.jump()
             if isinstance(effect, SetTransport) and effect.playing:
                 self.desk.dark = False
         elif isinstance(effect, Play):
@@ -425,7 +425,7 @@ class Lights:
                     target.end(rig.universes)
                     rig, limit = self.desk.rig, FlashLimit(self.desk.rig.slots, self._strobe)
                 if rig.universes:
-                    frame = limit.limited(self.frame(clock), clock.seconds).tobytes()
+                    frame = limit.limit(self.frame(clock), clock.seconds).tobytes()
                     target.send(rig.universes, frame, due=due)
         finally:
             self.udp.drop()

@@ -205,7 +205,7 @@ class Desk:
             "landed": len(self.landed),
         }
 
-    def kept(self) -> list[dict[str, Any]]:
+    def to_json(self) -> list[dict[str, Any]]:
         """JSON data of the waiting proposals and the last landed changes, oldest first."""
         chosen = [*self.landed][-MAX_KEPT:] + [one for one in (self.waiting,) if one is not None]
         return [{**asdict(one), "picture": one.picture.hex()} for one in chosen]

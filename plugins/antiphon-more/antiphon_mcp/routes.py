@@ -529,7 +529,7 @@ class McpRoutes:
 
     def _tell(self) -> None:
         self._performer.tell("coperformer", self._desk.plain())
-        self._memory.write(proposals=self._desk.kept())
+        self._memory.write(proposals=self._desk.to_json())
 
     # ---- the server
 

@@ -92,7 +92,7 @@ class Pyo:
                 out[slot, :, start:end] = self._part
 
     @property
-    def dropped(self) -> int:
+    def drop_count(self) -> int:
         """Number of notes dropped because no voice was free."""
         return sum(rack.voices.dropped for rack in self._racks)
 

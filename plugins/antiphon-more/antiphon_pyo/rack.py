@@ -345,7 +345,7 @@ class SlotSynth:
 
     def _on(self, at: int, event: Event, channel: int) -> None:
         note, like = min(max(event.number, 0), 127), self._instrument
-        shape, own = self._shapes.take(note, channel), self._values.given(channel, OWN)
+        shape, own = self._shapes.take(note, channel), self._values.take_named(channel, OWN)
         zone = self._zones[note]
         if zone is None or event.value <= 0.0:
             return

@@ -165,7 +165,7 @@ class Instruments(Analysis):
     def begin(self, rate: int, channels: int) -> AnalysisRun:
         return InstrumentsRun(self, PatchStream(rate))
 
-    def scaled(self, logits: F32) -> F64:
+    def calibrate(self, logits: F32) -> F64:
         """Returns calibrated logits of any shape: the network's logits over its temperature."""
         return logits.astype(np.float64) / float(self.details["temperature"])
 
@@ -173,7 +173,7 @@ class Instruments(Analysis):
         """Families in excerpts `[n, EXCERPT, bands]` in dB, by our network alone."""
         if not len(excerpts):
             return set()
-        odds = logistic(self.scaled(join_logits(self.network.logits(excerpts))))
+        odds = logistic(self.calibrate(join_logits(self.network.logits(excerpts))))
         return {label for label, present in zip(self.labels, odds >= self.thresholds, strict=True) if present}
 
     def average_with_musicnn(self, logits: F64, patches: F32) -> F64:
@@ -223,7 +223,7 @@ class InstrumentsRun(AnalysisRun):
         if not self._logits:
             return {quantity.name: None for quantity in instruments.quantities}
         logits = np.concatenate(self._logits)
-        voices = logistic(instruments.scaled(logits[:, instruments.labels.index(VOICE)]))
+        voices = logistic(instruments.calibrate(logits[:, instruments.labels.index(VOICE)]))
         return {
             "instruments": rank_labels(instruments.labels, self._odds(logits), instruments.thresholds),
             "instrument_spans": self._spans(logits),
@@ -234,11 +234,11 @@ class InstrumentsRun(AnalysisRun):
         """Voice probability of the whole sound, after `result`; None for a silent one."""
         if not self._logits:
             return None
-        odds = logistic(self._instruments.scaled(join_logits(np.concatenate(self._logits))))
+        odds = logistic(self._instruments.calibrate(join_logits(np.concatenate(self._logits))))
         return float(odds[self._instruments.labels.index(VOICE)])
 
     def _odds(self, logits: F32) -> F64:
-        joined = self._instruments.scaled(join_logits(logits))
+        joined = self._instruments.calibrate(join_logits(logits))
         if self._patches is not None and len(patches := self._patches.patches()):
             try:
                 joined = self._instruments.average_with_musicnn(joined, patches)
@@ -262,7 +262,7 @@ class InstrumentsRun(AnalysisRun):
         frames = max(EXCERPT, (self._samples - MEL.window) // MEL.hop + 1)
         starts = np.minimum(np.arange(len(self._audible)) * EXCERPT, frames - EXCERPT) * MEL.hop / MEL.rate
         odds = np.zeros((len(starts), logits.shape[1]))
-        odds[self._audible] = logistic(self._instruments.scaled(logits))
+        odds[self._audible] = logistic(self._instruments.calibrate(logits))
         return spans(odds, starts, self._samples / MEL.rate, self._instruments)
 
 

@@ -97,9 +97,9 @@ class BandMeans:
 
     def measure(self, first: F32, second: F32, out: F32) -> None:
         """Writes the means over each band of two spectra, `[BINS]` or longer, into `[2, COUNT]`."""
-        self.scaled(first, self.ones, second, self.ones, out)
+        self.write_scaled(first, self.ones, second, self.ones, out)
 
-    def scaled(self, first: F32, first_gain: F32, second: F32, second_gain: F32, out: F32) -> None:
+    def write_scaled(self, first: F32, first_gain: F32, second: F32, second_gain: F32, out: F32) -> None:
         """Writes the means over each band of two spectra, each times the square of its gains, into `[2, COUNT]`."""
         denoise_band_means(
             first, first_gain, second, second_gain, BINS, self._below, self._fraction, self.area, out, COUNT

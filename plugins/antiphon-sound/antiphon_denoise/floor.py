@@ -402,7 +402,7 @@ class FloorListener(StretchListener):
     def trust(self) -> F32:
         """Trust in each band, 0 to 1: cautious where noise may be music, confident where it is certain."""
         cautious, confident = self._band_trusts
-        certain = np.clip((self.found - MIN_NOISE_DB) / CERTAIN_DB, 0.0, 1.0)
+        certain = np.clip((self.removable_noise - MIN_NOISE_DB) / CERTAIN_DB, 0.0, 1.0)
         return np.asarray(cautious + certain * (confident - cautious), np.float32)
 
     @property
@@ -417,7 +417,7 @@ class FloorListener(StretchListener):
         return bool(high - low <= MAX_SWING_DB)
 
     @property
-    def found(self) -> float:
+    def removable_noise(self) -> float:
         """Removable noise in dB relative to the whole; -120 for a silent or too short sound."""
         if not self._whole:
             return -120.0
@@ -444,8 +444,8 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     noise = FileNoise(None if low else listener.trust, listener.top)
     if not values.get("floor", True) or "learn" in fired:
         return FileHearing(rate=rate, told=replace(noise, trust=None))
-    steady = low or (listener.steady and listener.found >= MIN_SPEECH_NOISE_DB)
-    loud = low or listener.found >= LOUD_NOISE_DB
+    steady = low or (listener.steady and listener.removable_noise >= MIN_SPEECH_NOISE_DB)
+    loud = low or listener.removable_noise >= LOUD_NOISE_DB
     spoken = _is_speech(path, values, steady, loud)
     playable = "mode" not in values and not usable(DEEPFILTER)
     if spoken and steady and not playable:
@@ -456,7 +456,7 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
         if certain and (steady or voice.noisy):
             said = "as speech, by DeepFilterNet"
             return FileHearing({"mode": "deepfilter"}, said=said, rate=rate, told=voice.noise)
-    if low or (listener.steady and listener.found >= MIN_NOISE_DB):
+    if low or (listener.steady and listener.removable_noise >= MIN_NOISE_DB):
         return FileHearing(rate=rate, told=noise)
     return FileHearing(as_it_is=True, said=f"{NONE_FOUND}; {spell_parameter('floor', 'off')} denoises anyway")
 

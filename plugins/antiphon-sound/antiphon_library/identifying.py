@@ -65,7 +65,7 @@ class SoundLandmarks:
         chosen = slice(*np.searchsorted(self.seconds, (first, last)))
         return SoundLandmarks(self.seconds[chosen], self.hertz[chosen])
 
-    def placed(self, offset: float, speed: float) -> SoundLandmarks:
+    def shift(self, offset: float, speed: float) -> SoundLandmarks:
         """Landmarks shifted to `offset` in a sound played at `speed`."""
         return SoundLandmarks(offset + self.seconds * speed, self.hertz / speed)
 
@@ -86,7 +86,7 @@ def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])
     near = sound.between(first - 2.0, last + 2.0)
     count = int(_agreement_mask(asked, near).sum())
-    moments = [int(_agreement_mask(asked.placed(shift, 1.0), near).sum()) for shift in _SHIFTS]
+    moments = [int(_agreement_mask(asked.shift(shift, 1.0), near).sum()) for shift in _SHIFTS]
     chance = float(np.mean(moments))
     spread = float(np.sqrt(chance + 1.0))
     most = min(len(asked.seconds), len(near.between(first, last).seconds))
@@ -225,7 +225,7 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
         if compared is best[0] or _are_copies(best[0].candidate, candidate, asked, landmarks):
             score = max(1.0 - chance / candidate.votes, candidate.share)
             offset = candidate.frame * FRAME
-            same = is_recording(asked.placed(offset, candidate.speed), landmarks(candidate.serial))
+            same = is_recording(asked.shift(offset, candidate.speed), landmarks(candidate.serial))
             kind, likely = ("recording", score) if same else ("piece", _PIECE_SCORE * score)
             kept[candidate.serial] = FingerprintMatch(
                 candidate.serial, offset, candidate.speed, candidate.votes, likely, kind
@@ -237,7 +237,7 @@ def _judged(
     found: Sequence[_Candidate], asked: SoundLandmarks, landmarks: LandmarkReader
 ) -> tuple[list[_Compared], float]:
     compared = [
-        _Compared(each, agreement(asked.placed(each.frame * FRAME, each.speed), landmarks(each.serial)))
+        _Compared(each, agreement(asked.shift(each.frame * FRAME, each.speed), landmarks(each.serial)))
         for each in found[:_RANK]
     ]
     compared.sort(key=lambda each: -each.agreement.excess)
@@ -271,8 +271,8 @@ def _are_copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landm
     stretches = [
         landmarks(each.serial)
         .between(each.frame * FRAME, each.frame * FRAME + length * each.speed)
-        .placed(-each.frame * FRAME, 1.0)
-        .placed(0.0, 1.0 / each.speed)
+        .shift(-each.frame * FRAME, 1.0)
+        .shift(0.0, 1.0 / each.speed)
         for each in (one, other)
     ]
     return is_copy(*stretches)

@@ -95,7 +95,7 @@ class TasteTables:
                 found[sound] = kind
         return found
 
-    def shipped(self) -> frozenset[int]:
+    def shipped_sounds(self) -> frozenset[int]:
         """The sounds that ship with Antiphon."""
         rows = (row for folder in shipped_folders() for row in self._read(_WITHIN, len(folder), folder))
         return frozenset(sound for (sound,) in rows)
@@ -103,7 +103,7 @@ class TasteTables:
     def has_own(self) -> bool:
         """Whether the catalogue has present sounds beside those that ship."""
         present = self._read("SELECT DISTINCT sound FROM files WHERE sound IS NOT NULL AND missing = 0")
-        return not {sound for (sound,) in present} <= self.shipped()
+        return not {sound for (sound,) in present} <= self.shipped_sounds()
 
     def sounds_without_vector(self) -> frozenset[int]:
         """Sounds whose analysis gave no vector: they are silent, or too short."""

@@ -150,7 +150,7 @@ class Piece:
         self.fit: float | None = None  # how well its loops go together, 0 to 1; None where that is not known
         self._used: dict[tuple[str, str], set[int]] = {}
 
-    def used(self, role: str = "") -> tuple[str, ...]:
+    def used_loops(self, role: str = "") -> tuple[str, ...]:
         """Loops that sounded, of one role or all, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`."""
         bars: dict[str, set[int]] = {}
         for (name, played), at in self._used.items():
@@ -287,7 +287,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             for n, writer in enumerate(writers):
                 writer.write(block[n * CHANNELS : (n + 1) * CHANNELS])
             job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writers[0].frames / piece.frames)
-    used = piece.used()
+    used = piece.used_loops()
     bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
     loop_count = "1 loop" if len(used) == 1 else f"{len(used)} loops"
     found = [f"{bars} at {piece.bpm:g} bpm", *([f"in {piece.key}"] if piece.key else [])]
@@ -295,7 +295,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     written = [Written.sound(writers[0], loop_count, tuple(found), used)]
     mix = printable_path(job.target.name)
     for role, writer in zip(stems, writers[1:], strict=True):
-        parts = piece.used(role)
+        parts = piece.used_loops(role)
         silent = () if parts else ("silent",)
         written.append(Written.sound(writer, f"{mix}, its {role}", silent, parts))
     if "analysis" in job.beside:

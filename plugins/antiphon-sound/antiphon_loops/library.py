@@ -110,7 +110,7 @@ class LoopStore:
             label.bpm is not None,
         )
 
-    def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
+    def read(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
         """Stored analysis of a file: its loop, or None and the reason; None if it was not analysed."""
         rows = self._known.get(key.digest, {})
         if reason := rows.get(NAME, {}).get(REASON):
@@ -333,7 +333,7 @@ class _Work:
         if problem := self.store.problem(path, name):
             return _AnalysedFile(name, problem)
         key = self.store.key(path, name)
-        known = self.store.known(key, name)
+        known = self.store.read(key, name)
         if known is not None and (known[0] is None or known[0].fit):
             return _AnalysedFile(name, key=key)
         if key not in self._pending:
@@ -347,7 +347,7 @@ class _Work:
         if file.key is None:
             return None, file.problem
         if file.work is not None and self._pending.pop(file.key, None) is not None:
-            found, known = file.work.result(), self.store.known(file.key, file.name)
+            found, known = file.work.result(), self.store.read(file.key, file.name)
             self.fresh += known is None
             if known is not None:  # only `fit` was missing
                 if isinstance(found, Loop) and found.fit:
@@ -358,7 +358,7 @@ class _Work:
                 self.store.put_reason(file.key, found.reason)
             else:  # it cannot be read now: that is no fact about the sound
                 return None, str(found)
-        known = self.store.known(file.key, file.name)
+        known = self.store.read(file.key, file.name)
         return known or (None, f"cannot read {printable_path(file.name)}: its analysis failed; try again")
 
 

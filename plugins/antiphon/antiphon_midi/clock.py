@@ -135,9 +135,9 @@ class ClockFollower:
         """Detects a stopped clock."""
         silent = (self._server.now_ns() - self._last_ns) / 1e9
         if self._present and silent > max(SILENT, SILENT_TICKS * self._loop.period):
-            self.gone(self.port)
+            self.lose_port(self.port)
 
-    def gone(self, port: str) -> None:
+    def lose_port(self, port: str) -> None:
         """Handles a port that was closed or has stopped ticking: the tempo stays."""
         if port == self.port and self._present:
             self._present = False
@@ -441,10 +441,10 @@ class MidiClock:
         if self.follower is not None and message.kind in midi.CLOCK:
             self.follower.message(message, port, ns)
 
-    def gone(self, port: str) -> None:
+    def lose_port(self, port: str) -> None:
         """Handles a port that was closed."""
         if self.follower is not None:
-            self.follower.gone(port)
+            self.follower.lose_port(port)
 
     def look(self) -> None:
         """Detects a stopped clock."""

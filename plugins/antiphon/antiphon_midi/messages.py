@@ -67,7 +67,7 @@ class Parser:
         self.bounded = 0
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Buffered bytes of incomplete messages."""
         return len(self._sysex or b"")
 

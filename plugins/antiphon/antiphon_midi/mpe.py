@@ -146,7 +146,7 @@ class MpeZones:
         for note, on in member.notes.items():
             yield Play("", Event("timbre", 0, note, value, on), when)
 
-    def played(self, channel: int, note: int) -> int:
+    def output_channel(self, channel: int, note: int) -> int:
         """Output channel of a member channel's note; 0 if it does not sound."""
         return self._members[channel].notes.get(note, 0)
 
@@ -155,7 +155,7 @@ class MpeZones:
         members = [channel] if self.manager(channel) else self._zones.get(channel, ())
         return {(on, note) for member in members for note, on in self._members[member].notes.items()}
 
-    def ended(self, on: int, note: int) -> None:
+    def end_note(self, on: int, note: int) -> None:
         """Handles the end of a note on an output channel."""
         self.used.discard((on, note))
         for member in self._members.values():
@@ -227,7 +227,7 @@ class HeldNotes:
     def put(self, channel: int, note: int, sounds: bool) -> None:
         self._map[(channel - 1) * _NOTES + note] = sounds
 
-    def left(self) -> Iterator[tuple[int, int]]:
+    def take_left_notes(self) -> Iterator[tuple[int, int]]:
         """Removes and yields the (channel, note) pairs left sounding by an earlier process."""
         for place, sounds in enumerate(self._map[:]):
             if sounds:
@@ -250,7 +250,7 @@ class LastValues:
         member = zones.manager(channel) > 0
         match message.kind:
             case k if k == KEY_PRESSURE:
-                channel = zones.played(channel, message.a) if member else channel
+                channel = zones.output_channel(channel, message.a) if member else channel
                 self._put(port, [Play("", Event("pressure", 0, message.a, message.b / 127, channel), when)])
             case k if k == PRESSURE and member:
                 self._put(port, zones.press(channel, message.a / 127, when))

@@ -375,7 +375,7 @@ class MidiInput:
     def _end_leftover_notes(self) -> None:
         """Ends notes that a killed control process left sounding."""
         with self._server.turn():
-            for channel, note in self._held.left():
+            for channel, note in self._held.take_left_notes():
                 self._do(Play("", Event("off", 0, note, 0.0, channel)), "")
 
     def _changed(self, changes: PortChanges) -> None:
@@ -384,7 +384,7 @@ class MidiInput:
         with self._server.turn():
             for port in changes.closed:
                 voice = self._voices.get(port)
-                self.clock.gone(port)
+                self.clock.lose_port(port)
                 if voice is not None:
                     self.release(port)
                     self._bounded += voice.parser.bounded
@@ -523,7 +523,7 @@ class MidiInput:
         elif number != LOCAL:
             for key in voice.notes_of(channel):
                 voice.notes.discard(key)
-                voice.zones.ended(*key)
+                voice.zones.end_note(*key)
                 self._held.put(*key, False)
                 self._play(Event("off", 0, key[1], 0.0, key[0]), when, port)
         if number == SOUND_OFF and not voice.zones.manager(channel):

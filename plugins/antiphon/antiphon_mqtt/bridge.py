@@ -205,7 +205,7 @@ class DuplicateFilter:
         self._seen: dict[int, int] = {}
         self._again_until = 0.0
 
-    def connected(self, resumed: bool) -> None:
+    def connect(self, resumed: bool) -> None:
         """Handles a new connection. `resumed`: the broker kept our session; if not, identifiers restart."""
         if not resumed:
             self._seen.clear()
@@ -290,7 +290,7 @@ class MqttConnection(aiomqtt.Client):
             self._retrieve_error()
             raise
 
-    async def lost(self) -> None:
+    async def wait_for_loss(self) -> None:
         """Waits until the connection is lost, and raises `MqttError`."""
         try:
             async for _ in self.messages:
@@ -325,7 +325,7 @@ class MqttConnection(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         if not reason_code.is_failure:
-            self._once.connected(flags.session_present)
+            self._once.connect(flags.session_present)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
@@ -425,7 +425,7 @@ class MqttBridge:
             self.state, self.reason = "running", ""
             self._connections += 1
             self.outward.begin(self._values())
-            await _first_to_fail(line.lost(), self._publish(line))
+            await _first_to_fail(line.wait_for_loss(), self._publish(line))
         except asyncio.CancelledError:
             with contextlib.suppress(MqttError, TimeoutError):
                 await asyncio.wait_for(line.publish_retained((STATUS, OFFLINE)), LEAVE_SECONDS)

@@ -72,7 +72,7 @@ class Transpose(NoteNode):
         Param("octaves", "int", 0, -4, 4, unit="octaves", doc="How far besides."),
     )
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         by = int(io.at("semitones", event.offset)) + 12 * int(io.at("octaves", event.offset))
         return ((event.channel, event.number + by, event.value),)
 
@@ -87,7 +87,7 @@ class ChordNode(NoteNode):
         Param("level", default=1.0, low=0.0, high=1.0, doc="Velocity of the added notes, as a share of the played."),
     )
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         frame = event.offset
         steps = list(CHORDS[str(io.at("chord", frame))])
         turns = int(io.at("inversion", frame))
@@ -111,7 +111,7 @@ class ScaleNode(NoteNode):
         ),
     )
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         frame = event.offset
         root, steps = KEYS.index(str(io.at("key", frame))), SCALES[str(io.at("scale", frame))]
         inside = {(root + step) % 12 for step in steps}
@@ -141,7 +141,7 @@ class Probability(NoteNode):
     def forget(self) -> None:
         self._count = 0
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         self._count += 1
         if dice(int(io.at("seed", event.offset)), self._count) < float(io.at("chance", event.offset)):
             yield event.channel, event.number, event.value
@@ -165,7 +165,7 @@ class SplitNode(NoteNode):
             return
         super().take(io, event, switched)
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         upper = event.number >= int(io.at("at", event.offset))
         by = int(io.at("high_by" if upper else "low_by", event.offset))
         return ((1 + upper, event.number + by, event.value),)

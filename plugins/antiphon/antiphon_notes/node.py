@@ -67,17 +67,17 @@ class NoteNode(Processor):
     def forget(self) -> None:
         """Initialises the subclass's state, after `prepare` and at a reset."""
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         """Returns the notes to play at once for a note-on."""
         return ((event.channel, event.number, event.value),)
 
     def process(self, io: IO) -> None:
         switched = self._switch(io)
-        self.clocked(io)
+        self.begin_block(io)
         for event in io.events_in:
             self.take(io, event, switched)
 
-    def clocked(self, io: IO) -> None:
+    def begin_block(self, io: IO) -> None:
         """Hook at the start of a block, for nodes on the clock."""
 
     def step(self, io: IO) -> Step:
@@ -106,7 +106,7 @@ class NoteNode(Processor):
             self.up(io, event, key)
             if muted:
                 return
-            made = ((*key, event.value),) if bypassed else self.made(io, event)
+            made = ((*key, event.value),) if bypassed else self.notes_for(io, event)
             self._down[key] = self.begin(io, event, made)
             self.follow(io, event, key)
         elif event.kind in ("on", "off"):
@@ -143,12 +143,12 @@ class NoteNode(Processor):
     def express(self, io: IO, event: Event, key: Key) -> None:
         """Forwards expression to a held note, or stores it for the next one."""
         if key in self._down:
-            for channel, number in self.expressed(key):
+            for channel, number in self.keys_of(key):
                 self.send(io, Event(event.kind, event.offset, number, event.value, channel))
         elif key in self._before or len(self._before) < MAX_SOUNDING:
             self._before.setdefault(key, {})[event.kind] = event.value
 
-    def expressed(self, key: Key) -> Iterable[Key]:
+    def keys_of(self, key: Key) -> Iterable[Key]:
         """Output notes addressed by a held key's expression."""
         return self._down[key]
 
@@ -224,13 +224,13 @@ class ClockNode(NoteNode):
             return NEVER
         return max(0, math.ceil((beat - self._now) / self._per_frame - _EARLY))
 
-    def clocked(self, io: IO) -> None:
+    def begin_block(self, io: IO) -> None:
         time = io.time
         self._now, self._per_frame = time.beat, time.beats_per_frame(self._rate)
         if self._rests.moved(time.beat) or (not time.playing and self._rests.expected is not None):
-            self.stopped(io)
+            self.drop_pending(io)
 
-    def stopped(self, io: IO) -> None:
+    def drop_pending(self, io: IO) -> None:
         """Handles a stopped or moved clock: drops pending notes, and ends delayed ones."""
         for note, count in self._late.items():
             for _ in range(count):
@@ -248,7 +248,7 @@ class ClockNode(NoteNode):
 
     def process(self, io: IO) -> None:
         switched = self._switch(io)
-        self.clocked(io)
+        self.begin_block(io)
         events, at = io.events_in, 0
         while True:
             # order at one frame: ends, the player's, beginnings

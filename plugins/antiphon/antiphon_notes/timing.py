@@ -37,7 +37,7 @@ class Arpeggiator(ClockNode):
         self._notes: dict[Key, tuple[Key, ...]] = {}
         self._tick, self._step = math.inf, 0
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         if not self._keys:
             rate, beat = float(io.at("rate", event.offset)), self.beat(event.offset)
             before = rate * math.floor(beat / rate + _NEAR)
@@ -57,11 +57,11 @@ class Arpeggiator(ClockNode):
             self._shape.setdefault(key, {})[event.kind] = event.value
         super().express(io, event, key)
 
-    def expressed(self, key: Key) -> Iterable[Key]:
-        return (*super().expressed(key), *self._notes.get(key, ()))
+    def keys_of(self, key: Key) -> Iterable[Key]:
+        return (*super().keys_of(key), *self._notes.get(key, ()))
 
-    def clocked(self, io: IO) -> None:
-        super().clocked(io)
+    def begin_block(self, io: IO) -> None:
+        super().begin_block(io)
         rate = float(io.at("rate", 0))
         now = self.beat(0)
         if self._keys and io.time.playing and not now - JUMP <= self._tick <= now + rate + JUMP:
@@ -121,12 +121,12 @@ class DelayingNode(ClockNode):
         self._delays: dict[Key, list[tuple[float, float, Key]]] = {}
 
     @abstractmethod
-    def delayed(self, io: IO, event: Event, beat: float) -> Iterable[tuple[float, Made]]:
+    def delays(self, io: IO, event: Event, beat: float) -> Iterable[tuple[float, Made]]:
         """Returns pairs of a delay in beats and a note."""
 
-    def made(self, io: IO, event: Event) -> Iterable[Made]:
+    def notes_for(self, io: IO, event: Event) -> Iterable[Made]:
         beat, key = self.beat(event.offset), (event.channel, event.number)
-        for delay, made in self.delayed(io, event, beat):
+        for delay, made in self.delays(io, event, beat):
             if delay <= 0.0:
                 yield made
             elif self.later(beat + delay, made[:2], made[2]):
@@ -137,11 +137,11 @@ class DelayingNode(ClockNode):
         for delay, begin, note in self._delays.pop(key, ()):
             self.ends(max(begin + MIN_NOTE_BEATS, self.beat(event.offset) + delay), note)
 
-    def expressed(self, key: Key) -> Iterable[Key]:
-        return (*super().expressed(key), *(note for _, _, note in self._delays.get(key, ())))
+    def keys_of(self, key: Key) -> Iterable[Key]:
+        return (*super().keys_of(key), *(note for _, _, note in self._delays.get(key, ())))
 
-    def stopped(self, io: IO) -> None:
-        super().stopped(io)
+    def drop_pending(self, io: IO) -> None:
+        super().drop_pending(io)
         self._delays.clear()
 
 
@@ -157,7 +157,7 @@ class EchoNode(DelayingNode):
         DROPPED_NOTES,
     )
 
-    def delayed(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
+    def delays(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
         frame = event.offset
         if io.at("through", frame):
             yield 0.0, (event.channel, event.number, event.value)
@@ -214,7 +214,7 @@ class Strum(DelayingNode):
             self._places.append((self._place, beat - self._chord))
             self._place += 1
 
-    def delayed(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
+    def delays(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
         place, since = self._places.pop(0) if self._places else (0, 0.0)
         velocity = event.value * (1.0 + float(io.at("tilt", event.offset)) * (min(place, 7) / 7.0 - 0.5))
         delay = place * float(io.at("beats", event.offset)) - since if io.time.playing else 0.0
@@ -236,7 +236,7 @@ class Humanise(DelayingNode):
         super().forget()
         self._count = 0
 
-    def delayed(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
+    def delays(self, io: IO, event: Event, beat: float) -> Iterator[tuple[float, Made]]:
         frame, seed = event.offset, int(io.at("seed", event.offset))
         self._count += 2
         by = float(io.at("velocity", frame)) * (2.0 * dice(seed, self._count) - 1.0)

@@ -133,7 +133,7 @@ class Sampler(Processor):
         np.multiply(sound, gain, out=sound)
         self._missed_notes.clear()
         io.report("files", self._files)
-        io.report("loaded", sounds.loaded)
+        io.report("loaded", sounds.decoded_count)
         io.report("unreadable", sounds.unreadable)
         io.report("missed", self._missed)
         io.report("underruns", self._voices.underruns)

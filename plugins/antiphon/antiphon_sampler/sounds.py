@@ -209,7 +209,7 @@ class Sounds:
         return found
 
     @property
-    def loaded(self) -> int:
+    def decoded_count(self) -> int:
         """Number of files decoded."""
         return int(self.counts[0])
 
@@ -221,7 +221,7 @@ class Sounds:
     @property
     def complete(self) -> bool:
         """True once decoding of every file has been attempted."""
-        return self.loaded + self._refused - len(self.listing.problems) >= len(self._paths)
+        return self.decoded_count + self._refused - len(self.listing.problems) >= len(self._paths)
 
     def decode(self, place: int) -> Sample | None:
         """Decodes the sample at an index, unless it is already decoded. Off the block path."""

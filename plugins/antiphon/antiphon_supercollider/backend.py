@@ -76,14 +76,14 @@ class PlayedAheadEvents:
             return events
         return [event for event in events if not event.serial or self._waiting.pop(event.serial, None) is None]
 
-    def unclaimed(self, sample: int) -> list[int]:
+    def unconfirmed_voices(self, sample: int) -> list[int]:
         """Voices of events that the hop beginning at `sample` should have confirmed but did not."""
         before = sample - self._patience
         # in order of playing
         late = [serial for serial, (played, _) in self._waiting.items() if played < before]
         return [self._waiting.pop(serial)[1] for serial in late]
 
-    def lost(self) -> None:
+    def defer(self) -> None:
         """Handles the loss of scsynth: events are deferred to their hops until these have arrived."""
         if self._waiting:
             self._left, self._left_at = next(reversed(self._waiting)), -1
@@ -262,7 +262,7 @@ class SuperCollider:
         if events:
             self._sounding[slot].follow(sample, events)
         self._send_events(slot, player, hurried.hop(sample, events), frame)
-        for node in hurried.unclaimed(sample):
+        for node in hurried.unconfirmed_voices(sample):
             self.keeper.counts.unclaimed += 1
             player.end_wrong_voice(node, self._note)
             self._send()
@@ -286,7 +286,7 @@ class SuperCollider:
         """Sends the sounding notes to a newly activated scsynth, from `sample` on."""
         if self._generation != self._known[slot]:
             self._known[slot] = self._generation
-            self._hurried[slot].lost()
+            self._hurried[slot].defer()
             player.forget()
             self._send_events(slot, player, self._sounding[slot].again(sample), frame)
 
@@ -354,7 +354,7 @@ class SuperCollider:
             node = ended.popleft()
             for player in self._players:
                 if player is not None:
-                    player.ended(node)
+                    player.end_voice(node)
 
     def _clock_constant(self, sample: int) -> int:
         """Clock constant, JACK frames minus engine samples; unchanged between hops unless the clocks have drifted.

@@ -123,7 +123,7 @@ class ExternalClient(ScsynthSupervisor):
                 self._begin(scsynth)
                 return scsynth
             except EngineError as error:
-                away = isinstance(error, Unanswered) or scsynth.ended()
+                away = isinstance(error, Unanswered) or scsynth.end_reason()
                 scsynth.close()
                 if not away or self._wires.down or self._ending:
                     raise

@@ -59,7 +59,7 @@ class RoundTrip:
     missed: int  # blocks missed during the measurement
 
     @property
-    def declared(self) -> int:
+    def latency(self) -> int:
         return self.ring + self.device
 
 
@@ -105,7 +105,7 @@ def report(trip: RoundTrip) -> list[str]:
     """Lines of text about the measurement."""
     ms = 1000.0 / trip.rate
     head = f"{trip.driver}, {trip.rate} Hz, {trip.block} frames, {trip.path}:"
-    declared = f"declared {trip.declared} frames, {trip.declared * ms:.1f} ms (ring {trip.ring}, device {trip.device})"
+    declared = f"declared {trip.latency} frames, {trip.latency * ms:.1f} ms (ring {trip.ring}, device {trip.device})"
     missed = (
         [f"{trip.missed} blocks were missed during the measurement; the figures may be wrong"] if trip.missed else []
     )

@@ -268,7 +268,7 @@ class AudioWriter:
         return self.frames / self._source_rate
 
     @property
-    def fitted(self) -> tuple[str, ...]:
+    def conversions(self) -> tuple[str, ...]:
         """Conversions that the format required, in words: "resampled from 96 kHz"."""
         words = [] if self._resample is None else [f"resampled from {self._source_rate / 1000:g} kHz"]
         if self.channels in _LFE.get(self.subtype, ()):
@@ -287,7 +287,7 @@ class AudioWriter:
         return picture is not None and picture.video and Path(self.name).suffix.lower() in VIDEOS
 
     @property
-    def carried(self) -> tuple[str, ...]:
+    def carried_tags(self) -> tuple[str, ...]:
         """What the file has of IN besides the sound, by `Notice.what`, one each; once the file is complete."""
         return (*self._streams, *(["cover picture"] * (self._cover is not None)), *([BEFORE] * self._video))
 

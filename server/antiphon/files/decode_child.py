@@ -70,7 +70,7 @@ class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
     @property
-    def promised(self) -> int | None:
+    def declared_frames(self) -> int | None:
         """Frames as its header declares; None without a declaration."""
         return self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
 
@@ -98,7 +98,7 @@ class LinkedFile:
                     f"{self.rate} Hz of {self.channels} to {form[0]} of {form[1]}: cut it there, or convert it to .wav "
                     "with another program"
                 )
-            promised = file.promised if link.frames is None else link.frames
+            promised = file.declared_frames if link.frames is None else link.frames
             self._starts.append(at or 0)
             self._promised.append(promised)
             at = None if at is None or promised is None else at + promised

@@ -80,7 +80,7 @@ class SoundFinish:
     mask: int = 0  # its speakers, as of WAVE_FORMAT_EXTENSIBLE; 0 if unknown
     left: tuple[str, ...] = ()  # names of IN's tags that are not copied
 
-    def tagged(self, info: AudioInfo) -> SoundFinish:
+    def with_tags(self, info: AudioInfo) -> SoundFinish:
         """Returns the finish with a sound's tags after its own."""
         return replace(self, tags={**dict(info.tags), **self.tags}, left=info.left, mask=info.mask)
 

@@ -60,7 +60,7 @@ class LiveNote:
         """Address prefix of its messages: `OUTSIDE` for a MIDI port."""
         return OUTSIDE if self.on.startswith(OUTSIDE) else ""
 
-    def begun(self) -> LiveEvent:
+    def note_on(self) -> LiveEvent:
         """Note-on message."""
         if self.values:
             own = ("note", self.note, "velocity", self.velocity, "length", 0, *self.values)
@@ -68,7 +68,7 @@ class LiveNote:
         args = (self.note, self.velocity, self.channel, *((self.on,) if self.on else ()))
         return LiveEvent(self.beat, f"{self.way}/note/on", args, self.source, self.line, self.mark)
 
-    def ended(self, beat: Fraction) -> LiveEvent:
+    def note_off(self, beat: Fraction) -> LiveEvent:
         """Note-off message at a beat."""
         args = (self.note, 0, self.channel, *((self.on,) if self.on else ()))
         return LiveEvent(beat, f"{self.way}/note/off", args, self.source, self.line)
@@ -126,11 +126,11 @@ class SoundingNotes:
     def begin(self, note: LiveNote, events: list[LiveEvent]) -> None:
         """Adds a note-on to the events."""
         if note.key in self._numbers:  # a note that begins again ends before, or its end would end the new one
-            events.append(note.ended(note.beat))
+            events.append(note.note_off(note.beat))
         self._count += 1
         self._numbers[note.key] = self._count
         heapq.heappush(self._ends, (note.beat + note.length, self._count, note))
-        events.append(note.begun())
+        events.append(note.note_on())
 
     def end(self, beat: Fraction, events: list[LiveEvent], *, through: bool = False) -> None:
         """Adds the note-offs before a beat to the events. `through`: including those on it."""
@@ -138,4 +138,4 @@ class SoundingNotes:
             at, number, note = heapq.heappop(self._ends)
             if self._numbers.get(note.key) == number:
                 del self._numbers[note.key]
-                events.append(note.ended(at))
+                events.append(note.note_off(at))

@@ -71,7 +71,7 @@ class ConvolutionLayer:
         if self._single:
             return self._one_channel(padded, count, x.shape[1])
         if self._narrow:
-            return self.summed(padded)
+            return self.sum_parts(padded)
         rows = self._rows(padded)
         found = self._bias + rows[:count] @ self._taps[0]
         for tap in range(1, self.reach + 1):
@@ -88,7 +88,7 @@ class ConvolutionLayer:
         found = self._rows(self._padded(x)) @ self._all_taps
         return found.reshape(*found.shape[:2], self.reach + 1, -1)
 
-    def summed(self, parts: F32) -> F32:
+    def sum_parts(self, parts: F32) -> F32:
         """Sums the contributions of `n` frames to the results `[n - reach, bins // stride, …]`."""
         count = len(parts) - self.reach
         if self._narrow:
@@ -340,7 +340,7 @@ class StreamedLayer:
         parts = self._parts[self._at :][: self._seen]
         parts[known : known + self._fresh] = found
         self._at += 1
-        return self._layer.summed(parts)
+        return self._layer.sum_parts(parts)
 
 
 class StreamedChords:
@@ -393,5 +393,5 @@ class StreamedChords:
         # the answered frame, and those beside it: an attack is known two frames after it
         notes = logistic(self._note.step(rectify(self._wide.step(contour))))
         onset = self._layers.onset
-        begun = onset.summed(onset.parts(np.concatenate([notes, self._attacks], axis=2)))
+        begun = onset.sum_parts(onset.parts(np.concatenate([notes, self._attacks], axis=2)))
         return notes[1, :, 0], logistic(begun)[0, :, 0]

@@ -44,9 +44,9 @@ class Written:
         It has the writer's path, length, rate, channels, conversions for the format, "silent" if applicable, and the
         remark on full scale.
         """
-        found = (*writer.fitted, *(("silent",) if writer.silent else ()), *found)
+        found = (*writer.conversions, *(("silent",) if writer.silent else ()), *found)
         at = writer.seconds, writer.rate, writer.channels
-        return cls(writer.path, source, *at, found=found, parts=parts, over=writer.over, carried=writer.carried)
+        return cls(writer.path, source, *at, found=found, parts=parts, over=writer.over, carried=writer.carried_tags)
 
     def noticed(self, notices: Notices) -> Written:
         """The summary, with the notices of the files that were read for it."""

@@ -83,7 +83,7 @@ def add_source_tags(finish: SoundFinish, source: Path) -> SoundFinish:
         marked = add_source_marks(finish, source, info.frames, info.rate)
     except (FileError, OSError):
         return finish
-    return replace(marked.tagged(info), picture=find_video_picture(source, info))
+    return replace(marked.with_tags(info), picture=find_video_picture(source, info))
 
 
 def find_video_picture(source: Path, info: AudioInfo) -> VideoPicture | None:

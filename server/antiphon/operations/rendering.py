@@ -254,7 +254,7 @@ def sound_form(sound: str | None, finish: SoundFinish) -> tuple[int, int, str, i
     if sound is None:
         return RATE, 2, "", None, finish
     with stream(sound) as (info, _):
-        return info.rate, max(2, info.channels), info.subtype, info.frames, finish.tagged(info)
+        return info.rate, max(2, info.channels), info.subtype, info.frames, finish.with_tags(info)
 
 
 def tail_after(asked: RenderRequest, patch: Patch, catalog: Catalog) -> Tail:

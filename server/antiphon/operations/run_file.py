@@ -154,10 +154,10 @@ def _open_sound(
     rate, subtype, length = hearing.rate or sound.rate, sound.subtype, sound.frames
     own_rate = sound.rate if hearing.rate else 0
     length = None if length is None else length * rate // sound.rate
-    finish, picture = plan.finish.tagged(sound), find_video_picture(source, sound)
+    finish, picture = plan.finish.with_tags(sound), find_video_picture(source, sound)
     if rest is not None:  # a part is held as float, whatever it was taken from
         with stream(source) as (given, _):
-            subtype, finish = given.subtype, plan.finish.tagged(given)
+            subtype, finish = given.subtype, plan.finish.with_tags(given)
             picture = find_video_picture(source, given)
     finish = replace(finish, rate=finish.rate or own_rate, picture=picture)
     if twice:

@@ -78,12 +78,12 @@ class PluginWatch:
         try:
             while True:
                 await asyncio.sleep(PERIOD)
-                for name in self.changed():
+                for name in self.changed_plugins():
                     await self.renew(name)
         finally:
             listeners.remove(self._node)
 
-    def changed(self) -> list[str]:
+    def changed_plugins(self) -> list[str]:
         """Plugins whose files differ from those last checked, and are not being written."""
         now = self._stamps()
         names = [name for name, stamp in now.items() if stamp and stamp not in (self._known.get(name), ())]

@@ -96,7 +96,7 @@ class NamedValues:
                 return False
         return True
 
-    def given(self, channel: int, names: Iterable[str]) -> dict[str, float]:
+    def take_named(self, channel: int, names: Iterable[str]) -> dict[str, float]:
         """Removes and returns the values of a note that begins; only those in `names`."""
         values = self._pending.pop(channel, {})
         known = dict(NoteWord.keys(names, named=True)) if values else {}

@@ -91,7 +91,7 @@ class ControlLink:
         """The patch: its name, nodes with number and state, wires, and the numbers of the stored scenes."""
         return dict(await self._ask(Topic.GRAPH))
 
-    async def stored(self) -> dict[str, Any]:
+    async def scenes_and_macros(self) -> dict[str, Any]:
         """Scenes and macros of the patch: values of the "scenes" by number, "macros" as in a patch file."""
         return dict(await self._ask(Topic.STORED))
 

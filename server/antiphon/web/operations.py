@@ -77,7 +77,7 @@ class Operation:
         """Names of the path's variable parts."""
         return re.findall(r"\{(\w+)\}", self.path)
 
-    def bound(self, owner: object) -> Callable[..., Any]:
+    def bind(self, owner: object) -> Callable[..., Any]:
         """The endpoint for an object with the handler; it is called with the request (and an upload's pieces)."""
         return partial(self.call, getattr(owner, self.handler.__name__))
 

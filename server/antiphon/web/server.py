@@ -108,7 +108,7 @@ class HttpServer:
     def serve(self, owner: object) -> None:
         """Adds the operations that an object's class declares, also to the OpenAPI document."""
         for one in operations_of(type(owner)):
-            self._put(one, one.bound(owner))
+            self._put(one, one.bind(owner))
 
     def offer(self, operation: SharedOperation) -> None:
         """Adds the route of an operation, which is done in a thread."""

@@ -51,7 +51,7 @@ def test_numpy_plays_live_what_torch_trains_on_rows_known_when_a_beat_begins(mon
     plays = live_network.LiveChords(live_network.LiveChordNetwork(arrays), song.meter)
     weights = np.full((1, 2, 12), 1 / 24, np.float32)
     for beat in range(start, start + len(rows)):
-        found = plays.mixed(np.full(24, 1 / 24, np.float32), melody, beat, weights)
+        found = plays.mix(np.full(24, 1 / 24, np.float32), melody, beat, weights)
         np.testing.assert_allclose(found, taught[beat - start], atol=1e-4)
     assert echoes[-8:, -2].min() > 0.0
 

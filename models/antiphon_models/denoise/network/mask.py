@@ -241,14 +241,14 @@ class Autoencoder(GainNetwork):
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Gains `[N, T, UNITS]` of many hops from the start; log, noise: `[N, T, UNITS]`."""
         heard = self.follow.whole(log, noise)
-        return self.gains(heard.levels, self.decoded(self.encoded(heard)[0]))
+        return self.gains(heard.levels, self.powers_of(self.latent_of(heard)[0]))
 
-    def encoded(self, heard: Features) -> tuple[torch.Tensor, torch.Tensor]:
+    def latent_of(self, heard: Features) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log variance of the latent numbers `[N, T, LATENT]`."""
         x = self.encode(functional.silu(self.enter(heard.bands.flatten(2))))[0]
         return self.mean(x), self.spread(x).clamp(-8.0, 4.0)
 
-    def decoded(self, latent: torch.Tensor) -> torch.Tensor:
+    def powers_of(self, latent: torch.Tensor) -> torch.Tensor:
         """Log powers of the clean bands `[N, T, COUNT]`, relative to the long-term mean of the input."""
         return OUTPUT_SCALE * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
 

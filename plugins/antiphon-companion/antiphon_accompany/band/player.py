@@ -240,7 +240,7 @@ class Band:
                     found.append(PendingStrike(when + roll, part, what, velocity, end))
         return sorted(found)
 
-    def expressed(
+    def strikes_on_change(
         self, beat: int, found: Sequence[PendingStrike], again: set[str], going: bool, asked: BandSettings
     ) -> list[PendingStrike]:
         """Returns strikes on a new chord for parts that have none on this beat. `found`: the beat's strikes."""
@@ -278,7 +278,9 @@ class Band:
             return (left_hand(self.chord, self.bass, what),)
         return self.voices[part].pitches(what)
 
-    def struck(self, part: str, what: str, due: PendingStrike, pending: Iterable[PendingStrike]) -> Sequence[int]:
+    def keys_to_strike(
+        self, part: str, what: str, due: PendingStrike, pending: Iterable[PendingStrike]
+    ) -> Sequence[int]:
         """Returns the keys to strike, moved below the melody, without clashing ones and those that the melody holds.
 
         `due`: the strike. `pending`: the strikes to come.
@@ -312,13 +314,13 @@ class Band:
         return sorted(key for key, start, end, _ in sounded if start < beat - TOGETHER < end)
 
     def _free(self, pitch: int) -> bool:
-        return not (self.is_clashing(pitch) or self.taken(pitch))
+        return not (self.is_clashing(pitch) or self.is_taken(pitch))
 
     def move_below_melody(self, pitch: int) -> int:
         """Moves a key by octaves below the melody, and away from clashes; a melody in the bass is ignored."""
         sounding = self.listener.sounding
         top = max(sounding) if 0 < len(sounding) <= MAX_MELODY_KEYS else 127
-        while (pitch > top or self.is_clashing(pitch) or self.taken(pitch)) and pitch - 12 >= LOW_INTERVAL_LIMIT:
+        while (pitch > top or self.is_clashing(pitch) or self.is_taken(pitch)) and pitch - 12 >= LOW_INTERVAL_LIMIT:
             pitch -= 12
         return pitch
 
@@ -327,7 +329,7 @@ class Band:
         sounding = self.listener.sounding
         return len(sounding) <= MAX_MELODY_KEYS and any(abs(pitch - other) in CLASHES for other in sounding)
 
-    def taken(self, pitch: int) -> bool:
+    def is_taken(self, pitch: int) -> bool:
         """Whether the melody holds the key."""
         return len(self.listener.sounding) <= MAX_MELODY_KEYS and pitch in self.listener.sounding
 

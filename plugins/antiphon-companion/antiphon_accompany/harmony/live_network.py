@@ -149,7 +149,7 @@ class LiveChordNetwork:
         """States of a silent past: of both layers of each member, `[keys, units]`."""
         return [np.zeros((12, units), np.float32) for _ in range(MEMBERS) for units in (FIRST, SECOND)]
 
-    def recalled(self, layer: int, state: F32) -> F32:
+    def precompute(self, layer: int, state: F32) -> F32:
         """Precomputes the state part of a layer's products for the next beat, over half of all products."""
         member, name = self._members[layer // 2], ("near", "wide")[layer % 2]
         return np.asarray(state @ member[f"{name}.weight_hh_l0"] + member[f"{name}.bias_hh_l0"])
@@ -168,7 +168,7 @@ class LiveChordNetwork:
             from_echo = echo @ member["echo.weight"] + member["echo.bias"]
             entering = np.maximum(np.concatenate((front, from_echo), axis=1), 0.0)
             for layer, name in enumerate(("near", "wide"), 2 * n):
-                held = recalled[layer] if layer < len(recalled) else self.recalled(layer, states[layer])
+                held = recalled[layer] if layer < len(recalled) else self.precompute(layer, states[layer])
                 fed = entering @ member[f"{name}.weight_ih_l0"] + member[f"{name}.bias_ih_l0"]
                 units = states[layer].shape[1]
                 gates = sigmoid(fed[:, : 2 * units] + held[:, : 2 * units])
@@ -224,7 +224,7 @@ class LiveChords:
             self._step()
         elif len(self._recalled) < len(self._states):
             layer = len(self._recalled)
-            self._recalled.append(self._network.recalled(layer, self._states[layer]))
+            self._recalled.append(self._network.precompute(layer, self._states[layer]))
         elif self._ahead is None:
             self._ahead = echo_ahead(self._rows[1 - MEMORY :])
         elif soon:
@@ -235,7 +235,7 @@ class LiveChords:
             return False
         return True
 
-    def mixed(self, chances: F32, melody: Melody, beat: int, weights: F32) -> F32:
+    def mix(self, chances: F32, melody: Melody, beat: int, weights: F32) -> F32:
         """Returns the network's chord probabilities at a beat, for the chords to which the tables give `chances`.
 
         On the first beat after several skipped ones the tables alone decide, and `prepare` catches up before the next.

@@ -94,9 +94,9 @@ class MelodyChords:
         self._taken = max(first, beat + ahead)
         chances = tracker.decide(melody, beat, ahead)
         if self._whole and bars >= MIN_WHOLE_LOOKAHEAD:
-            chances = self._whole.mixed(chances, beat, tracker.weights)
+            chances = self._whole.mix(chances, beat, tracker.weights)
         elif self._past is not None and used:
-            chances = self._past.mixed(chances, self.melody, beat, tracker.weights)
+            chances = self._past.mix(chances, self.melody, beat, tracker.weights)
         elif self._past is not None:
             self._past.skip(self.melody, beat)
         if self.is_live(bars) and self._last >= 0:

@@ -171,7 +171,7 @@ class WholeMelody:
         self._rows = beat_rows(melody, 0, ends + AFTER, meter)
         self._found: dict[int, F32] = {}
 
-    def mixed(self, chances: F32, beat: int, weights: F32) -> F32:
+    def mix(self, chances: F32, beat: int, weights: F32) -> F32:
         """Chord probabilities at a beat, tables and network combined. weights: as of a tracker."""
         shares, by_key = shares_of(weights), np.zeros((12, 24), np.float32)
         for tonic in np.flatnonzero(shares >= MIN_KEY_WEIGHT * shares.sum()):

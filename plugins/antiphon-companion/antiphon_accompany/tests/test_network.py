@@ -54,10 +54,10 @@ def test_it_reads_a_melody_relative_to_its_key_and_a_minor_one_to_the_relative_m
     here = WholeMelody(made, melody_of(TUNE, BEATS), BEATS, 4)
     there = WholeMelody(made, melody_of(up(TUNE, 5), BEATS), BEATS, 4)
     for beat in (0, 13, 31):
-        one = here.mixed(flat, beat, weights)
+        one = here.mix(flat, beat, weights)
         assert one.sum() == pytest.approx(1.0, abs=1e-5)
-        np.testing.assert_allclose(here.mixed(flat, beat, minor), one, atol=1e-6)
-        two = there.mixed(flat, beat, np.roll(weights, 5, axis=2))
+        np.testing.assert_allclose(here.mix(flat, beat, minor), one, atol=1e-6)
+        two = there.mix(flat, beat, np.roll(weights, 5, axis=2))
         np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
 
 
@@ -67,8 +67,8 @@ def test_live_it_reads_a_melody_relative_to_its_key() -> None:
     here, there = (live_network.LiveChords(LiveChordNetwork(read_weights(live_network.MODEL)), 4) for _ in range(2))
     low, high = melody_of(TUNE, BEATS), melody_of(up(TUNE, 5), BEATS)
     for beat in range(BEATS):
-        one = here.mixed(flat, low, beat, weights)
-        two = there.mixed(flat, high, beat, np.roll(weights, 5, axis=2))
+        one = here.mix(flat, low, beat, weights)
+        two = there.mix(flat, high, beat, np.roll(weights, 5, axis=2))
         np.testing.assert_allclose(two.reshape(2, 12), np.roll(one.reshape(2, 12), 5, axis=1), atol=1e-5)
     assert one.sum() == pytest.approx(1.0, abs=1e-5)
 
@@ -80,12 +80,12 @@ def test_live_it_catches_up_with_beats_not_asked_for_and_with_those_foreseen_wro
     for first, skipped in ((4, 5), (0, live_network.MAX_BACKLOG - 1)):
         always, now_and_then = (live_network.LiveChords(network, 4) for _ in range(2))
         for beat in range(BEATS):
-            wanted = always.mixed(flat, melody, beat, weights)
+            wanted = always.mix(flat, melody, beat, weights)
             if first <= beat < first + skipped:
                 now_and_then.skip(melody, beat)
                 assert not now_and_then.prepare(melody, beat + 1, soon=True)
                 continue
-            made = now_and_then.mixed(flat, melody, beat, weights)
+            made = now_and_then.mix(flat, melody, beat, weights)
             if beat == first + skipped:
                 np.testing.assert_array_equal(made, flat)
             else:
@@ -99,7 +99,7 @@ def test_a_long_melody_is_read_in_stretches(monkeypatch: pytest.MonkeyPatch) -> 
     notes = [BeatNote(float(n), n + 1.0, 60 + (0, 4, 7, 5)[n % 4]) for n in range(164)]
     whole = WholeMelody(ChordNetwork(read_weights(network.MODEL)), melody_of(notes, len(notes)), len(notes), 4)
     weights = np.full((1, 2, 12), 1 / 24, np.float32)
-    assert np.isfinite(whole.mixed(np.full(24, 1 / 24, np.float32), len(notes) + AFTER - 1, weights)).all()
+    assert np.isfinite(whole.mix(np.full(24, 1 / 24, np.float32), len(notes) + AFTER - 1, weights)).all()
 
 
 def test_files_are_by_it_from_a_lookahead_of_eight_bars_on() -> None:

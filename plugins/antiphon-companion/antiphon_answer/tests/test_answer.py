@@ -141,7 +141,7 @@ def test_what_was_played_long_ago_is_dropped_and_the_rest_is_kept() -> None:
     improviser.clear()
     for n in range(5000):
         improviser.learn(2 * n, 60 + (0, 2, 4, 5, 7)[n % 5], 0.7)
-        improviser.sounded(60, 2.0)
+        improviser.set_length(60, 2.0)
     assert 2048 <= improviser.memory.count <= 4096
     assert improviser.surprise(2 * 5000, 60) < 1.0, "the figure of five notes goes on"
     assert improviser.begin(10016, 10080, 10024, turn=False)

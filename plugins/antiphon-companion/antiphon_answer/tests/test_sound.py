@@ -76,7 +76,7 @@ def test_its_memory_is_bounded():
     run_processor(node, spec, sound, {"audio": 1, "mode": "accompany"})
     memory = node._sound.memory
     assert memory.count > 250
-    assert memory.known < 90 < MOST
+    assert memory.beat_count < 90 < MOST
 
 
 def test_a_recording_goes_on_from_its_next_bar_line(tmp_path):

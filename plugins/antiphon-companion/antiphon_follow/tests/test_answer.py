@@ -74,7 +74,7 @@ def test_half_and_double_change_the_octave_within_the_range() -> None:
 def test_two_taps_choose_the_octave_nearest_to_them(seconds: float, bpm: float) -> None:
     answer = ChosenBeatEstimate(60.0, 200.0)
     answer.take(found(140.0))
-    answer.tapped(seconds)
+    answer.take_tap(seconds)
     answer.take(found(140.0))
     assert 60.0 / answer.period == pytest.approx(bpm)
 
@@ -84,7 +84,7 @@ def test_two_taps_between_beats_move_them_by_half(taps: tuple[float, ...], phase
     answer, since = ChosenBeatEstimate(60.0, 200.0), math.inf
     for place, at in enumerate(taps):
         answer.take(found(120.0, place, at))
-        answer.tapped(since)
+        answer.take_tap(since)
         since = 0.5
     answer.take(found(120.0, phase=0.1))
     assert answer.phase == pytest.approx(phase)

@@ -244,9 +244,9 @@ def test_a_midi_score_is_read_and_what_is_none_refused(tmp_path):
     file.save(tmp_path / "a.mid")
     score = read_followed(tmp_path / "a.mid")
     assert [(n.start, n.number) for n in score.parts[0].notes] == [(0.0, 60), (1.0, 64), (2.0, 67)]
-    assert score.chosen("solo") == score.chosen("1") == score.chosen("") == (0,)
+    assert score.part_indices("solo") == score.part_indices("1") == score.part_indices("") == (0,)
     with pytest.raises(UsageError, match=r"no part 'Oboe'; it has 1 .Solo."):
-        score.chosen("Solo, Oboe")
+        score.part_indices("Solo, Oboe")
     with pytest.raises(UsageError, match="is no score"):
         read_followed(tmp_path / "a.wav")
 
@@ -262,8 +262,8 @@ def test_both_hands_of_a_piano_are_followed_and_the_strings_alone_are_played(tmp
         file.tracks.append(track)
     file.save(tmp_path / "a.mid")
     score = read_followed(tmp_path / "a.mid")
-    assert sorted(score.chosen(part)) == [0, 1]
-    assert score.chosen("strings, soft") == (2,)
+    assert sorted(score.part_indices(part)) == [0, 1]
+    assert score.part_indices("strings, soft") == (2,)
     concert = ScorePlayer(tmp_path / "a.mid", part, RATE)
     assert [onset.numbers for onset in concert.follower.onsets] == [(48, 72), (43, 76), (48, 79)]
     notes = [(0.0, 72), (0.01, 48), (0.5, 43)]  # the second chord by the left hand alone

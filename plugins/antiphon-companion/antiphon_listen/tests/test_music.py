@@ -370,7 +370,7 @@ def chords_of(sound: np.ndarray) -> list[tuple[float, float, str]]:
     run = MusicRun()
     for first in range(0, len(sound), 5000):
         run.feed(sound[None, first : first + 5000])
-    found = run.chords(run.analysed())
+    found = run.chords(run.analyse())
     assert found is not None
     return found.spans
 

@@ -125,7 +125,7 @@ def analysed() -> tuple[np.ndarray, SongAnalysis]:
     run = MusicRun()
     for at in range(0, len(sound), RATE):
         run.feed(sound[None, at : at + RATE])
-    return sound, run.analysed().convert_to_recording_times()
+    return sound, run.analyse().convert_to_recording_times()
 
 
 def test_the_form_of_a_song_is_found_and_its_summary_has_both_parts() -> None:

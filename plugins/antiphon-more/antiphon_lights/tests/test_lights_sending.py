@@ -339,7 +339,7 @@ async def test_a_replay_gives_the_same_packets_however_late_each_wakes(stage: La
             clock = last_fraction(Clock(now, now / 4.0, 240.0), count)
             while happens and happens[0][0] <= clock.beat:
                 happens.pop(0)[1](lights)
-            target.send(lights.desk.rig.universes, limit.limited(lights.frame(clock), clock.seconds).tobytes())
+            target.send(lights.desk.rig.universes, limit.limit(lights.frame(clock), clock.seconds).tobytes())
             last, beat = clock.beat, beat + 1.0 / count
         sent.append(packets)
     assert sent[0] == sent[1]

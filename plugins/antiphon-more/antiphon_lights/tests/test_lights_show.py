@@ -76,7 +76,7 @@ def places(first: float, last: float, bpm: float) -> list[float]:
 def rendered(shown: LightShow, first: float, last: float, bpm: float) -> NDArray[np.uint8]:
     """Frames of those beats, one a row, as a receiver gets them."""
     limit = FlashLimit(shown.rig.slots, shown.strobe)
-    frames = [limit.limited(shown.frame(at(beat, bpm)), at(beat, bpm).seconds) for beat in places(first, last, bpm)]
+    frames = [limit.limit(shown.frame(at(beat, bpm)), at(beat, bpm).seconds) for beat in places(first, last, bpm)]
     return np.array(frames)
 
 
@@ -162,7 +162,7 @@ def test_a_look_is_shown_at_once_while_the_beat_stands_and_after_a_jump() -> Non
     shown = desk()
     shown.show("cold", 100.0, 4.0)
     assert par(shown.frame(at(100.0, playing=False))) == [0, 0, 255]
-    shown.moved()
+    shown.jump()
     assert par(shown.frame(at(0.0))) == [0, 0, 255]
 
 
@@ -214,7 +214,7 @@ def test_no_channel_flashes_more_often_than_is_allowed(drive: str, limit: float)
         shown.levels[BRIGHT] = float(number % 2)
         if number % 2:
             shown.strike(36, "drums", at(beat).seconds, 1.0)
-        frames.append(limiter.limited(shown.frame(at(beat)), at(beat).seconds))
+        frames.append(limiter.limit(shown.frame(at(beat)), at(beat).seconds))
     found = flashes(np.array(frames)[:, 0])
     assert 0.8 * 10 * limit <= found <= 10 * limit + 1
 
@@ -230,7 +230,7 @@ def test_the_limit_leaves_fades_and_slower_flashes_alone() -> None:
 
 def test_a_clock_that_begins_anew_holds_nothing_back() -> None:
     limit, full = FlashLimit(1, 10.0), np.full(1, 255, np.uint8)
-    assert [int(limit.limited(one, at)[0]) for one, at in ((full, 5000.0), (0 * full, 5000.05), (full, 0.0))] == [
+    assert [int(limit.limit(one, at)[0]) for one, at in ((full, 5000.0), (0 * full, 5000.05), (full, 0.0))] == [
         255,
         0,
         255,

@@ -72,7 +72,7 @@ def test_proposals_are_bounded_and_what_waits_is_kept() -> None:
     landed.state = "landed"
     desk.landed.append(landed)
     again = Desk()
-    again.restore(json.loads(json.dumps(desk.kept())))  # as in a web process that was started again
+    again.restore(json.loads(json.dumps(desk.to_json())))  # as in a web process that was started again
     assert (again.waiting, list(again.landed)) == (waiting, [landed])
     desk.drop()
     assert (desk.waiting, waiting.state) == (None, "dropped")

@@ -86,9 +86,9 @@ def test_the_limit_takes_the_released_first_then_the_oldest() -> None:
 def test_a_flood_of_notes_is_bounded_and_counted() -> None:
     backend = synth(256)
     backend.open(0, SynthSettings("piano"))
-    before = backend.dropped
+    before = backend.drop_count
     y = run(backend, [(n, on(20 + n % 100, 0.5, 1 + n // 100)) for n in range(250)], 0.2, 256)
-    assert backend.dropped - before == 250 - 48
+    assert backend.drop_count - before == 250 - 48
     assert backend._racks[0].voices.sounding <= 32
     assert np.isfinite(y).all()
     run(backend, [(n, control(123, 0.0, n + 1)) for n in range(16)], 1.5, 256)

@@ -75,7 +75,7 @@ class ConfidenceFeatures:
         np.log(power[:BINS], out=self._log)
         sums = self._sums
         self._means.measure(power, self._log, self._plain)
-        self._means.scaled(power, mask, power, gate, self._passing)
+        self._means.write_scaled(power, mask, power, gate, self._passing)
         self._means.measure(mask, gate, self._gains)
         rows, level, scratch = self._rows, self._level, self._scratch
         np.log(sums[0], out=level)

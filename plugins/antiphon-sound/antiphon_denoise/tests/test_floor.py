@@ -194,7 +194,7 @@ def test_of_certain_noise_more_is_trusted_than_of_doubtful():
         listener.feed((tones() + hiss(decibels))[None])
         listener.end()
         cautious, confident = listener._band_trusts
-        certain = listener.found >= floor.MIN_NOISE_DB + floor.CERTAIN_DB
+        certain = listener.removable_noise >= floor.MIN_NOISE_DB + floor.CERTAIN_DB
         trusts.append((certain, np.array_equal(listener.trust, np.float32(confident if certain else cautious))))
     assert trusts == [(True, True), (False, True)]
 

@@ -141,7 +141,7 @@ def test_bands_average_what_lies_around_their_centres():
     gain = rng.random(BINS).astype(np.float32)
     means, out = BandMeans(), np.zeros((4, COUNT), np.float32)
     means.measure(power, np.log(power), out[:2])
-    means.scaled(power, gain, gain, power, out[2:])
+    means.write_scaled(power, gain, gain, power, out[2:])
     area = weights.sum(axis=1)
     assert np.allclose(means.area, area, rtol=1e-6)
     assert np.allclose(out[0], weights @ power / area, rtol=1e-4)

@@ -170,7 +170,7 @@ class TrackTable:
     @classmethod
     def load(cls, tables: TasteTables) -> TrackTable:
         """Table of the tracks, signals and companions of a catalogue."""
-        tracks, shipped = tables.tracks(), tables.shipped()
+        tracks, shipped = tables.tracks(), tables.shipped_sounds()
         notes, noises = (
             frozenset(sound for sound, kind in tables.kinds().items() if kind in kinds)
             for kinds in (("loop", "one-shot"), ("speech", "ambience"))

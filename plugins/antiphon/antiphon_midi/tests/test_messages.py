@@ -32,7 +32,7 @@ def test_what_was_written_is_read_and_mido_reads_the_same(messages: list[Short |
     stream = b"".join(map(to_bytes, messages))
     parser = Parser()
     assert parser.feed(stream) == messages
-    assert (parser.held, parser.malformed, parser.bounded) == (0, 0, 0)
+    assert (parser.buffered_bytes, parser.malformed, parser.bounded) == (0, 0, 0)
     theirs = mido.Parser()
     theirs.feed(stream)
     assert [m.bin() for m in theirs] == [to_bytes(m) for m in messages]
@@ -48,7 +48,7 @@ def test_any_bytes_in_any_pieces_give_the_same_and_hold_no_more_than_the_bound(
     found = []
     for a, b in itertools.pairwise(ends):
         found += cut.feed(stream[a:b])
-        assert cut.held <= limit
+        assert cut.buffered_bytes <= limit
     assert found == wanted
     assert (cut.malformed, cut.bounded) == (whole.malformed, whole.bounded)
     for message in found:
@@ -90,6 +90,6 @@ def test_a_sysex_beyond_the_bound_is_counted_once_and_what_follows_it_is_heard()
     parser = Parser(10)
     for piece in (bytes([0xF0]) + bytes(100), bytes(100)):
         parser.feed(piece)
-        assert parser.held <= 10
+        assert parser.buffered_bytes <= 10
     assert parser.bounded == 1
     assert parser.feed(bytes([0xF7, 0x90, 60, 1])) == [Short(0x90, 60, 1)]

@@ -244,7 +244,7 @@ async def test_hostile_bytes_harm_nobody(live: MidiStage) -> None:
     for _ in range(12):
         await live.play(0xF0, *bytes(200_000), port="keys 20:0")
         await live.play(*bytes(200_000), port="keys 20:0")
-        assert live.midi._voices["keys"].parser.held <= 1 << 20
+        assert live.midi._voices["keys"].parser.buffered_bytes <= 1 << 20
     await live.move(1.0)
     events(live)
     assert ("on", K, 60, 1.0, 1) in await live.play(0xFF, 0x90, 60, 127)

@@ -92,9 +92,9 @@ def test_a_password_is_covered_in_the_process_list() -> None:
 def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
     clock = FakeClock()
     once = DuplicateFilter(clock)
-    once.connected(False)
+    once.connect(False)
     assert once.new(7, False, "a", b"1")
-    once.connected(True)
+    once.connect(True)
     clock.now += 1000
     assert not once.new(7, True, "a", b"1")
     assert not once.new(7, True, "a", b"1")
@@ -105,9 +105,9 @@ def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
 def test_a_broker_killed_forgets_the_mark_and_delivers_at_once() -> None:
     clock = FakeClock()
     once = DuplicateFilter(clock)
-    once.connected(False)
+    once.connect(False)
     assert [once.new(n, False, "fire", b"1") for n in (1, 2, 3)] == [True] * 3
-    once.connected(True)
+    once.connect(True)
     assert [once.new(n, False, "fire", b"1") for n in (2, 3, 4)] == [False, False, True]
     # the first new one ends it: from here on an identifier used again is a new message
     assert once.new(1, False, "fire", b"1")
@@ -116,26 +116,26 @@ def test_a_broker_killed_forgets_the_mark_and_delivers_at_once() -> None:
 def test_an_identifier_used_again_later_is_a_new_message() -> None:
     clock = FakeClock()
     once = DuplicateFilter(clock)
-    once.connected(False)
+    once.connect(False)
     assert once.new(1, False, "fire", b"1")
     assert once.new(1, False, "fire", b"1")
-    once.connected(True)
+    once.connect(True)
     clock.now += RETRY_SECONDS + 0.01
     assert once.new(1, False, "fire", b"1")
 
 
 def test_a_broker_that_forgot_us_begins_its_identifiers_anew() -> None:
     once = DuplicateFilter(FakeClock())
-    once.connected(False)
+    once.connect(False)
     assert once.new(1, False, "fire", b"1")
-    once.connected(False)
+    once.connect(False)
     assert once.new(1, False, "fire", b"1")
     assert once.new(1, True, "other", b"1")
 
 
 def test_without_an_identity_all_is_new() -> None:
     once = DuplicateFilter(FakeClock())
-    once.connected(True)
+    once.connect(True)
     assert all(once.new(0, False, "fire", b"1") for _ in range(3))
 
 

@@ -97,7 +97,7 @@ def test_those_played_longest_ago_make_room(instruments, monkeypatch):
         instruments.get(0)
         instruments.decode(place)
     assert [instruments.get(place) is not None for place in range(4)] == [True, False, True, True]
-    assert instruments.loaded == 3
+    assert instruments.decoded_count == 3
 
 
 def test_another_font_at_a_path_has_another_folder_beside(tmp_path):

@@ -43,7 +43,7 @@ def test_names_of_a_mac_are_found_however_their_accents_are_written(play, tmp_pa
         for events, settings in ways:
             out = play(events, 2500, library=str(tmp_path), **settings).audio[0]
             np.testing.assert_allclose(out[0, :1900], burst(1)[0, :1900], atol=1e-7)
-    assert kept.loaded == 1, "hh is not played"
+    assert kept.decoded_count == 1, "hh is not played"
 
 
 def test_notes_choose_by_general_midi_name_else_by_place(play):
@@ -242,5 +242,5 @@ def test_live_the_samples_are_there_before_the_node_plays(library):
     made.start()
     made.wait(60.0)
     assert made.complete
-    assert made.loaded == 9
+    assert made.decoded_count == 9
     assert all(made.get(n) is not None for n in range(9))

@@ -289,7 +289,7 @@ def test_further_places_than_memory_holds_are_a_sentence(live, folder, capsys, m
     assert missed == [1, 3, 3]
     said = capsys.readouterr().err
     assert said.count("a/0.wav is not played from further places") == 1
-    assert kept.loaded == 3
+    assert kept.decoded_count == 3
 
 
 def test_the_thread_reads_ahead_and_ends_with_the_last_node(folder):

@@ -94,7 +94,7 @@ def test_a_word_plays_its_folder_and_so_does_the_hash_of_an_old_log(play, tmp_pa
         np.testing.assert_allclose(y[:1900], burst(1)[0, :1900], atol=1e-6)
     both = play([*notes[True], *played(3000, s=others[0])], 5500, library=str(tmp_path)).audio[0][0]
     np.testing.assert_allclose(both[3000:4900], burst(2)[0, :1900], atol=1e-6)
-    assert kept.loaded == 2
+    assert kept.decoded_count == 2
 
 
 def test_the_trigger_plays_what_stands(play):

@@ -155,7 +155,7 @@ class ExternalScsynth(Scsynth):
     def gone(self) -> bool:
         return self.pid > 0 and not process_start(self.pid)
 
-    def ended(self) -> str:
+    def end_reason(self) -> str:
         now = time.monotonic()
         if self.gone:
             return "it ended"

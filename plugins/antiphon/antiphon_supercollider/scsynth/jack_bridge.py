@@ -194,7 +194,7 @@ class Wires:
         return self._view[BridgeSlot.CAME]
 
     @property
-    def lost(self) -> int:
+    def lost_cycles(self) -> int:
         """Number of cycles whose sound returned without a frame number."""
         return self._view[BridgeSlot.LOST]
 

@@ -71,7 +71,7 @@ class HangDetector:
         self._seen, self._clock = 0, -1
         self.seconds = self._before = 0.0
 
-    def broken(self, grace: float = 0.0) -> None:
+    def restart(self, grace: float = 0.0) -> None:
         """Restarts the measurement, after progress or if none is due, with `grace` more seconds of silence allowed."""
         self.seconds = self._before = -grace
         self._clock = -1
@@ -82,14 +82,14 @@ class HangDetector:
         passed, self._looked_ns = min((now - self._looked_ns) / 1e9, self._most), now
         if seen != self._seen:
             self._seen = seen
-            self.broken()
+            self.restart()
         if self._clock < 0:
             self._clock = clock
             return False
         self._before, self.seconds = self.seconds, self.seconds + passed
         if self.seconds <= self.patience or clock < self._clock + self._block:
             return False
-        self.broken()
+        self.restart()
         return True
 
     @property
@@ -285,7 +285,7 @@ class ScsynthSupervisor:
             time.sleep(4 * self._wires.block / self._wires.rate)
             self._wires.join(name)
         except BaseException as error:
-            why = server.ended()
+            why = server.end_reason()
             server.close()
             if not isinstance(error, EngineError) or not why.startswith("killed"):
                 raise
@@ -324,11 +324,11 @@ class ScsynthSupervisor:
             self._count_dropped()
             self._look_for_hang()
             self._report()
-            if active.ended():
+            if active.end_reason():
                 self._handle_death(active)
 
     def _handle_death(self, server: Scsynth) -> None:
-        why = server.ended()
+        why = server.end_reason()
         server.close()
         self._active = None
         self.counts.pid = 0
@@ -350,7 +350,7 @@ class ScsynthSupervisor:
         server.send("/n_run", self.layout.nodes + ECHO_NODE, 1)
         self._active = server
         # JACK may still be waiting for the previous one
-        self._silence.broken(self._silence.patience)
+        self._silence.restart(self._silence.patience)
         self.counts.pid = server.pid
         self._report()
 
@@ -371,7 +371,7 @@ class ScsynthSupervisor:
         if self._wires.down:
             raise EngineError("JACK has gone")
         if self._spare is not None:
-            why = self._spare.ended()
+            why = self._spare.end_reason()
             if why:
                 self._spare.close()
                 self._spare = None
@@ -382,11 +382,11 @@ class ScsynthSupervisor:
                 for reply in replies:
                     _synced(self._spare, reply)
                 if replies:
-                    self._spare_silence.broken()
+                    self._spare_silence.restart()
         if self._active is not None:
             self._send_assets(self._active)
             self._read_replies(self._active)
-            if self._active.ended():
+            if self._active.end_reason():
                 self._handle_death(self._active)
         if self._active is None:
             ready, self._spare = self._spare, None
@@ -463,7 +463,7 @@ class ScsynthSupervisor:
             self._active.kill()
         spare = self._spare
         if spare is None:
-            self._spare_silence.broken()
+            self._spare_silence.restart()
         elif self._spare_silence.look(clock):
             spare.kill()
         elif self._spare_silence.due:

@@ -222,7 +222,7 @@ class Scsynth:
             meanwhile()
             poll.poll(10)
             if self.gone:
-                raise EngineError(f"scsynth ended at its start ({self.ended()}); is JACK's rate one it takes?")
+                raise EngineError(f"scsynth ended at its start ({self.end_reason()}); is JACK's rate one it takes?")
             for reply in self.replies():
                 if reply.address == address and reply.args and reply.args[0] == first:
                     return
@@ -243,7 +243,7 @@ class Scsynth:
         """Whether its process is known to have ended."""
         return self._process.ended
 
-    def ended(self) -> str:
+    def end_reason(self) -> str:
         """Reason why it ended, in words; "" while it runs."""
         code = self._process.status
         return "" if code is None else exit_cause(code)

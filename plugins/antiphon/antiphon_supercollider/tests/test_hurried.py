@@ -35,9 +35,9 @@ def test_what_is_not_confirmed_by_the_engines_time_is_ended_once(hurried):
     hurried.add(on(60, 2), 1000, 480)
     hurried.add(on(61, 3), 1001, 960)
     late = 480 + round(TIMEOUT_SECONDS * RATE)
-    assert hurried.unclaimed(late) == []
-    assert hurried.unclaimed(late + 1) == [1000]
-    assert hurried.unclaimed(late + 1) == []
+    assert hurried.unconfirmed_voices(late) == []
+    assert hurried.unconfirmed_voices(late + 1) == [1000]
+    assert hurried.unconfirmed_voices(late + 1) == []
     # the engine says it after all: it is played as if it were new
     assert hurried.hop(late + 1, [on(60, 2)]) == [on(60, 2)]
 
@@ -58,7 +58,7 @@ def test_one_that_is_left_to_its_hop_is_not_overtaken(hurried):
 
 def test_one_that_is_left_and_never_comes_holds_the_rest_up_for_a_while_only(hurried):
     hurried.add(on(60, 2), 1000, 0)
-    hurried.lost()
+    hurried.defer()
     assert not hurried.takes(on(61, 3))
     hurried.hop(0, [])
     hurried.hop(round(TIMEOUT_SECONDS * RATE) + 1, [])
@@ -109,7 +109,7 @@ def test_what_comes_breaks_it(clock):
 
 def test_one_that_comes_after_another_has_time_to_be_heard(clock):
     silence = HangDetector(256, 48000, LOOK)
-    silence.broken(SECONDS)
+    silence.restart(SECONDS)
     said = [after(silence, clock, LOOK) for _ in range(30)]
     assert said.index(True) == pytest.approx(2 * SECONDS / LOOK, abs=1)
 

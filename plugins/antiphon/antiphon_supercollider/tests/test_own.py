@@ -165,7 +165,7 @@ def test_places_come_back_with_the_voice_and_are_taken_where_none_does():
         assert len(freed) == (n >= PLACES)
     assert len(told.player._places) == PLACES
     ended = told.begun[-1]
-    told.player.ended(ended)
+    told.player.end_voice(ended)
     assert told.player.litter == [ended - 1]
     said = told.play(Event("on", 0, 1, 0.5))
     assert [m for m in said if m[0] == "/n_free"] == [["/n_free", ended - 1]]
@@ -261,7 +261,7 @@ def test_the_oldest_makes_room_and_the_same_key_is_struck_again():
     cut, _ = told.play(Event("on", 12, 70, 0.5))
     assert cut == ("/n_set", told.begun[2], {"cut": 12.0, "cut_high": 5.0})
     assert len(told.player._alive) == 2
-    told.player.ended(told.begun[1])
+    told.player.end_voice(told.begun[1])
     assert len(told.player._alive) == 1
 
 

@@ -64,7 +64,7 @@ class SilentScsynth:
         answers, self.answers = self.answers, []
         return answers
 
-    def ended(self) -> str:
+    def end_reason(self) -> str:
         return self.why
 
     def kill(self) -> None: ...

@@ -65,8 +65,8 @@ class OwnPlayer(NodeVoices):
         doors += ["door_out", float(self._out), "door_clock", float(self._clock), "door_mono", mono]
         self._door = Template("/s_new", "antiphon_door", 0, 1, 0, *doors)
 
-    def ended(self, node: int) -> None:
-        super().ended(node)
+    def end_voice(self, node: int) -> None:
+        super().end_voice(node)
         place = self._places.pop(node, None)
         if place is not None:
             self._free_places.append(place)
@@ -87,7 +87,7 @@ class OwnPlayer(NodeVoices):
         if not self._free_places:
             oldest = next(iter(self._places))
             send(0, self._free.fill(oldest + self.whole, ()))
-            super().ended(oldest)
+            super().end_voice(oldest)
             self._free_places.append(self._places.pop(oldest))
         group, node, door = next(self._nodes), next(self._nodes), next(self._nodes)
         place = self._places[node] = self._free_places.pop()
@@ -116,7 +116,7 @@ class OwnPlayer(NodeVoices):
         send(0, osc.encode("/n_run", group, 0))
         self._new.set_int(2, group)
         send(node, self._new.fill(node, [values[name] for name in self._given]))
-        if own := self._values.given(event.channel, set(self._definition.controls) - RESERVED):
+        if own := self._values.take_named(event.channel, set(self._definition.controls) - RESERVED):
             # before its first block, where all of its controls are read
             send(0, osc.encode("/n_set", node, *(word for name, value in own.items() for word in (name, value))))
         if "gate" in self._definition.held:

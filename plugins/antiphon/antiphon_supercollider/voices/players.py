@@ -190,7 +190,7 @@ class NodeVoices:
         self._cut = Template("/n_set", 0, "cut", 0.0, "cut_high", 0.0)
         self._gate = Template("/n_set", 0, "gate", 0.0)
 
-    def ended(self, node: int) -> None:
+    def end_voice(self, node: int) -> None:
         """Handles a voice freed or never created by scsynth."""
         voice = self._voices.pop(node, None)
         self._alive.pop(node, None)
@@ -281,7 +281,7 @@ class NodeVoices:
         # a drum without a pitch in the kit keeps its definition's
         unpitched = drum is not None and pitch is None
         name = drum.definition if drum is not None else built_in(instrument, self._material.channels)
-        own = self._values.given(event.channel, set(find_definition(name).controls) - RESERVED)
+        own = self._values.take_named(event.channel, set(find_definition(name).controls) - RESERVED)
         attack, release = own.pop("attack", attack), own.pop("release", release)
         values = (
             event.number if pitch is None else pitch,

@@ -61,7 +61,7 @@ class FrameRun:
     spans: list[Piece] = field(default_factory=list)
     frames: int = 0
 
-    def promised(self, place: int) -> int | None:
+    def header_field(self, place: int) -> int | None:
         """A field of the header frame: frames (place 1) or bytes (place 2); None without that field."""
         at = self.kind.side
         flags = int.from_bytes(self.header[at + 4 : at + 8], "big")
@@ -126,7 +126,7 @@ def _runs(window: FileWindow, first: int) -> list[FrameRun]:
         following = after if _has_frames_at(window, after, 2) else _next_frame(window, after)
         junk = (window.end if following is None else following) - after
         apart = junk > MAX_JUNK
-        if apart and run.promised(1) != run.frames:
+        if apart and run.header_field(1) != run.frames:
             seconds = sum(run.frames * run.kind.samples / run.kind.rate for run in runs)
             raise Refused(
                 f"it is broken, fetch or make it again: at {seconds:.3f} s are {junk} bytes that are no sound"
@@ -199,7 +199,7 @@ def _next_frame(window: FileWindow, start: int) -> int | None:
 
 def _link(run: FrameRun, *, plain: bool) -> Link:
     """Makes a link. `plain`: whether libsndfile reads the whole file as these frames, given a correct header."""
-    promised, size = run.promised(1), run.promised(2) or 0
+    promised, size = run.header_field(1), run.header_field(2) or 0
     if promised == run.frames:
         return Link() if plain else Link((run.header, *run.spans))
     if promised is None:

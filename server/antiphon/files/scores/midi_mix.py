@@ -50,7 +50,7 @@ class ChannelMix:
         self._said[message.channel][message.control] = message.value
         vars(message)["value"] = self._value(message.channel, message.control)
 
-    def told(self, data: tuple[int, ...]) -> list[Any] | None:
+    def messages_for(self, data: tuple[int, ...]) -> list[Any] | None:
         """Messages to insert after a SysEx, which is given without its first and last byte; None for another."""
         match data:
             case (0x7E, _, 0x09, _) | (0x41, _, 0x42, 0x12, 0x40 | 0x00, 0x00, 0x7F, *_):

@@ -52,7 +52,7 @@ def apply_sysex(tracks: Sequence[list[Any]]) -> None:
     for mix.at, track, message in _messages_in_time_order(tracks):
         if message.type == "sysex":
             data = tuple(message.data)
-            banks, levels = parts.told(data), mix.told(data)
+            banks, levels = parts.told(data), mix.messages_for(data)
             if banks is None and levels is None:
                 notice("SysEx message", place=_name_of(data), manner="unknown")
             if new := [*(banks or ()), *(levels or ())]:

@@ -50,7 +50,7 @@ class Journal:
         joined = self._player.applied is not None and self._session == self._words[HeaderWord.SESSIONS]
         return joined or not self.recording
 
-    def started(self, sample: int, died: int) -> None:
+    def record_start(self, sample: int, died: int) -> None:
         """Records an engine's start in initial state; `died`: sample after the previous engine's last, or 0."""
         if self.recording:
             self._player.applied = deque(maxlen=MAX_WAITING)
@@ -61,13 +61,13 @@ class Journal:
             line |= self._player.rising
             self._ring.push(b"E" + json.dumps(line).encode())
 
-    def loaded(self, sample: int, text: bytes) -> None:
+    def record_plan(self, sample: int, text: bytes) -> None:
         """Records that a plan plays from `sample`. `text` is the load request as JSON."""
         self._plan = text
         if self.recording:
             self._ring.push(b"L" + sample.to_bytes(8, "little") + text)
 
-    def missed(self, first: int, last: int) -> None:
+    def record_gap(self, first: int, last: int) -> None:
         """Records that samples `first` (inclusive) to `last` (exclusive) were not computed."""
         if self.recording:
             self._ring.push(_SPAN.pack(b"M", first, last))
@@ -82,7 +82,9 @@ class Journal:
         if self.recording:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
 
-    def failed(self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False) -> None:
+    def record_failure(
+        self, sample: int, node: int, reason: str, *, aside: bool = False, leaving: bool = False
+    ) -> None:
         """Records a node's failure, since a replay cannot reproduce every failure, for example an overrun.
 
         `aside`: it had crashed the engine before and is bypassed from the start of the plan loaded at `sample`.
@@ -92,7 +94,7 @@ class Journal:
             line = {"sample": sample, "failed": node, "reason": reason, "aside": aside, "leaving": leaving}
             self._ring.push(b"E" + json.dumps(line).encode())
 
-    def marked(self, sample: int, mark: PlayerReport) -> None:
+    def record_mark(self, sample: int, mark: PlayerReport) -> None:
         """Records a node's mark in the block at `sample`: an event a replay cannot reproduce, such as a dropout."""
         if self.recording:
             line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
@@ -103,13 +105,13 @@ class Journal:
         if self.recording:
             self._ring.push(b"E" + json.dumps({"sample": sample, "tracks": tracks}).encode())
 
-    def heard(self, sample: int, heard: deque[tuple[str, Sequence[Event]]]) -> None:
+    def record_events(self, sample: int, heard: deque[tuple[str, Sequence[Event]]]) -> None:
         """Records the events that nodes received in the block at `sample`, and empties `heard`."""
         for line in heard_lines(sample, heard) if self._words[HeaderWord.TAPPING] >= TRACKS else ():
             self._ring.push(b"E" + json.dumps(line).encode())
         heard.clear()
 
-    def applied(self, actions: deque[Applied]) -> None:
+    def record_actions(self, actions: deque[Applied]) -> None:
         """Records actions as they took effect, and empties `actions`."""
         if not self.recording:
             self._player.applied = None

@@ -125,7 +125,7 @@ class EngineLoop:
         first = last + max(1, round((now - at) * driver.rate / (block * 1e9)))
         driver.start(first, at - last * block * 1_000_000_000 // driver.rate)
         if first * block > player.sample:
-            self.journal.missed(player.sample, first * block)
+            self.journal.record_gap(player.sample, first * block)
             player.skip(first * block - player.sample)
         self._since = player.sample
         self.journal.record_latency(player.sample, player.time.latency)
@@ -155,7 +155,7 @@ class EngineLoop:
             self._loop[LoopWord.BASE_MISSED] += first - died
         self.player.sample = self._since = first * block
         self.player.rise()
-        self.journal.started(self.player.sample, died * block)
+        self.journal.record_start(self.player.sample, died * block)
 
     def turn(self) -> bool:
         """Changes the driver if asked to, and runs one block; returns what `run_block` returns."""
@@ -175,7 +175,7 @@ class EngineLoop:
         if sample != player.sample:
             late = self._loop[LoopWord.STARTED] - driver.time_of(block)
             self._late(late + (sample - player.sample) * 1_000_000_000 // driver.rate)
-            self.journal.missed(player.sample, sample)
+            self.journal.record_gap(player.sample, sample)
             player.skip(sample - player.sample)
         self._swap()
         self._drain()
@@ -245,12 +245,12 @@ class EngineLoop:
                 self._reports.push((PLACES["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._loop[LoopWord.WAKE] = 1
         if player.applied:
-            self.journal.applied(player.applied)  # those before a set that begins, for one beside it
+            self.journal.record_actions(player.applied)  # those before a set that begins, for one beside it
         if self.journal.follow() or self._native.labels is not self._labels:
             self._labels = self._native.labels
             self.journal.tracks(sample, self._labels)
         if player.strips.heard:
-            self.journal.heard(sample, player.strips.heard)
+            self.journal.record_events(sample, player.strips.heard)
         self._native.end_turn()
 
     def _unheard(self, sample: int) -> None:
@@ -280,9 +280,9 @@ class EngineLoop:
         self._hurried, self._crowded = False, 0.0
         if ready is not None and due:
             self.next_plan, self._bar_line = None, _NOT_SET
-            self.journal.loaded(self.player.sample, ready.text)
+            self.journal.record_plan(self.player.sample, ready.text)
             if ready.aside[0]:
-                self.journal.failed(self.player.sample, *ready.aside, aside=True)
+                self.journal.record_failure(self.player.sample, *ready.aside, aside=True)
             self.player.load(ready.plan, ready.serial, ready.fade, ready.tempo, ready.tail)
             # a restarted engine continues the input file at the clock's position
             self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.player.sample + 1
@@ -312,10 +312,10 @@ class EngineLoop:
                 sample = self._words[HeaderWord.HEARTBEAT] * self.driver.block
                 if not report.cell:
                     self.to_say.append(NodeState(report.node, "failed", report.text))
-                self.journal.failed(sample, report.node, report.text, leaving=bool(report.cell))
+                self.journal.record_failure(sample, report.node, report.text, leaving=bool(report.cell))
                 continue
             if report.kind == "mark":
-                self.journal.marked(self._words[HeaderWord.HEARTBEAT] * self.driver.block, report)
+                self.journal.record_mark(self._words[HeaderWord.HEARTBEAT] * self.driver.block, report)
                 continue
             where = report.node << 16 | (report.cell + 1)
             self._reports.push((PLACES[report.kind], where, report.number, 0.0, 0, 0.0, report.token, 0))

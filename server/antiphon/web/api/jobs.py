@@ -169,7 +169,7 @@ class JobRoutes:
         """File of that identifier, or the first result of a job; raises `Missing` if there is neither."""
         return self._board().path(key)
 
-    def found(self, key: str) -> tuple[Job, Path]:
+    def find_result(self, key: str) -> tuple[Job, Path]:
         """A job and the file of its first result. Raises `Missing` without them."""
         return self._board().job(key), self._board().path(key)
 

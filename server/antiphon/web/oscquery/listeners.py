@@ -141,7 +141,7 @@ class WebListener:
             self.pending[key] = text
             self.more.set()
 
-    def moved(self, command: str, path: str) -> None:
+    def queue_path(self, command: str, path: str) -> None:
         """Queues the command about a removed or added path."""
         removal = [command for command in self.paths.get(path, []) if command == PATH_REMOVED]
         self.paths[path] = [command] if command == PATH_REMOVED else [*removal, command]
@@ -251,6 +251,6 @@ class Listeners:
                 return  # control does not answer; the patch that it loads when it is back is the next chance
             for command, path in moves:
                 for listener in self._all:
-                    listener.moved(command, path)
+                    listener.queue_path(command, path)
             if not self._look_again:
                 return

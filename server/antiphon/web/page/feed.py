@@ -110,7 +110,7 @@ class PageFeed:
         self._lost = self._dropped = 0
 
     @property
-    def dropped(self) -> int:
+    def drop_count(self) -> int:
         """Number of texts lost by slow pages, including closed ones."""
         return self._dropped + sum(page.dropped for page in self._pages)
 

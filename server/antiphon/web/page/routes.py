@@ -358,7 +358,7 @@ def install(
     feed = PageFeed(control, status)
     server.routes.add_websocket("/api/feed", feed.serve)
     server.closing.append(feed.stop)
-    server.counts["pages"], server.counts["page_dropped"] = feed.__len__, lambda: feed.dropped
+    server.counts["pages"], server.counts["page_dropped"] = feed.__len__, lambda: feed.drop_count
     if taps is None:
         return feed
     sounds = NodeSounds(taps, control.numbers)

@@ -172,7 +172,7 @@ class Guard:
 
     def _failed(self, scope: Scope, error: Exception) -> Response:
         if isinstance(error, AntiphonError):
-            return self._gate.refused(refusal_of(error))
+            return self._gate.refuse(refusal_of(error))
         late = isinstance(error, TimeoutError)
         why = "no answer in time" if late else error
         count_failure(self._gate.counters, f"{scope['method']} {scope['path']}", why)

@@ -271,7 +271,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             raise ClientDisconnect from None
 
     async def _refuse(self, refusal: Refusal) -> None:
-        response = self._gate.refused(refusal)
+        response = self._gate.refuse(refusal)
         head = [("Content-Type", response.type), ("Content-Length", str(len(response.body))), *response.headers]
         header = [(name.encode(), value.encode()) for name, value in head]
         await self._send({"type": "http.response.start", "status": response.status, "headers": header})

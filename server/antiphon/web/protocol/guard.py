@@ -253,7 +253,7 @@ class RequestGate:
         self._check_room(size)
         self.body_bytes += size
 
-    def refused(self, refusal: Refusal) -> Response:
+    def refuse(self, refusal: Refusal) -> Response:
         """The response to a refused request: its page, or JSON with the reason."""
         self.counters.refused += 1
         if refusal.page:
