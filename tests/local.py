@@ -7,10 +7,11 @@ from tests.noteclick import NoteClick
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.kernel.contract.processor import Event, Processor
+from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire

@@ -12,7 +12,7 @@ from tests.waiting import until
 from wsproto import events
 
 from antiphon.kernel.contract.block import StreamSpec
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources

@@ -14,7 +14,7 @@ from tests import noteclick
 from antiphon.cli.plugins import new_plugin
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.scores.midifile import read, write
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.newplugin import SHAPES
 from antiphon.offline.note_file import read as read_score, write as write_score
 from antiphon.testing import sound as audio

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
+from antiphon.kernel.contract.processor import IO, BlockTime, Processor, ProcessorPart
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.graph.rate_adapter import adapt
 

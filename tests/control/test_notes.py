@@ -12,9 +12,9 @@ from tests.control.rig import CATALOG, Client, Rig, refusal, rig
 from tests.waiting import comes
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.engine.action_schedule import OTHER
 from antiphon.kernel.engine.link import EVERY_NODE, Late
 from antiphon.kernel.session.actions import ACTIONS

@@ -19,9 +19,9 @@ from tests.control.test_notes import events
 from tests.each import each
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN
-from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.control.osc.answers import MAX_REMEMBERED_WORDS, RETRY_SECONDS, UnknownWords
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.link import NodeVocabulary

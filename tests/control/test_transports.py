@@ -15,7 +15,7 @@ from tests.control.rig import CATALOG, Rig, save_three
 from tests.waiting import comes
 
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.control.osc import arguments
 from antiphon.kernel.control.osc.intake import MAX_BEHIND

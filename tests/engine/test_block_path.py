@@ -14,7 +14,8 @@ from antiphon.native.compiling import compile_all
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.plugins.loader import load
-from antiphon.kernel.contract.processor import BlockTime, Event
+from antiphon.kernel.contract.event import Event
+from antiphon.kernel.contract.processor import BlockTime
 
 WORKERS = ("model", "synth")
 loaded = load(check=False)

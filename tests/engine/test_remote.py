@@ -5,7 +5,7 @@ from tests.engine.conftest import Ends
 from tests.engine.fake_driver import FakeDriver
 from tests.local import graph, plan, staged
 
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.engine.link import EVERY_NODE, PlanRefused
 from antiphon.kernel.engine.loop import EngineLoop
 from antiphon.kernel.engine.shared import HeaderWord

@@ -8,7 +8,7 @@ from tests.graph.test_plan import SPEC, run, step
 from tests.local import CATALOG, RATE, cell, graph, plan
 
 from antiphon.kernel.contract.block import StreamSpec
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.modulation import FADE

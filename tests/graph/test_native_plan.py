@@ -11,9 +11,10 @@ from tests.local import Gain
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import HOST_PARAMS, Param, Value
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
+from antiphon.kernel.contract.processor import IO, BlockTime, Processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.native_plan import MOVED, NativePlan

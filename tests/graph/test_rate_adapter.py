@@ -6,10 +6,11 @@ from hypothesis import given, settings, strategies as st
 from tests.pairs import pairwise
 
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.harness import render, run_processor
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.kernel.contract.processor import Event, Processor
+from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.rate_adapter import STOP, _filter, adapt
 from antiphon.testing import sound as audio

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from antiphon.demo import BAND, HUM
 from antiphon.kernel.contract.block import StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources

@@ -15,10 +15,11 @@ from tests.sources import PROJECTS, ROOT
 from antiphon.api import hookimpl
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.harness import render, run_processor
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import Port
-from antiphon.kernel.contract.processor import Event, Processor
+from antiphon.kernel.contract.processor import Processor
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import collecting, finding, loader
 from antiphon.kernel.plugins.finding import PluginSource

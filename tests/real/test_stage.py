@@ -17,7 +17,7 @@ from tests.patches.performances import RATE, TUNE
 from tests.patches.test_led_band import strummed
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.patch import find, load
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command, Play, Sample, SetParam, SetTransport

@@ -12,8 +12,8 @@ from tests.each import each
 from tests.local import CATALOG, graph
 
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.session import notes

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
-from antiphon.kernel.contract.processor import Event
 from antiphon.kernel.errors import ParamError, PatchError, RequestError
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.session.actions import (

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from antiphon.backends.backend import SynthSettings
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 
 
 class Sawtooth:

@@ -17,7 +17,7 @@ from antiphon.backends.backend import SynthSettings
 from antiphon.backends.null import Null
 from antiphon.backends.serving import ServedSynth
 from antiphon.cli.serve import select_synth_by_option
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths

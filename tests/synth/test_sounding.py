@@ -7,7 +7,7 @@ from tests import accepted
 from tests.local import graph, staged
 
 from antiphon.backends.backend import pack, shape_in, unpack
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.session.commands import Play, Sample
 from antiphon.synths.processor import FIRST_DIAL, MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
 from antiphon.synths.shapes import ChannelBends

@@ -11,7 +11,7 @@ from tests.waiting import until
 from tests.workers.rig import PATIENCE, Rig
 
 from antiphon.backends.backend import SynthSettings, pack
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.engine.shared import COMMANDS, MappingShape, Shared, command_ring
 from antiphon.kernel.session.commands import Play, Sample, SetTempo

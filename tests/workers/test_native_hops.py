@@ -15,7 +15,8 @@ from tests.workers.steppers import Model
 from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.processor import BlockTime, Event, Processor
+from antiphon.kernel.contract.event import Event
+from antiphon.kernel.contract.processor import BlockTime, Processor
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.native_plan import NativePlan

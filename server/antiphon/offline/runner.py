@@ -15,8 +15,9 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, defaults
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.contract.processor import BlockTime, Event, Processor
+from antiphon.kernel.contract.processor import BlockTime, Processor
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan

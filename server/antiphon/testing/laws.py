@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.harness import Change, Rendered, render
 from antiphon.kernel.contract.params import Param, Value
-from antiphon.kernel.contract.processor import Event, Processor
+from antiphon.kernel.contract.processor import Processor
 from antiphon.testing.sound import sung
 
 SPEC = StreamSpec(rate=48000, block=256, channels=2)

@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.api import F64, StreamSpec
 from antiphon.api.backends.transports import Command, Play, Sample, SetParam, SetTransport
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.commands import AwaitPlayer, Beat

@@ -14,7 +14,7 @@ from antiphon.api import F64, StreamSpec
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import Play, Sample, SetParam
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.offline.rendering import PlayerRunner

@@ -21,7 +21,7 @@ import antiphon_lights
 from antiphon.api import UsageError
 from antiphon.api.backends.transports import AddressList, Bundle, Message, Play, decode
 from antiphon.kernel.contract.catalog import Catalog, TransportInfo
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.control.hooks import ServerHooks
 from antiphon.kernel.engine.loop_words import LoopWord, LoopWords
 from antiphon.kernel.engine.native.waiting import DLL_HZ, follow_device

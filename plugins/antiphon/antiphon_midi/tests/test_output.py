@@ -8,7 +8,7 @@ from tests.control.test_notes import HEARS, PLAYS
 
 from antiphon.api.backends.transports import NOW, OscRequest, Play, RequestError, Sample, ServeSettings, When, encode
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.processor import Event
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.patch import parse
 from antiphon.kernel.session.commands import Beat
 from antiphon.web import control_status

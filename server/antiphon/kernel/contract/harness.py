@@ -13,10 +13,11 @@ from itertools import cycle
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.parameter_cell import ParamCell, ParamCells
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.ports import Port
-from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
+from antiphon.kernel.contract.processor import IO, BlockTime, Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.suggestion import instead

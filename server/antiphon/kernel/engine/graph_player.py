@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.processor import BlockTime, Event
+from antiphon.kernel.contract.event import Event
+from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule, apply_to_clock
 from antiphon.kernel.engine.levels import Levels, MasterLevel, OutputBuses, OutputFades
 from antiphon.kernel.engine.playing import (

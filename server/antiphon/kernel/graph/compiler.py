@@ -9,8 +9,9 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.ports import MIXED, PORT, Port
-from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor
+from antiphon.kernel.contract.processor import IO, BlockTime, Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import NodeError, PatchError, sentence
 from antiphon.kernel.graph.clips import locate_asset

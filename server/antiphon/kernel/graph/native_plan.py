@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.contract.params import Value
-from antiphon.kernel.contract.processor import IO, BlockTime, Event
+from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
 from antiphon.kernel.graph.native_rows import (

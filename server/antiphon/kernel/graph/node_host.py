@@ -9,9 +9,10 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.contract.params import Param, Value
-from antiphon.kernel.contract.processor import IO, Event, Processor
+from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import AntiphonError, PluginError, WorkerLost
 from antiphon.kernel.graph.clips import locate_asset

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.processor import BlockTime, Event
+from antiphon.kernel.contract.event import Event
+from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.errors import NodeError, PluginError
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.graph.native_plan import NativePlan, NodeStep

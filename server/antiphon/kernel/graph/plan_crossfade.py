@@ -11,7 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples
-from antiphon.kernel.contract.processor import BlockTime, Event
+from antiphon.kernel.contract.event import Event
+from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.graph.native_plan import NodeStep
 from antiphon.kernel.graph.plan import Plan, Sounding, Strip
 from antiphon.kernel.graph.wire_signals import InputMix

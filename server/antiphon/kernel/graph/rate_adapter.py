@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.parameter_cell import ParamCell, value_after_steps
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.ports import Port
-from antiphon.kernel.contract.processor import IO, BlockTime, Event, Processor, ProcessorPart
+from antiphon.kernel.contract.processor import IO, BlockTime, Processor, ProcessorPart
 from antiphon.kernel.contract.runner import ProcessorRunner
 from antiphon.kernel.errors import PluginError
 from antiphon.native.resample import convert, hold, push, resample, sinc_table
