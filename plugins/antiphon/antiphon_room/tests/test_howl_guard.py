@@ -142,10 +142,3 @@ def test_a_broken_input_is_silence(wrong: float):
     near[4000:5000] = wrong
     out, _ = guarded(near)
     assert np.isfinite(out).all()
-
-
-def test_any_blocks_give_the_same_samples():
-    near = voice(1.0)
-    whole, _ = guarded(near)
-    for block in (64, 999):
-        assert np.array_equal(guarded(near, block)[0], whole)
