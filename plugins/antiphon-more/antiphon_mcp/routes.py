@@ -4,14 +4,12 @@ The owner's token can also land a script by `POST /api/live/eval`; these operati
 and obey the performer's switches.
 """
 
-import ast
 import asyncio
 import base64
 import contextlib
-import json
 import logging
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,6 @@ from antiphon.api.backends.http import (
     Response,
     operation,
 )
-from antiphon.api.backends.runtime import CHILD_FAULTS, Child, ChildLimits, spawn
 from antiphon.api.backends.transports import WireError
 from antiphon_mcp import route_types as types
 from antiphon_mcp.desk import (
@@ -43,189 +40,10 @@ from antiphon_mcp.desk import (
     restoring_messages,
     values_by_address,
 )
-from antiphon_mcp.route_types import patch_of
-
-# ---- Client of the stage process in the web process: kept warm, sequential, ended when idle
-
-LIMITS = ChildLimits(nice=5)
-"""Limits of the process: not the lowest priority, for a performer waits for the verdict."""
-HEARD_BARS = 2
-"""Bars of the input that a rehearsal repeats."""
-MAX_WAITING = 4
-"""Maximum number of waiting and running requests; further ones are refused."""
-TIMEOUT_SECONDS = 180.0
-"""Timeout of an answer in seconds: the process's own limit, plus its start on a busy machine."""
-IDLE_SECONDS = 600.0
-"""Seconds of idleness after which the process ends."""
-
-
-class Rehearser:
-    """Client of the stage process, which is started by the first request."""
-
-    def __init__(self) -> None:
-        self._one = asyncio.Lock()
-        self._process: Child | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[None]] = set()
-        self.waiting = 0
-
-    async def ask(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Returns the answer to a request. Raises Refusal: too many requests wait, or the process has ended."""
-        if self.waiting >= MAX_WAITING:
-            raise Refusal(429, f"{MAX_WAITING} rehearsals wait already; try again", (("Retry-After", "5"),))
-        self.waiting += 1
-        try:
-            async with self._one:
-                return await self._asked(asked)
-        finally:
-            self.waiting -= 1
-
-    async def _asked(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if self._idle is not None:
-            self._idle.cancel()
-        process = self._process
-        try:
-            if process is None or process.ended:
-                process = self._process = spawn("antiphon_mcp.stage:main", limits=LIMITS)
-            await asyncio.to_thread(process.send, asked)  # its pipe may be full until it has begun
-            answer = await process.heard(TIMEOUT_SECONDS)
-        except (*CHILD_FAULTS, asyncio.CancelledError) as error:
-            await self.close()
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            raise Refusal(503, "the process that rehearses has ended; try again") from None
-        self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end)
-        return answer
-
-    def _end(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.close())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-
-    async def close(self) -> None:
-        """Ends the process."""
-        process, self._process = self._process, None
-        if process is not None:
-            await asyncio.to_thread(process.close)
-
-
-async def build_rehearsal_request(
-    proposal: Proposal, server: HttpServer, control: Any, state: Mapping[str, Any], locked: Iterable[str]
-) -> dict[str, Any]:
-    """Builds the request to the stage process: the change, and the state it would apply to."""
-    graph, stored, status = await control.graph(), await control.stored(), await control.status()
-    values = {one.node.name: one.values for one in await control.nodes()}
-    nodes = [{**one, "values": values.get(one["name"], {})} for one in graph["nodes"]]
-    nodes += [{"name": end, "type": end, "values": values.get(end, {})} for end in ("in", "out")]
-    known = {one["name"]: one for one in nodes}
-    trial = {
-        "text": proposal.text or proposal.base,
-        "name": "page.py",
-        "before": proposal.base,
-        "beat": max(0.0, float(status["beat"]) - float(state["origin"])),
-        "tempo": float(status["tempo"]) if proposal.base else None,
-        "graph": {"patch": graph["patch"], "nodes": list(known.values()), "wires": graph["wires"], **stored},
-        "lines": [json.dumps({"beat": 0, "address": path, "args": list(args)}) for path, args in proposal.lines],
-        "locked": sorted(locked),
-        "bars": proposal.bars,
-    }
-    patch = await asyncio.to_thread(patch_of, proposal.text or proposal.base)
-    return {"do": "rehearse", "patch": patch, "trial": trial, "input": await _input(server, graph["wires"])}
-
-
-async def _input(server: HttpServer, wires: Iterable[Sequence[str]]) -> str:
-    """Path of a file with recent input; "" if the patch does not use it, or too little is stored."""
-    if any(source.startswith("in.") for source, _ in wires):
-        with contextlib.suppress(Refusal):
-            return str((await server.ask("/mcp/hear", "/mcp/hear.reply", HEARD_BARS, "in"))[0])
-    return ""
-
-
-# ---- Static check of a proposed script, restricted to music, before it is rehearsed or run
-# A script is a program with the performer's rights, and who proposes it may have been talked into it by what it read.
-# So a proposal imports all the words and some arithmetic, calls nothing that opens files, and reaches into no object.
-# What stands in the performer's own script already may stand in the proposal.
-
-WORDS = "antiphon.live"
-ALLOWED_MODULES = {
-    "math": None,
-    "random": None,
-    "itertools": None,
-    "fractions": ("Fraction",),
-    "types": ("SimpleNamespace",),
-    "collections": ("Counter", "deque"),
-    "functools": ("partial", "reduce"),
-}
-"""Importable modules: None for the whole module, or the allowed names."""
-REFUSED_NAMES = frozenset({
-    "breakpoint", "compile", "delattr", "dir", "eval", "exec", "exit", "getattr", "globals", "help", "input",
-    "locals", "memoryview", "object", "open", "osc", "quit", "setattr", "super", "type", "vars",
-})  # fmt: skip
-REFUSED_ATTRIBUTES = ("builtins", "dump", "format", "format_map", "mro", "os", "osc", "sys", "tofile")
-FRAME_PREFIXES = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")
-"""Prefixes of attributes that lead to a frame or to code."""
-UNREAD = "nesting so deep, and no null character"
-
-
-def forbidden(text: str, before: str = "") -> str:
-    """Sentence on a forbidden construct of a proposed script, with its line; "" if it may be rehearsed.
-
-    `before`: the current script; constructs it already has are allowed. Syntax errors are left to the rehearsal.
-    """
-    own = {what for what, _ in _found(before)} - {UNREAD}
-    for what, line in _found(text):
-        if what not in own:
-            return f"line {line}: a proposed script has no {what}; it plays by the words of live scripts and arithmetic"
-    return ""
-
-
-def _found(text: str) -> list[tuple[str, int]]:
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return []
-    except (ValueError, RecursionError, MemoryError):  # it may be read elsewhere, where there is more room
-        return [(UNREAD, 1)]
-    return [(what, getattr(node, "lineno", 0)) for node in ast.walk(tree) for what in (*_of(node), *_named(node))]
-
-
-def _named(node: ast.AST) -> list[str]:
-    """Dunder names bound or read by a node: most nodes hold them as plain text."""
-    if isinstance(node, ast.Constant):
-        return []
-    fields = [value for _, value in ast.iter_fields(node)]
-    texts = [one for value in fields for one in (value if isinstance(value, list) else [value])]
-    return [f"name {one}" for one in texts if isinstance(one, str) and one.startswith("__")]
-
-
-def _of(node: ast.AST) -> list[str]:
-    match node:
-        case ast.Import(names):
-            return [f"import {one.name}" for one in names if ALLOWED_MODULES.get(one.name, ()) is not None]
-        case ast.ImportFrom(module, names, level):
-            return [what for one in names for what in _imported("" if level else module or "", one.name)]
-        case ast.Name(name) if name in REFUSED_NAMES:
-            return [f"name {name}"]
-        case ast.Attribute(_, name) if name.startswith(("_", *FRAME_PREFIXES)) or name in REFUSED_ATTRIBUTES:
-            return [f"attribute {name}"]
-        case ast.MatchClass(patterns=parts, kwd_patterns=named) if parts or named:  # `case int(__class__=x)` reads it
-            return ["class pattern with parts"]
-        case ast.ClassDef():
-            return ["class"]
-    return []
-
-
-def _imported(module: str, name: str) -> list[str]:
-    if module == WORDS:  # a package gives its modules by name as well as its words
-        return [] if name == "*" else [f"import of {name} from {WORDS} but by *"]
-    allowed = ALLOWED_MODULES.get(module, ())
-    if name.startswith("_") or name in REFUSED_NAMES or (allowed is not None and name not in allowed):
-        return [f"import {module}.{name}"]
-    return []
-
+from antiphon_mcp.rehearser import Rehearser, build_rehearsal_request
+from antiphon_mcp.script_check import forbidden
 
 log = logging.getLogger("antiphon.mcp")
-
 SENDER = "co-performer"
 """Sender name of landed changes, as the page shows it."""
 VERDICT_SECONDS = 20.0

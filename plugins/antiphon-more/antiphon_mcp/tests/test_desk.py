@@ -25,7 +25,8 @@ from antiphon_mcp.desk import (
     restoring_messages,
 )
 from antiphon_mcp.route_types import Edit, LandBody, ProposeBody, change_of, patch_of, replace_lines
-from antiphon_mcp.routes import McpRoutes, forbidden
+from antiphon_mcp.routes import McpRoutes
+from antiphon_mcp.script_check import forbidden
 
 HEAD = 'from antiphon.live import *\npatch("band")\n'
 

@@ -2,14 +2,13 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.engine.action_schedule import CLOCK_ACTIONS, OTHER, ActionSchedule, apply_to_clock
 from antiphon.kernel.engine.levels import Levels, MasterLevel, OutputBuses, OutputFades
@@ -22,10 +21,11 @@ from antiphon.kernel.engine.playing import (
     resume_nodes,
     state_of,
 )
+from antiphon.kernel.engine.strips import Strips
 from antiphon.kernel.graph.clock import SET_BACK, TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.node_host import NodeHost
-from antiphon.kernel.graph.plan import Plan, Strip
+from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.session.actions import ACTIONS, Action, EndTails, FadeOut, NodeReset, NodeSet
 from antiphon.kernel.session.commands import (
@@ -41,60 +41,6 @@ from antiphon.kernel.session.commands import (
     Sync,
 )
 from antiphon.native import dsp
-
-# ---- What each wire into the output adds to the mix, or into the one node that all sound passes: the tracks of a set,
-# whose sum is the mix before that node and before its master level
-
-MAX_ROWS = 256
-"""Maximum channels of strips that are faded with the output; further ones are recorded without its fades."""
-MAX_HEARD = 4096
-_NONE: Mapping[str, Strip] = {}
-
-
-class Strips:
-    """The strips of one player, kept while tracks are recorded.
-
-    Attributes:
-        now: The strips of the last block by name; none while no tracks are recorded.
-        faded: Rows of the strips that are copies, to be faded with the output.
-        heard: Events received by nodes with an output, and the nodes' names; None while no tracks are recorded.
-    """
-
-    def __init__(self, spec: StreamSpec) -> None:
-        self._rows: Samples = np.zeros((MAX_ROWS, spec.block), np.float32)
-        self._direct = self._copies = self.now = _NONE
-        self._pairs: list[tuple[Samples, Samples]] = []
-        self.faded = self._none = self._rows[:0]
-        self.heard: deque[tuple[str, Sequence[Event]]] | None = None
-
-    def keep(self, wanted: bool) -> None:
-        """Starts or stops keeping strips, from the next block on."""
-        if wanted != (self.heard is not None):
-            self.heard = deque(maxlen=MAX_HEARD) if wanted else None
-            self.now, self.faded = _NONE, self._none
-
-    def take(self, direct: Mapping[str, Strip], frames: int, *, fades: bool) -> None:
-        """Takes a block's strips, as copies where the output `fades`."""
-        if self.heard is None:
-            return
-        if not fades:
-            self.now, self.faded = direct, self._none
-            return
-        if direct is not self._direct:
-            self._lay_out(direct)
-        for sound, copy in self._pairs:
-            copy[:, :frames] = sound[:, :frames]
-        self.now, self.faded = self._copies, self._rows[: sum(len(copy) for _, copy in self._pairs)]
-
-    def _lay_out(self, direct: Mapping[str, Strip]) -> None:
-        self._direct, self._pairs, copies, at = direct, [], dict(direct), 0
-        for name, (number, sound) in direct.items():
-            if at + len(sound) <= MAX_ROWS:
-                copy = self._rows[at : at + len(sound)]
-                self._pairs.append((sound, copy))
-                copies[name], at = (number, copy), at + len(sound)
-        self._copies = copies
-
 
 MAX_REPORTS = 4096
 _CUTS = (Panic, ClearSchedule)
