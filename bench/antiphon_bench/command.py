@@ -7,9 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer.core import TyperCommand
+import click
 
+from antiphon.api.backends.cli import Command
+from antiphon.api.backends.runtime import argument
 from antiphon_bench.entry import Bench, BenchOptions
 
 if TYPE_CHECKING:
@@ -61,14 +62,14 @@ PLUGINS = "PLUGINS"
 """Placeholder in the argument's help for the names of plugins' benches."""
 
 
-class BenchCommand(TyperCommand):
+class BenchCommand(Command):
     """The command `bench`, whose help lists the benches of plugins."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the help page."""
         others = _plugin_benches()
         for param in self.params:
-            param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))  # type: ignore[attr-defined]
+            param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))
         super().format_help(ctx, formatter)
         if others:
             with formatter.section("Benches of plugins"):
@@ -81,24 +82,19 @@ NAMES = tuple(OWN)
 def bench(
     name: Annotated[
         str,
-        typer.Argument(
-            help=f"One of: {', '.join(NAMES)}{PLUGINS}.",
-            autocompletion=lambda incomplete: [n for n in (*NAMES, *_plugin_benches()) if n.startswith(incomplete)],
-        ),
+        argument(f"One of: {', '.join(NAMES)}{PLUGINS}.", names=lambda: (*NAMES, *_plugin_benches())),
     ],
     seconds: Annotated[
         float,
-        typer.Option(help="Length of each live run; 0 for the published length."),
+        argument("Length of each live run; 0 for the published length."),
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
+    seed: Annotated[int, argument("Seed of all random numbers.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(help="swap, live: number of swaps; effects: blocks of each; 0: all."),
+        argument("swap, live: number of swaps; effects: blocks of each; 0: all."),
     ] = 0,
-    hours: Annotated[
-        float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")
-    ] = 2.0,
-    out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
+    hours: Annotated[float, argument("soak: duration; below 2 patches, kills and samples are scaled to it.")] = 2.0,
+    out: Annotated[str, argument("soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.api import PluginError, UsageError
@@ -116,7 +112,7 @@ def bench(
         chosen = made
     require_modules(f"bench {name}", chosen.needs)
     asked = BenchOptions(seconds, seed, limit, hours, Path(out))
-    typer.echo(announcement(name, chosen.seconds(asked)), err=True)
+    click.echo(announcement(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers
     with termination_signals():
         chosen.run(asked)

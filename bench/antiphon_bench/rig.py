@@ -25,6 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from antiphon.api.backends.cli import http_request
+
 # ---- The output of a bench: a table, and one JSON object as the last line
 
 
@@ -134,14 +136,9 @@ class ServerProcess:
         """Sends an HTTP request as the owner; returns its status and JSON object or {}. `body` is sent as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=TIMEOUT_SECONDS)
         token = self.home / "config" / "token"
-        headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
-        try:
-            content = {"Content-Type": "application/json"}
-            connection.request(method, path, None if body is None else json.dumps(body).encode(), headers | content)
-            answer = connection.getresponse()
-            return answer.status, dict(json.loads(answer.read() or b"{}"))
-        finally:
-            connection.close()
+        owner = token.read_text().strip() if token.exists() else ""
+        status, answer = http_request(connection, method, path, body, owner)
+        return status, dict(json.loads(answer or b"{}"))
 
     def status(self) -> dict[str, Any]:
         """Returns GET /api/status; retries while a restarted control process does not answer yet."""

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from antiphon.api import Register, hookimpl
 
 if TYPE_CHECKING:
-    import typer
-
+    from antiphon.api.backends.cli import CommandGroup
 
 _TRAININGS = (
     "denoise denoise.training.recipe:MaskRecipe The mask network of the denoiser.",
@@ -73,7 +72,7 @@ def _register(register: Register, rows: tuple[str, ...]) -> None:
 
 
 @hookimpl
-def antiphon_commands(cli: typer.Typer) -> None:
+def antiphon_commands(cli: CommandGroup) -> None:
     """Adds `antiphon train`, `antiphon evaluate`, `antiphon dataset` and `antiphon pipeline`."""
     from antiphon.api.backends.cli import epilog
     from antiphon_models.commands import dataset, pipeline, train
@@ -84,5 +83,5 @@ def antiphon_commands(cli: typer.Typer) -> None:
         )
     )(train.train)
     cli.command(epilog=epilog("antiphon evaluate --list", "antiphon evaluate hum mine.wav"))(train.evaluate)
-    cli.add_typer(dataset.application())
-    cli.add_typer(pipeline.application())
+    cli.add_command(dataset.application())
+    cli.add_command(pipeline.application())

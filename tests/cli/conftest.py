@@ -19,15 +19,13 @@ from antiphon.kernel.plugins import loader
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
-import sys, typer
-from antiphon.cli.plugin_commands import complete
+from antiphon.cli.command import CommandGroup
 from antiphon.cli.errors import main
 from antiphon.cli.files.render import render
 from antiphon.cli.files.run import run
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = CommandGroup(None)
 app.command()(run)
 app.command()(render)
-complete(app)
 main(app)
 """
 

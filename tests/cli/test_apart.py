@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.cli.command import Command as DeclaredCommand
 from antiphon.cli.files.render import export, replay
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.testing import sound as audio
@@ -40,18 +41,18 @@ def test_a_replay_goes_over_nothing_of_its_set(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "link.wav").symlink_to("set/input.wav")
     before = {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()}
     with pytest.raises(UsageError, match=r"(in|out)put.wav of the set and OUT are the same file, .*; give OUT a name"):
-        replay(session="set", out=out)
+        DeclaredCommand(None, replay).call(session="set", out=out)
     assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
     with pytest.raises(FileError, match=r"--stems: set is the set itself"):
-        replay(session="set", out="new.wav", stems="set", force=True)
+        DeclaredCommand(None, replay).call(session="set", out="new.wav", stems="set", force=True)
     with pytest.raises(FileError, match=r"--stems: stems/output.wav would be among the tracks in stems"):
-        replay(session="set", out="stems/output.wav", stems="stems", force=True)
+        DeclaredCommand(None, replay).call(session="set", out="stems/output.wav", stems="stems", force=True)
     (tmp_path / "stems").mkdir()
     os.link("set/input.wav", "stems/input.wav")
-    replay(session="set", stems="stems", force=True)
+    DeclaredCommand(None, replay).call(session="set", stems="stems", force=True)
     (tmp_path / "same").symlink_to("set")
     with pytest.raises(FileError, match="DIR: same is the set itself"):
         export("set", Path("same"), force=True)
     assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
-    replay(session="set", out="set/again.wav")
+    DeclaredCommand(None, replay).call(session="set", out="set/again.wav")
     assert (tmp_path / "set" / "again.wav").exists()

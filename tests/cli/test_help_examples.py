@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import typer
 from tests.docs.test_commands import only_parsed
 
 from antiphon.cli.commands import application
@@ -16,7 +15,7 @@ from antiphon.cli.commands import application
 
 def commands() -> Iterator[tuple[str, str]]:
     """Each command by its words, and its help page."""
-    group: Any = typer.main.get_command(application())
+    group: Any = application()
 
     def below(command: Any, words: list[str], parent: Any) -> Iterator[tuple[str, str]]:
         context = command.make_context(words[-1], [], parent=parent, resilient_parsing=True)

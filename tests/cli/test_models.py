@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 
 from antiphon.cli import errors
-from antiphon.cli.plugin_commands import build_operation_command, complete
+from antiphon.cli.command import CommandGroup
+from antiphon.cli.plugin_commands import build_operation_command
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.workers import devices
 from antiphon.networks import info, model_files
@@ -29,10 +29,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command with one plugin's models; its exit code, output and complaints."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.callback()(lambda: None)
+    app = CommandGroup(None)
     app.command("models")(build_operation_command(LISTS["models"]))
-    complete(app)
 
     def go(*arguments: object, known: tuple[ModelInfo, ...] = (), failed: tuple[str, ...] = ()) -> tuple:
         with monkeypatch.context() as patch:

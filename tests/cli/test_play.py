@@ -7,11 +7,12 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
-import typer
 
 from antiphon.cli import errors, play, play_song, serve
+from antiphon.cli.command import Command
 from antiphon.cli.running import live
 from antiphon.demo import BAND, HUM
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
@@ -55,13 +56,13 @@ def test_what_ends_it_before_it_records_leaves_no_empty_file(monkeypatch):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     for module, name, ends, error in (
-        (typer, "echo", broken, BrokenPipeError),
+        (click, "echo", broken, BrokenPipeError),
         (serve, "run", terminated, errors.TerminationSignal),
     ):
         with monkeypatch.context() as patched:
             patched.setattr(module, name, ends)
             with pytest.raises(error):
-                play.play(audio="headless", osc_port=port, http_port=0, no_open=True)
+                Command(None, play.play).call(audio="headless", osc_port=port, http_port=0, no_open=True)
         assert not list(play.recordings_folder().iterdir())
 
 
@@ -132,7 +133,7 @@ def test_the_commands_it_names_work_in_any_folder(monkeypatch, tmp_path):
 def test_it_listens_to_every_midi_port_and_says_so(monkeypatch):
     started = []
     monkeypatch.setattr(serve, "run", lambda settings, says=None, **_: started.append((settings, says)))
-    play.play(audio="headless", osc_port=0, http_port=0, no_open=True)
+    Command(None, play.play).call(audio="headless", osc_port=0, http_port=0, no_open=True)
     settings, says = started[0]
     assert settings.options["midi"] is True
     assert "--midi`" in "\n".join(says(settings))
@@ -161,11 +162,11 @@ def test_while_a_server_runs_it_refuses_before_it_prints(monkeypatch, capsys):
         busy.bind(("127.0.0.1", 0))
         port = busy.getsockname()[1]
         with pytest.raises(UsageError, match=f"UDP port {port} is taken"):
-            play.play(audio="headless", osc_port=port, http_port=0)
+            Command(None, play.play).call(audio="headless", osc_port=port, http_port=0)
     where = pidfile.folder(ServeSettings(osc_port=port))
     pidfile.write(where, os.getpid(), {}, ServeSettings())
     with pytest.raises(UsageError, match=rf"a server runs on this OSC port already \(process {os.getpid()}\)"):
-        play.play(audio="headless", osc_port=port, http_port=0)
+        Command(None, play.play).call(audio="headless", osc_port=port, http_port=0)
     assert capsys.readouterr().out == ""
 
 
@@ -174,14 +175,16 @@ def test_blocks_and_ahead_are_options_of_what_the_hint_on_missed_blocks_is_said_
     started = []
     monkeypatch.setattr(serve, "run", lambda settings, **_: started.append((settings.block, settings.ahead)))
     sound = str(tmp_path / "in.wav")
-    play.play(audio="headless", input=sound, osc_port=0, http_port=0, block=512, ahead=6, no_open=True)
+    Command(None, play.play).call(
+        audio="headless", input=sound, osc_port=0, http_port=0, block=512, ahead=6, no_open=True
+    )
     assert started == [(512, 6)]
     given = []
     monkeypatch.setattr(performing, "ended_by_signals", lambda _: None)
     monkeypatch.setattr(
         performing, "Performing", lambda *_, serve, **__: SimpleNamespace(run=lambda: given.append(serve))
     )
-    live.live(script="set.py", block=512, ahead=6)
+    Command(None, live.live).call(script="set.py", block=512, ahead=6)
     assert given[0][-4:] == ["--block", "512", "--ahead", "6"]
 
 

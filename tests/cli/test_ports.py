@@ -4,8 +4,7 @@ import os
 import re
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.client import finding
@@ -20,7 +19,7 @@ HTTP = ("status", "surfaces", "approve", "forget", "qr")
 
 def test_every_command_takes_both_and_the_old_name() -> None:
     for name in [*OSC, *HTTP]:
-        command = typer.main.get_command(application())
+        command = application()
         for word in name.split():
             command = command.commands[word]  # type: ignore[attr-defined]
         options = {frozenset(param.opts) for param in command.params}

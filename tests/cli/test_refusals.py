@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests import accepted
 
-from antiphon.cli.option_records import read
+from antiphon.cli.command import Command as DeclaredCommand
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import AntiphonError
@@ -93,9 +93,11 @@ def test_plan_of_a_bad_request_is_refused_by_argument(folder: Path, monkeypatch:
     monkeypatch.chdir(folder)
     before, catalog = sorted(folder.rglob("*")), loader.load(check=False).catalog
 
+    def read(asked: RunRequest) -> RunRequest:
+        return asked
+
     def answer(line: str) -> str:
-        asked = read(RunRequest, shlex.split(line))
-        assert asked is not None, line
+        asked = DeclaredCommand("run", read).main(shlex.split(line), standalone_mode=False)
         with pytest.raises(AntiphonError) as refused, speaking(NAMES):
             plan(asked, catalog)
         return f"{getattr(refused.value, 'argument', '-')}: {refused.value}"

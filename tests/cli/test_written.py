@@ -10,6 +10,7 @@ import py2tosc
 import pytest
 from tests import accepted
 
+from antiphon.cli.command import Command as DeclaredCommand
 from antiphon.cli.files.render import replay
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
@@ -48,15 +49,15 @@ def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPat
     (sources / "set" / "session.jsonl").write_text(head)
     audio.write(sources / "set" / "input.wav", audio.noise(512, 2))
     with pytest.raises(UsageError, match=r"old\.wav is there already; give OUT another name, or --force"):
-        replay(session="set", out="old.wav")
-    replay(session="set", out="old.wav", force=True)
+        DeclaredCommand(None, replay).call(session="set", out="old.wav")
+    DeclaredCommand(None, replay).call(session="set", out="old.wav", force=True)
     assert audio.read(sources / "old.wav")[0].shape == (2, 512)
-    replay(session="set", stems="tracks")
+    DeclaredCommand(None, replay).call(session="set", stems="tracks")
     assert audio.read(sources / "tracks/output.wav")[0].shape == (2, 512)
     with pytest.raises(UsageError, match="name the file to write"):
-        replay(session="set")
+        DeclaredCommand(None, replay).call(session="set")
     with pytest.raises(UsageError, match="--tag are for OUT"):
-        replay(session="set", stems="more", limit=True)
+        DeclaredCommand(None, replay).call(session="set", stems="more", limit=True)
 
 
 def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiphon: Command, sources: Path) -> None:

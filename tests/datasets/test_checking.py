@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, strategies as st
 from tests.datasets.trees import TREES, cut, score, sound
-from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.kernel.errors import FileError

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from click.testing import CliRunner
 from tests.datasets.trees import sound
-from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.kernel.errors import FileError, UsageError

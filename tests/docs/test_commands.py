@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from pythonosc.osc_message_builder import OscMessageBuilder
 from tests import accepted
 from tests.commands import COMMAND, PAGES, ROOT, blocks, inline, text, typed
@@ -83,7 +82,7 @@ def test_every_page_with_commands_is_gone_through() -> None:
 @cache
 def known_commands() -> dict[str, Any]:
     """The command line's commands by name; read once for all pages."""
-    group: Any = typer.main.get_command(application())
+    group: Any = application()
     context = group.make_context("antiphon", [], resilient_parsing=True)
     found = {name: group.get_command(context, name) for name in group.list_commands(context)}
     found["serve"].make_context("serve", ["--help"], resilient_parsing=True)  # plugins add their options then
@@ -256,7 +255,7 @@ def command(line: str, server: ServerProcess | None = None, dry: bool = False) -
     if dry:
         only_parsed(line)
         return
-    app = typer.main.get_command(application(words))
+    app = application(words)
     code: Any = app.main(args=words, prog_name="antiphon", standalone_mode=False, default_map=ports)
     assert not code, line
 

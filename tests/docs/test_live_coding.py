@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import typer
 from tests.commands import blocks, text
 
 import antiphon.live
@@ -131,7 +130,7 @@ def test_every_sound_of_the_scripts_and_of_the_notation_is_heard(tmp_path: Path)
     seconds = f"{0.5 + len(found) * GAP:g}"
     out = tmp_path / "out.wav"
     words = ["render", "band", "--events", str(tmp_path / "e.jsonl"), "--seconds", seconds, "--out", str(out)]
-    typer.main.get_command(application(words)).main(args=words, prog_name="antiphon", standalone_mode=False)
+    application(words).main(args=words, prog_name="antiphon", standalone_mode=False)
     samples, rate = audio.read(out)
     begun = audio.attacks(samples, rate)
     silent = [name for n, name in enumerate(found) if not any(-0.02 < at - 0.5 - n * GAP < LATE for at in begun)]

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import typer
 from tests.commands import PAGES, ROOT, blocks, text
 
 import antiphon
@@ -106,7 +105,7 @@ def test_the_analysis_of_the_library_page_finds_what_is_bright(
         path = antiphon_home / "data" / "plugins" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(body)
-    app = typer.main.get_command(application())
+    app = application()
     found = []
     for hertz in (1000.0, 2000.0):
         file = audio.write(tmp_path / f"{hertz:g}.wav", audio.sine(hertz, 2.0))

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import tomli_w
-import typer
 from tests.commands import PAGES, blocks
 
 from antiphon.cli.commands import application
@@ -20,9 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def antiphon(*words: str) -> None:
-    code = typer.main.get_command(application(words)).main(
-        args=list(words), prog_name="antiphon", standalone_mode=False
-    )
+    code = application(words).main(args=list(words), prog_name="antiphon", standalone_mode=False)
     assert not code, words
 
 

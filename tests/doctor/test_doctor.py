@@ -6,12 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-import typer
 from tests.waiting import until
 
 from antiphon.cli import errors
+from antiphon.cli.command import CommandGroup
 from antiphon.cli.doctor import devices, doctor, listing
-from antiphon.cli.plugin_commands import complete
 from antiphon.doctor import loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
 from antiphon.kernel.contract.finding import Finding
@@ -32,10 +31,9 @@ def only(check):
 
 @pytest.fixture
 def run(capsys):
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app = CommandGroup(None)
     app.command()(doctor)
     app.command()(devices)
-    complete(app)
 
     def command(*arguments):
         code = errors.run(app, list(arguments))

@@ -66,7 +66,7 @@ def test_only_asked_systems() -> None:
 @pytest.fixture
 def command(monkeypatch):
     """Runs `antiphon` with the evaluation above besides the real ones."""
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from antiphon.api.backends import rendering
     from antiphon.cli.commands import application

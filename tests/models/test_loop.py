@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from tests.models.toy import Line
 
+from antiphon.cli.command import Command
 from antiphon.kernel.errors import UsageError
 from antiphon_models.learning import checkpoint, curve, loop
 from antiphon_models.learning.loop import Length, Trainer, TrainingError
@@ -111,7 +112,7 @@ def test_a_broken_checkpoint_is_said_and_not_written_over(tmp_path) -> None:
 
 
 def test_the_command_writes_weights_and_says_how_they_came_about(tmp_path, monkeypatch) -> None:
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from antiphon.cli.commands import application
     from antiphon.networks import model_files
@@ -150,7 +151,7 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path, monkeypatch, error, sai
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": type("Lacking", (Line,), {"prepare": prepare})})
     with pytest.raises(UsageError, match=said):
-        train.train(name="line", work=tmp_path, steps=1)
+        Command(None, train.train).call(name="line", work=tmp_path, steps=1)
 
 
 def test_what_a_loss_draws_is_of_its_step(tmp_path) -> None:
@@ -178,7 +179,7 @@ def test_a_trial_leaves_what_ships_alone(tmp_path, monkeypatch) -> None:
     shipped.mkdir()
     monkeypatch.setattr(resources, "models", lambda: shipped)
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
-    train.train(name="line", work=tmp_path / "work", out=None, steps=20)
+    Command(None, train.train).call(name="line", work=tmp_path / "work", out=None, steps=20)
     assert not list(shipped.iterdir())
     assert model_files.entry("line", tmp_path / "work" / "line" / "weights")["steps"] == 20
 
@@ -187,8 +188,8 @@ def test_material_alone_is_made_whatever_was_trained_before(tmp_path, monkeypatc
     from antiphon_models.commands import train
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
-    train.train(name="line", work=tmp_path, steps=5)
-    train.train(name="line", work=tmp_path, seed=2, only_material=True)
+    Command(None, train.train).call(name="line", work=tmp_path, steps=5)
+    Command(None, train.train).call(name="line", work=tmp_path, seed=2, only_material=True)
     assert (tmp_path / "line" / "material-2" / "slope.txt").is_file()
 
 
@@ -199,17 +200,17 @@ def test_it_begins_with_weights_that_are_there(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(train, "_registered", lambda: {"line": Line})
     first, second = tmp_path / "first", tmp_path / "second"
-    train.train(name="line", work=tmp_path / "a", out=first, steps=120)
-    train.train(name="line", work=tmp_path / "b", out=second, steps=1, begin=first)
+    Command(None, train.train).call(name="line", work=tmp_path / "a", out=first, steps=120)
+    Command(None, train.train).call(name="line", work=tmp_path / "b", out=second, steps=1, begin=first)
     before, after = (model_files.weights("line", folder)["weight"][0, 0] for folder in (first, second))
     assert after == pytest.approx(before, abs=0.01)
     assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]
     with pytest.raises(ModelError):
-        train.train(name="line", work=tmp_path / "c", out=second, steps=1, begin=tmp_path)
+        Command(None, train.train).call(name="line", work=tmp_path / "c", out=second, steps=1, begin=tmp_path)
     # gone on with, it is still of those weights; what began otherwise is not said to be
-    train.train(name="line", work=tmp_path / "b", out=second, steps=3)
+    Command(None, train.train).call(name="line", work=tmp_path / "b", out=second, steps=3)
     assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]
     with pytest.raises(UsageError, match="leave --from out, or add --restart"):
-        train.train(name="line", work=tmp_path / "a", out=second, steps=121, begin=second)
-    train.train(name="line", work=tmp_path / "a", out=second, steps=1, begin=first, restart=True)
+        Command(None, train.train).call(name="line", work=tmp_path / "a", out=second, steps=121, begin=second)
+    Command(None, train.train).call(name="line", work=tmp_path / "a", out=second, steps=1, begin=first, restart=True)
     assert model_files.entry("line", second)["began_with"] == model_files.entry("line", first)["sha256"]

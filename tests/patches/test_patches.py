@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.patches.performances import PERFORMANCES
 
+from antiphon.cli.command import Command
 from antiphon.cli.files.render import render
 from antiphon.demo import BAND
 from antiphon.kernel.contract.block import StreamSpec
@@ -64,7 +65,7 @@ def test_it_renders_what_it_is_given(name, tmp_path, capsys):
     level, attacks = SUPPLIED[name]
     given, out = tmp_path / "loop.wav", tmp_path / "out.wav"
     sound.write(given, sound.read(BAND)[0][:, : round(SECONDS * RATE)])
-    render(patch=name, out=str(out), source=[str(given)], tail=0.0)
+    Command(None, render).call(patch=name, out=str(out), source=[str(given)], tail=0.0)
     assert capsys.readouterr().err == ""
     heard, rate = sound.read(out)
     assert heard.shape == (2, round(SECONDS * RATE))
@@ -137,7 +138,7 @@ def test_a_throw_comes_round_in_time_whatever_the_block(loaded, block):
 
 def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, capsys):
     out = tmp_path / "out.wav"
-    render(patch="bed", out=str(out), seconds=5.0, tail=0.0)
+    Command(None, render).call(patch="bed", out=str(out), seconds=5.0, tail=0.0)
     assert capsys.readouterr().err == ""
     heard, _ = sound.read(out)
     assert -30 <= sound.level(heard) <= -12

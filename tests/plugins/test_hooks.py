@@ -38,7 +38,7 @@ NAMES = {INSTALLED: "wobble", OWN: "wabble"}
 
 HEAD = f"""
 import os, sys
-import typer
+import click
 from antiphon.kernel.contract.hookspecs import hookimpl
 
 def note(what):
@@ -78,7 +78,7 @@ def antiphon_processors(register):
 def antiphon_benches(register):
     from antiphon_bench.entry import Bench
     def run(asked):
-        typer.echo(f"NAME measured {asked.seconds:g}")
+        click.echo(f"NAME measured {asked.seconds:g}")
     register("NAME", lambda: Bench(run, lambda asked: 5.0))
 
 @hookimpl
@@ -90,7 +90,7 @@ def antiphon_commands(cli):
     @cli.command("NAME")
     def command(times: int = 1):
         \"\"\"Wobble a number of times.\"\"\"
-        typer.echo("NAME " * times)
+        click.echo("NAME " * times)
 
 @hookimpl
 def antiphon_routes(http):
@@ -499,7 +499,7 @@ def test_hook_antiphon_commands(antiphon: Command, place: Place) -> None:
     assert "  wobble      Wobble a number of times.\n" in page.out
     assert page.err == ""
     assert antiphon("wobble", "--help").out.startswith("Usage: antiphon wobble")
-    assert "No such command 'wibble'. Did you mean" in antiphon("wibble").complaint
+    assert "No such command 'wibble'. (Did you mean one of: 'wabble', 'wobble'?)" in antiphon("wibble").complaint
 
 
 REFUSED = "most takes 1 to 9 letters, not 10"
@@ -563,11 +563,11 @@ def test_the_help_page_is_kept_and_nonsense_in_its_file_is_as_none(place: Place)
         return done.stdout, {row.split("|")[-1].strip() for row in done.stderr.splitlines()}
 
     page, imported = helped()
-    assert "typer" in imported
+    assert "click" in imported
     (file,) = paths.cache().glob(f"{help_page.NAME}-*")
     again, imported = helped()
     assert again == page
-    assert not imported & {"typer", "msgspec", "numpy", "subprocess", "inspect"}
+    assert not imported & {"click", "msgspec", "numpy", "subprocess", "inspect"}
     for nonsense in ("5", "[1]", json.dumps([json.loads(file.read_bytes())[0], 5])):
         file.write_text(nonsense)
         assert helped()[0] == page
@@ -591,7 +591,7 @@ def test_one_whose_commands_raise_is_named_and_the_others_work(antiphon: Command
 def test_a_command_takes_nobodys_name(antiphon: Command, place: Place) -> None:
     clash = HEAD + "@hookimpl\ndef antiphon_commands(cli):\n"
     for name in ("serve", "wabble"):
-        clash += f"    @cli.command('{name}')\n    def {name}():\n        typer.echo('mine')\n"
+        clash += f"    @cli.command('{name}')\n    def {name}():\n        click.echo('mine')\n"
     write_every(place.own, OWN)
     write(place.own, "zzz", clash)
     done = antiphon("wabble")

@@ -27,7 +27,7 @@ def antiphon_services(register):
 @hookimpl
 def antiphon_commands(cli):
     from stranger.parts import application
-    cli.add_typer(application())
+    cli.add_command(application())
 
 @hookimpl
 def antiphon_routes(http):
@@ -43,8 +43,7 @@ def antiphon_addresses(osc):
 PARTS = '''
 import asyncio
 from pathlib import Path
-
-import typer
+import click
 from antiphon.api.backends.transports import RequestError
 from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog, progress_bar
 from antiphon.api.backends.files import library_folder, make_folder
@@ -60,7 +59,7 @@ def application():
     app = command_group("shelf", "Words that are kept.", _root)
 
     @app.command(epilog=epilog("antiphon shelf put word"))
-    def put(context: typer.Context, words: list[str], as_json: Json = False):
+    def put(context: click.Context, words: list[str], as_json: Json = False):
         """Put words on the shelf."""
         with progress_bar("putting") as progress:
             progress(0, len(words), words[0])

@@ -21,7 +21,6 @@ import jsonschema_rs
 import numpy as np
 import pytest
 import soundfile
-import typer
 from tests.commands import blocks
 from tests.waiting import until
 from tools.lists import OPERATIONS
@@ -248,7 +247,7 @@ def test_what_examples_change_is_changed(client: Client) -> None:
 def test_a_result_is_what_the_command_gives(client: Client, tmp_path: Path) -> None:
     (tmp_path / "take.wav").write_bytes(take())
     words = ["run", "delay", str(tmp_path / "take.wav"), str(tmp_path / "out.wav"), "-p", "time=0.1", "--rate", "32000"]
-    typer.main.get_command(application(words)).main(args=words, prog_name="antiphon", standalone_mode=False)
+    application(words).main(args=words, prog_name="antiphon", standalone_mode=False)
     body = {"file": client.send("take.wav", take()), "params": {"time": 0.1}, "rate": 32000}
     job = client.done(client.ask("post", "/api/run/delay", body).json["id"])
     assert job["summary"].startswith("wrote out.wav")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from click.testing import CliRunner
 from tests.acceptance.test_kept_sets import RATE, noise
 from tests.waiting import until
-from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.testing import sound as audio

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
-from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.files.owner_token import TokenProof, nonce

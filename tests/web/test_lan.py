@@ -15,8 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.each import each
-from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
 from antiphon.cli.running import page as cli_approve

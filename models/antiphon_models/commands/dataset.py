@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
+from click.exceptions import Exit
 
-from antiphon.api.backends.cli import Json, by_records, command_group, echo_answer, epilog
+from antiphon.api.backends.cli import CommandGroup, Json, command_group, echo_answer, epilog
+from antiphon.api.backends.runtime import argument
 
 if TYPE_CHECKING:
     from antiphon_models.datasets.records import Report
@@ -19,7 +21,7 @@ MAX_SHOWN = 10
 """Maximum printed lines of each list; `--json` prints the whole list."""
 
 
-def application() -> typer.Typer:
+def application() -> CommandGroup:
     """The group of commands."""
     app = command_group("dataset", SENTENCE)
     app.command("check", epilog=epilog("antiphon dataset check gtzan GTZAN"))(check)
@@ -31,11 +33,9 @@ def application() -> typer.Typer:
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="A name of `antiphon dataset list`.")],
-    path: Annotated[Path, typer.Argument(help="The folder that it was unpacked into.")],
-    thorough: Annotated[
-        bool, typer.Option("--thorough", help="Decode all of each sound, and compare digests where there are some.")
-    ] = False,
+    name: Annotated[str, argument("A name of `antiphon dataset list`.")],
+    path: Annotated[Path, argument("The folder that it was unpacked into.")],
+    thorough: Annotated[bool, argument("Decode all of each sound, and compare digests where there are some.")] = False,
     as_json: Json = False,
 ) -> None:
     """Count a data set's items, name what is missing, damaged or known to be faulty. Exit 1 if anything is missing or
@@ -47,7 +47,7 @@ def check(
         report = checked(name, path, progress, thorough=thorough)
     echo_answer(as_json, {**asdict(report), "whole": report.whole}, _lines(report))
     if not report.whole:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def listing(as_json: Json = False) -> None:
@@ -59,8 +59,8 @@ def listing(as_json: Json = False) -> None:
 
 
 def items(
-    name: Annotated[str, typer.Argument(help="A name of `antiphon dataset list`.")],
-    path: Annotated[Path, typer.Argument(help="The folder that it was unpacked into.")],
+    name: Annotated[str, argument("A name of `antiphon dataset list`.")],
+    path: Annotated[Path, argument("The folder that it was unpacked into.")],
 ) -> None:
     """Print each item as a JSON object on a line: files, which of them are missing, split, labels, tempo, keys, beats,
     chords, sections, stems."""
@@ -71,33 +71,28 @@ def items(
     for item in listed:
         missing = [file for file in item.files if not (path / file).is_file()]
         partial += bool(missing)
-        typer.echo(json.dumps({**asdict(item), **asdict(annotations_of(path, item)), "missing": missing}))
+        click.echo(json.dumps({**asdict(item), **asdict(annotations_of(path, item)), "missing": missing}))
     if partial:
-        typer.echo(f"{partial:,} of {len(listed):,} items have missing files", err=True)
+        click.echo(f"{partial:,} of {len(listed):,} items have missing files", err=True)
 
 
 @dataclass(frozen=True, slots=True)
 class WantedSounds:
     """Selects which of the found sounds are fetched."""
 
-    most: Annotated[int, typer.Option("--most", help="Sounds, at most.")] = 100
-    longest: Annotated[float, typer.Option("--longest", min=0.0, help="Seconds of a sound; 0 for any.")] = 0.0
-    licence: Annotated[
-        list[str] | None, typer.Option("--licence", help="cc0, by or by-nc; may be given again; without, any.")
-    ] = None
+    most: Annotated[int, argument("Sounds, at most.")] = 100
+    longest: Annotated[float, argument("Seconds of a sound; 0 for any.", low=0.0)] = 0.0
+    licence: Annotated[list[str] | None, argument("cc0, by or by-nc; may be given again; without, any.")] = None
 
 
-@by_records
 def fetch(
-    source: Annotated[str, typer.Argument(help="Where from: freesound.")],
-    query: Annotated[str, typer.Argument(help="Words, as in the site's own search.")],
-    folder: Annotated[Path, typer.Argument(help="Where to: a data set `freesound`.")],
-    key_file: Annotated[
-        Path | None, typer.Option("--key-file", help="Your key of its API; else ANTIPHON_FREESOUND_KEY.")
-    ] = None,
+    source: Annotated[str, argument("Where from: freesound.")],
+    query: Annotated[str, argument("Words, as in the site's own search.")],
+    folder: Annotated[Path, argument("Where to: a data set `freesound`.")],
+    key_file: Annotated[Path | None, argument("Your key of its API; else ANTIPHON_FREESOUND_KEY.")] = None,
     *,
     wanted: WantedSounds,
-    server: Annotated[str, typer.Option("--server", help="Where the API is.")] = "https://freesound.org",
+    server: Annotated[str, argument("Where the API is.")] = "https://freesound.org",
     as_json: Json = False,
 ) -> None:
     """Fetch the previews of a search, with tags, owner and licence of each. What is there is not fetched again."""

@@ -8,14 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 if TYPE_CHECKING:
     from antiphon_models.pipeline.settings import Framework
     from antiphon_models.pipeline.training.learning import EpochFigures
     from antiphon_models.pipeline.training.steps import TrainingReport
 
-from antiphon.api.backends.cli import Json, command_group, epilog
+from antiphon.api.backends.cli import CommandGroup, Json, command_group, epilog
+from antiphon.api.backends.runtime import argument
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 MAX_SHOWN = 10
@@ -25,7 +26,7 @@ MAX_CLASSES = 40
 HINT = 'add sounds, or change train.test and train.valid; gather.group = "none" where the sounds of a group differ'
 
 
-def application() -> typer.Typer:
+def application() -> CommandGroup:
     """The group of commands."""
     app = command_group("pipeline", SENTENCE)
     app.command("run", epilog=epilog("antiphon pipeline run pipeline.toml"))(run)
@@ -34,18 +35,14 @@ def application() -> typer.Typer:
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="A pipeline.toml.")],
-    runner: Annotated[
-        str, typer.Option("--runner", help="direct, dask, flink, spark or dataflow, of Beam.")
-    ] = "direct",
+    file: Annotated[Path, argument("A pipeline.toml.")],
+    runner: Annotated[str, argument("direct, dask, flink, spark or dataflow, of Beam.")] = "direct",
     steps: Annotated[
         str,
-        typer.Option("--steps", help="Any of gather, preprocess, stems, analyse, train, evaluate, deploy, predict."),
+        argument("Any of gather, preprocess, stems, analyse, train, evaluate, deploy, predict."),
     ] = "gather,preprocess",
-    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
-    option: Annotated[
-        list[str] | None, typer.Option("--option", help="An option of Beam's own; may be given again.")
-    ] = None,
+    workers: Annotated[int, argument("Processes, of direct and dask.", low=1, high=256)] = 2,
+    option: Annotated[list[str] | None, argument("An option of Beam's own; may be given again.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run the unfinished steps of a pipeline. A run killed at any time is completed by the next one."""
@@ -63,14 +60,14 @@ def run(
         begins=_print_work,
     )
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        click.echo(json.dumps(asdict(report)))
         return
     for step, counts in report.analysed.items():
-        typer.echo(f"{step}: {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
+        click.echo(f"{step}: {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
     splits = ", ".join(f"{name or 'in none'} {count:,}" for name, count in report.splits.items())
     if report.items:
         shards = f"{report.shards} shards, {report.computed} computed now"
-        typer.echo(f"{report.out}: {sum(report.splits.values()):,} sounds (the data set's splits: {splits}), {shards}")
+        click.echo(f"{report.out}: {sum(report.splits.values()):,} sounds (the data set's splits: {splits}), {shards}")
     _print_classes(report.classes)
     for number, (name, reason) in enumerate(report.dead.items()):
         if number == MAX_SHOWN:
@@ -79,7 +76,7 @@ def run(
         complain(f"{name} is left out: {reason}")
     _print_training(report.training)
     if left := settings.following(chosen):
-        typer.echo(f"left: {', '.join(left)}; next: antiphon pipeline run {file} --steps {','.join(left)}")
+        click.echo(f"left: {', '.join(left)}; next: antiphon pipeline run {file} --steps {','.join(left)}")
 
 
 def _print_training(training: TrainingReport | None) -> None:
@@ -92,20 +89,18 @@ def _print_training(training: TrainingReport | None) -> None:
     if training.omitted:
         complain(f"{training.omitted:,} sounds are not trained on: without one label that the training split has")
     if training.evaluation:
-        typer.echo(table(training.evaluation))
+        click.echo(table(training.evaluation))
         for note in training.notes:
-            typer.echo(note)
+            click.echo(note)
     if training.installed:
         name, framework, path = training.installed.name, training.installed.framework, training.installed.path
-        typer.echo(f"{framework}'s classifier is in {path}: antiphon library analyse FILE --only {name}")
+        click.echo(f"{framework}'s classifier is in {path}: antiphon library analyse FILE --only {name}")
 
 
 def watch(
-    file: Annotated[Path, typer.Argument(help="A pipeline.toml with a table [watch].")],
-    into: Annotated[
-        Path | None, typer.Option("--into", metavar="FILE", help="JSON lines with the results; else OUT/watch.jsonl.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no results.")] = False,
+    file: Annotated[Path, argument("A pipeline.toml with a table [watch].")],
+    into: Annotated[Path | None, argument("JSON lines with the results; else OUT/watch.jsonl.", "FILE")] = None,
+    quiet: Annotated[bool, argument("Print no results.")] = False,
 ) -> None:
     """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
     from antiphon.api import UsageError
@@ -119,8 +114,8 @@ def watch(
     counts = stream_mqtt.watch(
         chosen.watch,
         into or chosen.out / "watch.jsonl",
-        (lambda _: None) if quiet else lambda line: typer.echo(line),
-        ready=lambda: typer.echo(f"sounds that arrive in {path} are analysed; Ctrl-C ends it", err=True),
+        (lambda _: None) if quiet else lambda line: click.echo(line),
+        ready=lambda: click.echo(f"sounds that arrive in {path} are analysed; Ctrl-C ends it", err=True),
     )
     complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))
 
@@ -131,9 +126,9 @@ def _print_classes(classes: Mapping[str, Mapping[str, int]]) -> None:
 
     for number, (name, counts) in enumerate(classes.items()):
         if number == MAX_CLASSES:
-            typer.echo(f"  and {len(classes) - MAX_CLASSES:,} more classes; manifest.json has them")
+            click.echo(f"  and {len(classes) - MAX_CLASSES:,} more classes; manifest.json has them")
             break
-        typer.echo(f"  {name}: {', '.join(f'{split} {count:,}' for split, count in counts.items())}")
+        click.echo(f"  {name}: {', '.join(f'{split} {count:,}' for split, count in counts.items())}")
     lacking = []
     for split in next(iter(classes.values()), {}):
         if without := [name for name, counts in classes.items() if not counts[split]]:
@@ -144,11 +139,11 @@ def _print_classes(classes: Mapping[str, Mapping[str, int]]) -> None:
 
 
 def _print_work(shards: int, folder: Path) -> None:
-    typer.echo(f"computing {shards:,} shards into {folder}; stopped at any time, the next run goes on", err=True)
+    click.echo(f"computing {shards:,} shards into {folder}; stopped at any time, the next run goes on", err=True)
 
 
 def _print_epoch(framework: Framework, epoch: int, figures: EpochFigures) -> None:
-    typer.echo(
+    click.echo(
         f"{framework.title}: epoch {epoch}, loss {figures.loss:.3f}, accuracy {figures.accuracy:.3f}, "
         f"validation {figures.valid_accuracy:.3f}",
         err=True,

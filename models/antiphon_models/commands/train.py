@@ -14,17 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
-import typer
+import click
+from click.exceptions import Exit
 
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import by_records, complete_named
-from antiphon.api.backends.runtime import instead
+from antiphon.api.backends.runtime import argument, instead
 
 if TYPE_CHECKING:
     from antiphon_models.learning.evaluation import Example, MetricValue
 
-_trainings = complete_named("trainings")
-Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
+Data = Annotated[Path, argument("The folder of songs, loops and noises.", envvar="ANTIPHON_DATA")]
 DATA = Path("data")
 """Default folder of material."""
 
@@ -41,35 +40,30 @@ class TableTraining(Protocol):
 class Course:
     """Options of a training: initial weights, duration and material."""
 
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1
-    steps: Annotated[int, typer.Option(min=0, help="Training steps; 0 takes the recipe's.")] = 0
-    minutes: Annotated[float, typer.Option(min=0.0, help="Time limit in minutes; 0 is none.")] = 0.0
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu"
-    only_material: Annotated[bool, typer.Option("--only-material", help="Make the material, and stop.")] = False
+    seed: Annotated[int, argument("Random seed.", low=0)] = 1
+    steps: Annotated[int, argument("Training steps; 0 takes the recipe's.", low=0)] = 0
+    minutes: Annotated[float, argument("Time limit in minutes; 0 is none.", low=0.0)] = 0.0
+    device: Annotated[str, argument("cpu or cuda.")] = "cpu"
+    only_material: Annotated[bool, argument("Make the material, and stop.")] = False
     begin: Annotated[
-        Path | None, typer.Option("--from", help="A folder of models: begin with its weights of the same name.")
+        Path | None, argument("A folder of models: begin with its weights of the same name.", flags="--from")
     ] = None
-    restart: Annotated[bool, typer.Option("--restart", help="From the first step, whatever there is.")] = False
+    restart: Annotated[bool, argument("From the first step, whatever there is.")] = False
 
 
-@by_records
 def train(
-    name: Annotated[
-        str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=_trainings)
-    ] = "",
-    folder: Annotated[Path | None, typer.Argument(help="Your own sounds or table, for what learns them.")] = None,
+    name: Annotated[str, argument("What to train; --list shows what there is.", placed=True, names="trainings")] = "",
+    folder: Annotated[Path | None, argument("Your own sounds or table, for what learns them.", placed=True)] = None,
     data: Data = DATA,
-    work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,
+    work: Annotated[Path | None, argument("Where material, checkpoint and log go.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", help="Where the weights go; else models/, or the work folder where steps or minutes are given."
-        ),
+        argument("Where the weights go; else models/, or the work folder where steps or minutes are given."),
     ] = None,
     *,
     course: Course,
-    target: Annotated[str, typer.Option("--target", help="The column of a table that is learned.")] = "popularity",
-    listing: Annotated[bool, typer.Option("--list", help="Show what can be trained.")] = False,
+    target: Annotated[str, argument("The column of a table that is learned.")] = "popularity",
+    listing: Annotated[bool, argument("Show what can be trained.", flags="--list")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
     from antiphon.api.backends.cli import ProgressBar
@@ -79,7 +73,7 @@ def train(
     recipes = _registered()
     if listing or not name:
         for each in sorted(recipes):
-            typer.echo(each)
+            click.echo(each)
         return
     if name not in recipes:
         raise UsageError(f"nothing named {name!r} can be trained{instead(name, sorted(recipes))}")
@@ -107,7 +101,7 @@ def train(
                 bar.update(round(1000 * done))
 
             if not make(recipes[name], wish, say, watch):
-                raise typer.Exit(130)
+                raise Exit(130)
 
 
 @contextmanager
@@ -137,47 +131,41 @@ def say(line: str) -> None:
     from antiphon.api.backends.cli import clear_progress
 
     clear_progress()
-    typer.echo(line, err=True)
-
-
-_evaluations = complete_named("evaluations")
+    click.echo(line, err=True)
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
     """Options of an evaluation: systems and items to measure."""
 
-    system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None
+    system: Annotated[list[str] | None, argument("Only this one; may be given again.")] = None
     data: Data = DATA
-    work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1
-    limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0
+    work: Annotated[Path | None, argument("Where what it makes is kept.")] = None
+    seed: Annotated[int, argument("Random seed.", low=0)] = 1
+    limit: Annotated[int, argument("Items at most; 0 for all.", low=0)] = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """Options for where figures and sounds are written."""
 
-    json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None
+    json_file: Annotated[Path | None, argument("The figures as JSON, into a file.", flags="--json")] = None
     examples: Annotated[
         Path | None,
-        typer.Option(
-            "--examples", help="Write sounds into this folder: a few items, and what each system makes of them."
-        ),
+        argument("Write sounds into this folder: a few items, and what each system makes of them."),
     ] = None
-    card: Annotated[bool, typer.Option("--card", help="Also put the figures into models/RESULTS.md.")] = False
+    card: Annotated[bool, argument("Also put the figures into models/RESULTS.md.")] = False
 
 
-@by_records
 def evaluate(
     name: Annotated[
-        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=_evaluations)
+        str, argument("What to evaluate; --list shows what there is.", placed=True, names="evaluations")
     ] = "",
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
+    files: Annotated[list[Path] | None, argument("Your own, instead of its items.", "FILES", placed=True)] = None,
     *,
     measured: EvaluationScope,
     into: Output,
-    listing: Annotated[bool, typer.Option("--list", help="Show what can be evaluated.")] = False,
+    listing: Annotated[bool, argument("Show what can be evaluated.", flags="--list")] = False,
 ) -> None:
     """Measure a plugin beside baselines and peers: a table with n and standard error, on its items or on your files."""
     import json
@@ -192,7 +180,7 @@ def evaluate(
     factories = load_plugins(None, check=False).factories["evaluations"]
     if listing or not name:
         for each in sorted(factories):
-            typer.echo(each)
+            click.echo(each)
         return
     if name not in factories:
         raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
@@ -223,12 +211,12 @@ def evaluate(
         raise UsageError("none of your files was measured; the lines before this say why")
     if not cells:
         raise UsageError(f"nothing was measured; is {ask.data} the folder of songs, loops and noises?")
-    typer.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {ask.seed}"]))
+    click.echo("\n".join([*tables.table(evaluation, cells, own_files=bool(ask.files)), f"seed {ask.seed}"]))
     if into.json_file is not None:
         figures = tables.as_json(name, evaluation, ask, cells)
         write_atomic(into.json_file, (json.dumps(figures, indent=1) + "\n").encode())
     if into.card:
-        typer.echo(f"written into {tables.write_section(name, evaluation, ask, cells)}")
+        click.echo(f"written into {tables.write_section(name, evaluation, ask, cells)}")
 
 
 def _list_files_to_measure(name: str, evaluation: Any, paths: Iterable[Path]) -> list[Path]:
@@ -279,7 +267,7 @@ def _write(examples: Iterator[Example], folder: Path) -> None:
         path = make_folder(folder) / f"{number:02d}-{words}.wav"
         with AudioWriter(path, example.rate, 1, "PCM_24") as writer:
             writer.write(example.sound[None])
-        typer.echo(str(path))
+        click.echo(str(path))
     if not items:
         raise UsageError("this evaluation has no sounds to show; leave --examples out for its figures")
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from antiphon.api import hookimpl
 
 if TYPE_CHECKING:
-    import typer
-
+    from antiphon.api.backends.cli import CommandGroup
     from antiphon.api.backends.http import HttpServer
     from antiphon.api.backends.transports import AddressList
 
 
 @hookimpl
-def antiphon_commands(cli: typer.Typer) -> None:
+def antiphon_commands(cli: CommandGroup) -> None:
     """Adds `antiphon mcp`."""
     from antiphon_mcp.command import EXAMPLES, mcp
 

@@ -16,7 +16,7 @@ def antiphon_commands(cli: Any) -> None:
     """Adds `antiphon library`."""
     from antiphon_library.commands.personality import application
 
-    cli.add_typer(application())
+    cli.add_command(application())
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The `antiphon` command: one typer application with a lazily imported module per command.
+"""The `antiphon` command: one application with a lazily imported module per command.
 
 `files/` has the commands that read and write sound files, `running/` those beside a server.
 """
@@ -41,11 +41,6 @@ def main() -> None:
 
             if page := help_page.read():
                 leave(0, f"{page}\n")
-        if sys.argv[1:2] == ["run"]:
-            from antiphon.cli.files import direct
-
-            if (code := direct.run(sys.argv[1:])) is not None:
-                leave(code)
         from antiphon.cli.commands import application, works_on_files
 
         if works_on_files(sys.argv[1:]):

@@ -3,8 +3,7 @@
 from importlib import import_module
 from typing import Annotated
 
-import typer
-
+from antiphon.cli.command import CommandGroup
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.importing import add_checkout_plugins
@@ -12,7 +11,7 @@ from antiphon.kernel.runtime.importing import add_checkout_plugins
 COMMAND = "antiphon_bench.command"
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandGroup) -> None:
     """Adds the command of `antiphon_bench`, or a command that says where to get the benches."""
     add_checkout_plugins()
     try:

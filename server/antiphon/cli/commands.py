@@ -1,20 +1,19 @@
 """Registers all commands. Their modules import slow modules inside functions."""
 
+import inspect
 import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from typer.main import get_command_name
-from typer.models import CommandInfo
+import click
 
 from antiphon.cli import errors
-from antiphon.cli.help_page import WIDTH
-from antiphon.cli.plugin_commands import CommandGroup, build_operation_command, complete, epilog
+from antiphon.cli.command import epilog
+from antiphon.cli.plugin_commands import MainGroup, build_operation_command
 
 ASKED = "operation"
 """Marks commands that are operations."""
@@ -74,44 +73,37 @@ _OPTIONS = {
     "render": {"cls": "transports:SynthCommand"},
     "osc": {"context_settings": "running.osc:CONTEXT_SETTINGS"},
 }
-"""Typer options of a command, and their location."""
+"""Settings of a command, and their location."""
 
 
-def add_help_examples(app: typer.Typer, path: str = "") -> None:
-    """Appends examples to each command's help in place, recursively. `path`: the command words above."""
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            add_help_examples(group.typer_instance, f"{group.typer_instance.info.name} ")
-    for command in app.registered_commands:
-        name = command.name or (command.callback.__name__ if command.callback is not None else "")
-        if lines := COMMANDS.get(f"{path}{name}", ())[1:]:
-            command.epilog = epilog(*lines)
+def application(arguments: Sequence[str] = ()) -> MainGroup:
+    """Builds the command line, with `--version` and shell completion.
 
-
-def application(arguments: Sequence[str] = ()) -> typer.Typer:
-    """Builds the command line, with `--version` and typer's shell completion.
-
-    `arguments`: the words typed. If the first is a command's name, only that command is built, because typer builds all
-    commands before it runs one, which takes longer than most commands run.
+    `arguments`: the words typed. If the first is a command's name, only that command is built.
     """
-    app = typer.Typer(
-        name="antiphon",
-        cls=CommandGroup,
+    name = arguments[0] if arguments else ""
+    first: list[click.Parameter] = []
+    if name not in COMMANDS:
+        from antiphon.cli.completion import completion_options
+
+        version = click.Option(
+            ["--version"],
+            is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit.",
+        )  # fmt: skip
+        first = [version, *completion_options()]
+    app = MainGroup(
+        "antiphon",
+        inspect.getdoc(_antiphon) or "",
+        _antiphon,
+        first=first,
         invoke_without_command=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"max_content_width": WIDTH},
+        no_args_is_help=False,
+        subcommand_metavar="COMMAND [ARGS]...",
+        context_settings={"max_content_width": errors.WIDTH},
     )
-    app.callback()(_antiphon)
-    register(app, arguments[0] if arguments else "")
-    if arguments:
-        name = arguments[0]
-        commands = [known for known in app.registered_commands if _name(known) == name]
-        groups = [
-            group for group in app.registered_groups if group.typer_instance and group.typer_instance.info.name == name
-        ]
-        if commands or groups:
-            app.registered_commands, app.registered_groups = commands, groups
+    register(app, name)
+    if name in app.commands:
+        app.commands = {name: app.commands[name]}
     return app
 
 
@@ -126,26 +118,29 @@ def run(arguments: Sequence[str]) -> int:
     return errors.run(application(arguments), list(arguments))
 
 
-def _name(command: CommandInfo) -> str:
-    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
-
-
-def register(app: typer.Typer, name: str = "") -> None:
+def register(app: MainGroup, name: str = "") -> None:
     """Adds every command, or only that of `name`, without importing the modules of others."""
     registered = set()
     for own, (place, *_) in {name: COMMANDS[name]}.items() if name in COMMANDS else COMMANDS.items():
-        if place == ASKED:
-            from antiphon.operations.lists import LISTS
-
-            app.command(own)(build_operation_command(LISTS[own]))
-        elif place.endswith(":register"):
+        if place.endswith(":register"):
             if place not in registered:
                 _at(place)(app)
             registered.add(place)
+            continue
+        if place == ASKED:
+            from antiphon.operations.lists import LISTS
+
+            function = build_operation_command(LISTS[own])
         else:
-            app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(_at(place))
-    complete(app)
-    add_help_examples(app)
+            function = _at(place)
+        settings = {option: _at(where) for option, where in _OPTIONS.get(own, {}).items()}
+        app.command(own, **settings)(function)
+    for path, (_, *examples) in COMMANDS.items():
+        found: Any = app
+        for word in path.split():
+            found = getattr(found, "commands", {}).get(word)
+        if found is not None and examples:
+            found.epilog = epilog(*examples)
 
 
 def _at(place: str) -> Any:
@@ -153,12 +148,12 @@ def _at(place: str) -> Any:
     return getattr(import_module(f"antiphon.cli.{module}"), attribute)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
         from antiphon import __version__
 
-        typer.echo(f"antiphon {__version__}")
-        raise typer.Exit
+        click.echo(f"antiphon {__version__}")
+        ctx.exit()
 
 
 def _first_commands() -> Iterator[tuple[str, str]]:
@@ -193,15 +188,10 @@ def _first_commands() -> Iterator[tuple[str, str]]:
     yield "antiphon --help", "all commands"
 
 
-def _antiphon(
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
+def _antiphon(context: click.Context) -> None:
     """An instrument that listens and answers. `antiphon` alone says what to do first; its page is in your browser."""
     if context.invoked_subcommand is None:
         lines = list(_first_commands())
         widest = max(len(command) for command, _ in lines)
         for command, does in lines:
-            typer.echo(f"{command:<{widest}}  {does}")
+            click.echo(f"{command:<{widest}}  {does}")

@@ -7,41 +7,43 @@ plugins have changed.
 import contextlib
 import io
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import typer
+import click
 
+from antiphon.cli.errors import VARIABLE
 from antiphon.cli.help_page import source_stamp
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 
 FILE = "names.json"
 KINDS = ("trainings", "evaluations")
 
 
-def named(kind: str) -> Callable[[str], list[str]]:
-    """Returns a completion for one kind of names: plugins, trainings or evaluations."""
-    return lambda incomplete: _begin(incomplete, load_names()[kind])
+def names_of(kind: str) -> Iterable[str]:
+    """Names of plugins, trainings or evaluations."""
+    return load_names()[kind]  # type: ignore[no-any-return]
 
 
-plugins = named("plugins")
-
-
-def patches(incomplete: str) -> list[str]:
-    """Completions of listed patches."""
+def patches() -> Iterable[str]:
+    """Listed patches."""
     from antiphon.operations import patch_list
 
-    return _begin(incomplete, patch_list.names())
+    return patch_list.names()
 
 
-def sets(incomplete: str) -> list[str]:
-    """Completions of set lists."""
+def sets() -> Iterable[str]:
+    """Set lists."""
     from antiphon.operations import patch_list
 
-    return _begin(incomplete, patch_list.names(patch_list.SETS))
+    return patch_list.names(patch_list.SETS)
 
 
-def params(ctx: typer.Context, incomplete: str) -> list[str]:
+def params(ctx: click.Context, incomplete: str) -> list[str]:
     """NAME= for each parameter of the plugin given before, and NAME=CHOICE after the equals sign."""
     types: dict[str, dict[str, list[str]]] = load_names()["plugins"]
     # after a -p without a value the library has not assigned the words to parameters
@@ -52,12 +54,25 @@ def params(ctx: typer.Context, incomplete: str) -> list[str]:
     return _begin(incomplete, every)
 
 
-def of(kind: str, choices: Sequence[object]) -> Callable[..., list[str]] | None:
-    """The completion of an argument that takes names of a kind, or one of some choices; None without either."""
-    if kind:
-        found: Callable[..., list[str]] = globals()[kind]
-        return found
-    return (lambda incomplete: _begin(incomplete, map(str, choices))) if choices else None
+KINDS_OF_NAMES: dict[str, Callable[[], Iterable[str]]] = {
+    "patches": patches,
+    "sets": sets,
+    **{k: partial(names_of, k) for k in ("plugins", *KINDS)},
+}
+
+
+def of(
+    names: str | Callable[[], Iterable[str]] | None, choices: Sequence[object] | None
+) -> Callable[[click.Context, str], list[str]]:
+    """The completion of an argument that takes names of a kind, or one of some choices."""
+    if names == "params":
+        return params
+
+    def complete(_: click.Context, incomplete: str) -> list[str]:
+        every = map(str, choices or ()) if not names else (names if callable(names) else KINDS_OF_NAMES[names])()
+        return _begin(incomplete, every)
+
+    return complete
 
 
 def _begin(incomplete: str, names: Any) -> list[str]:
@@ -85,3 +100,54 @@ def load_names() -> dict[str, Any]:
     with contextlib.suppress(Exception):
         paths.write_atomic(file, json.dumps({"stamp": stamp, "names": names}).encode())
     return names
+
+
+# ---- The options that print and install the shell's script, by which it asks for completions
+
+_HOME_FILES = {
+    "bash": (".bash_completions/antiphon.sh", ".bashrc", "source ~/.bash_completions/antiphon.sh"),
+    "zsh": (".zfunc/_antiphon", ".zshrc", "fpath+=~/.zfunc; autoload -Uz compinit; compinit"),
+    "fish": (".config/fish/completions/antiphon.fish", "", ""),
+}
+"""Of each shell, where its script is installed, and the line that its start file then has."""
+
+
+def completion_options() -> list[click.Parameter]:
+    """`--install-completion` and `--show-completion`."""
+
+    def add(name: str, text: str, does: Callable[[str, str], None]) -> click.Parameter:
+        def call(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+            if not asked or ctx.resilient_parsing:
+                return
+            from click.shell_completion import get_completion_class
+
+            shell = Path(os.environ.get("SHELL", "")).name
+            found = get_completion_class(shell) if shell in _HOME_FILES else None
+            if found is None:
+                raise UsageError(f"completion is for {', '.join(_HOME_FILES)}; SHELL names {shell or 'none'}")
+            does(shell, found(ctx.command, {}, "antiphon", VARIABLE).source())
+            ctx.exit()
+
+        return click.Option([name], is_flag=True, is_eager=True, expose_value=False, help=text, callback=call)
+
+    return [
+        add("--install-completion", "Install completion for the current shell.", _install),
+        add(
+            "--show-completion",
+            "Show completion for the current shell, to copy it or customize the installation.",
+            lambda _, script: click.echo(script),
+        ),
+    ]
+
+
+def _install(shell: str, script: str) -> None:
+    file, start, line = _HOME_FILES[shell]
+    path = Path.home() / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(script)
+    if start:
+        with (Path.home() / start).open("a+") as begun:
+            begun.seek(0)
+            if line not in begun.read():
+                begun.write(f"\n{line}\n")
+    click.echo(f"{shell} completion is installed in {path}; it works in the next terminal")

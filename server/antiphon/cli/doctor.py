@@ -11,10 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
+from click.exceptions import Exit
 
 from antiphon.cli import ports
-from antiphon.cli.option_records import Json
+from antiphon.cli.command import Json
 from antiphon.cli.progress import Role, echo_answer, style_text
 from antiphon.client import LOCAL
 from antiphon.client.finding import osc_port as port_of
@@ -57,18 +58,18 @@ def doctor(
         broken = broken or finding.state == "broken"
         every.append({"subject": finding.subject, "state": finding.state, "said": finding.text, "mend": finding.mend})
         for line in () if as_json else lines(finding):
-            typer.echo(f"{style_text(line[:WIDTH], ROLES[finding.state])}{line[WIDTH:]}")
+            click.echo(f"{style_text(line[:WIDTH], ROLES[finding.state])}{line[WIDTH:]}")
     own = _own_pip()
     if own and not as_json and any(str(one["mend"]).startswith("pip ") for one in every):
-        typer.echo(f"pip of this installation: {own}")
+        click.echo(f"pip of this installation: {own}")
     if as_json:
-        typer.echo(json.dumps({"works": not broken, "findings": every}))
+        click.echo(json.dumps({"works": not broken, "findings": every}))
     elif broken:
-        typer.echo("broken: see above")
+        click.echo("broken: see above")
     else:
-        typer.echo("Antiphon works here; antiphon doctor --loopback measures its latency")
+        click.echo("Antiphon works here; antiphon doctor --loopback measures its latency")
     if broken:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _own_pip() -> str:
@@ -82,14 +83,14 @@ def _own_pip() -> str:
 def _print_round_trip(settings: ServeSettings) -> None:
     from antiphon.doctor.loopback import in_child, keep, report
 
-    typer.echo("five short bursts of noise go out at -12 dBFS; take headphones off")
+    click.echo("five short bursts of noise go out at -12 dBFS; take headphones off")
     trip = in_child(settings)
     for line in report(trip):
-        typer.echo(line)
+        click.echo(line)
     if trip.frames < 0:
-        raise typer.Exit(1)
+        raise Exit(1)
     if name := keep(trip, settings):
-        typer.echo(f"kept: echo_cancel begins with this delay where {name} plays")
+        click.echo(f"kept: echo_cancel begins with this delay where {name} plays")
 
 
 # ---- `antiphon devices`: lists the names that options take, and changes the device of a running server
@@ -130,7 +131,7 @@ def _use(name: str, rate: int, block: int, port: int) -> None:
 
     args: list[tuple[str, Arg]] = [("s", name), ("i", rate), ("i", block)]
     for line in ask("/audio/device", args, LOCAL, port, tcp=False, timeout=CHANGE_SECONDS):
-        typer.echo(line.removeprefix("/done /audio/device "))
+        click.echo(line.removeprefix("/done /audio/device "))
 
 
 def listing(report: LibraryReport) -> Iterator[str]:

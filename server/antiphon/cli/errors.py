@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from antiphon.cli.progress import clear, style_text
 from antiphon.kernel.errors import AntiphonError, FileError
@@ -23,14 +23,18 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.paths import os_error_text
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
+WIDTH = 100
+"""Maximum columns of a help page: longer lines are hard to read, and the library's own 80 breaks most sentences."""
+VARIABLE = "_ANTIPHON_COMPLETE"
+"""Environment variable with which the script of a shell asks for completions."""
 NO_PARTIAL_FILES = "no incomplete file was left"
 """Sentence for an interrupted command that writes its files atomically."""
 
 
 class TerminationSignal(BaseException):
-    """A termination signal as an exception; no KeyboardInterrupt, which typer would turn into its own exit."""
+    """A termination signal as an exception; no KeyboardInterrupt, which the library would turn into its own exit."""
 
     def __init__(self, number: int, kept: str) -> None:
         super().__init__(number)
@@ -44,7 +48,7 @@ class ComplaintHandler(logging.Handler):
         complain(record.getMessage())
 
 
-def main(app: "typer.Typer") -> NoReturn:
+def main(app: "click.Command") -> NoReturn:
     """Runs the command line and exits."""
     leave(run(app))
 
@@ -82,31 +86,26 @@ def check_home() -> None:
         sys.exit(2)
 
 
-def run(app: "typer.Typer", arguments: list[str] | None = None) -> int:
+def run(app: "click.Command", arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
-    import typer
-
-    # typer carries its command-line library inside in some versions and beside it in others; both give
-    # `BadParameter` its base classes
-    usage, shown = typer.BadParameter.__mro__[1:3]
+    import click
 
     def work() -> int:
         try:
-            code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
+            if asked := os.environ.get(VARIABLE):
+                from click.shell_completion import shell_complete
+
+                return shell_complete(app, {}, "antiphon", VARIABLE, asked)
+            # not by the library's `main`, which has its own ends for Ctrl-C and for a reader that is gone
+            with app.make_context("antiphon", list(sys.argv[1:] if arguments is None else arguments)) as context:
+                code = app.invoke(context)
             return code if isinstance(code, int) else 0
-        except typer.Abort:
-            raise KeyboardInterrupt from None
-        except typer.Exit as asked:
-            return asked.exit_code
-        except SystemExit as ended:
-            # what typer makes of a reader that is gone
-            if not isinstance(ended.__context__, BrokenPipeError):
-                raise
-            raise ended.__context__ from None
-        except Exception as error:
-            if not isinstance(error, shown):
-                raise
-            return _refused(error, usage)
+        except click.exceptions.Exit as ended:
+            return ended.exit_code
+        except KeyboardInterrupt:
+            return 130
+        except click.ClickException as error:
+            return _refused(error)
 
     return exit_code(work)
 
@@ -223,35 +222,16 @@ def _report_interruption(number: int, kept: str) -> int:
     return 128 + number
 
 
-def _refused(error: Any, usage: type) -> int:
+def _refused(error: "click.ClickException") -> int:
     """Prints an error of the command-line library in its own words; returns the exit code."""
-    text, context = str(error.format_message()).rstrip("."), getattr(error, "ctx", None)
-    if isinstance(error, usage) and type(error).__name__ == "NoArgsIsHelpError":
+    text, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(f"{text}\n")
         return 2
     where = context.command_path if context is not None else "antiphon"
     text = _LEFT_OVER.sub(rf"{where} takes no \1", text)
-    complain(_number_wanted(error, text) or f"{text} (see: {where} --help)")
-    return int(getattr(error, "exit_code", 2))
+    complain(f"{text} (see: {where} --help)")
+    return error.exit_code
 
 
-_NO_NUMBER = re.compile(r"(?<!env var): (.+) is not (?:a valid (?:int|float)|in the range )")
-"""Matches the command-line library's error for an option whose value is not a number, or is out of range."""
-
-_LEFT_OVER = re.compile(r"^Got unexpected extra arguments?(?:\(s\))? \((.+)\)$")
-
-
-def _number_wanted(error: Any, text: str) -> str:
-    """The sentence about an option that takes numbers; "" for another error."""
-    found, param = _NO_NUMBER.search(text), getattr(error, "param", None)
-    if found is None or param is None:
-        return ""
-    command = getattr(getattr(error, "ctx", None), "command", None)
-    declared = getattr(getattr(command, "callback", None), "declared", {}).get(param.name)
-    if declared is not None and declared.range:
-        return f"{param.opts[0]} takes {declared.range}, not {found[1]}"
-    low, high = (getattr(param.type, end, None) for end in ("min", "max"))
-    numbers = "a whole number" if param.type.name.startswith("int") else "a number"
-    if low is not None:
-        numbers += f" from {low:g}" + ("" if high is None else f" to {high:g}")
-    return f"{param.opts[0]} takes {numbers}, not {found[1]}"
+_LEFT_OVER = re.compile(r"^Got unexpected extra arguments? \((.+)\)$")

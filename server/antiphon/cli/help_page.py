@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from antiphon.cli.errors import WIDTH
 from antiphon.kernel.runtime import paths, resources
 
 NAME = "help"
-WIDTH = 100
-"""Maximum columns of a help page: longer lines are hard to read, and the library's own 80 breaks most sentences."""
 
 
 def read() -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
+from click.exceptions import Exit
 
-from antiphon.cli.option_records import by_records
+from antiphon.cli.command import CommandGroup
 from antiphon.client.finding import find_server
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -15,14 +16,14 @@ from antiphon.kernel.runtime.settings import ServeSettings
 ROOM = "learn"
 
 
-def register(app: typer.Typer) -> None:
+def register(app: CommandGroup) -> None:
     """Adds `list` and `check`."""
     from antiphon.cli.plugin_commands import command_group
 
     group = command_group("lessons", "List and check the lessons of the page.")
     group.command("list")(listed)
     group.command("check")(check)
-    app.add_typer(group)
+    app.add_command(group)
 
 
 def listed() -> None:
@@ -30,10 +31,10 @@ def listed() -> None:
     from antiphon.lessons.lessons import PATHS, lessons
 
     for path, title in PATHS.items():
-        typer.echo(f"{path}  {title}")
+        click.echo(f"{path}  {title}")
         for one in lessons():
             if one.head.path == path:
-                typer.echo(f"  {one.name}  {one.head.title}")
+                click.echo(f"  {one.name}  {one.head.title}")
 
 
 def check(
@@ -49,13 +50,12 @@ def check(
     for one in found:
         for problem in problems(one):
             wrong += 1
-            typer.echo(f"{one.head.path}/{one.name}: {problem}")
-    typer.echo(f"{len(found)} lessons, {wrong} faults" if wrong else f"{len(found)} lessons, all can be learned from")
+            click.echo(f"{one.head.path}/{one.name}: {problem}")
+    click.echo(f"{len(found)} lessons, {wrong} faults" if wrong else f"{len(found)} lessons, all can be learned from")
     if wrong:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
-@by_records
 def learn(
     server: Annotated[ServeSettings, ("http_port", "osc_port", "audio")],
     no_open: Annotated[bool, argument("Print the address alone.")] = False,

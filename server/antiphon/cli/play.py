@@ -11,10 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+import click
 
 from antiphon.cli.errors import termination_signals
-from antiphon.cli.option_records import by_records
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.runtime import paths
@@ -39,7 +38,6 @@ OPTIONS = ("audio", "input", "output", "patch", "osc_port", "http_port", "block"
 """Options of `serve` that `play` takes."""
 
 
-@by_records
 def play(
     server: Annotated[ServeSettings, OPTIONS],
     no_open: Annotated[bool, argument("Open no browser.")] = False,
@@ -75,7 +73,7 @@ def play(
             if device.driver == "headless":
                 settings = headless_settings(asked) if song else demo_settings(asked)
             if settings.osc_port:
-                typer.echo("\n".join(said(settings)))
+                click.echo("\n".join(said(settings)))
                 sys.stdout.flush()
             with own_terminal_group():
                 # commands name a free port once it is known

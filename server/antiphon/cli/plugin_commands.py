@@ -7,18 +7,14 @@ of all commands.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import typer
-from typer.core import TyperGroup
+from click.exceptions import Exit
 
-from antiphon.cli import help_page
-from antiphon.cli.option_records import by_records
-from antiphon.kernel.runtime.arguments import Argument
+from antiphon.cli.command import CommandGroup, epilog
 from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.importing import reason_of
 
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
 HOOK = "antiphon_commands"
 
 
-class CommandGroup(TyperGroup):
+class MainGroup(CommandGroup):
     """Loads plugins' commands once, only where Antiphon's own do not suffice."""
 
     asked = False
@@ -38,6 +34,8 @@ class CommandGroup(TyperGroup):
         """The page of all commands, which is cached if no plugin failed."""
         page: str = super().get_help(ctx)
         if ctx.parent is None and self.complete:
+            from antiphon.cli import help_page
+
             help_page.keep(page)
         return page
 
@@ -90,44 +88,11 @@ class CommandGroup(TyperGroup):
                 complain(reason)
 
 
-def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
-    """An empty group of commands; `callback` has the options before a command's name."""
-    app = typer.Typer(
-        name=name,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        help=sentence,
-        short_help=sentence,
-    )
-    app.callback()(callback)
-    return app
-
-
-def epilog(*lines: str) -> str:
-    """The epilogue of a command's help: its examples."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def complete(app: typer.Typer) -> None:
-    """Gives each command its declared arguments, and the first paragraph of its docstring as short help.
-
-    The library would shorten that paragraph. A command with a short help of its own, or no docstring, stays unchanged.
-    """
-    for group in app.registered_groups:
-        if (inner := group.typer_instance) is not None:
-            complete(inner)
-            if inner.registered_callback is not None and inner.registered_callback.callback is not None:
-                inner.registered_callback.callback = by_records(inner.registered_callback.callback)
-    for command in app.registered_commands:
-        if command.callback is not None:
-            command.callback = by_records(command.callback)
-            declared: dict[str, Argument] = getattr(command.callback, "declared", {})
-            if any(one.said("placed") and one.element is not str for one in declared.values()):
-                command.context_settings = {"ignore_unknown_options": True}  # -6 is a number
-        doc = inspect.getdoc(command.callback) if command.callback is not None else None
-        if doc and command.short_help is None:
-            command.short_help = " ".join(doc.partition("\n\n")[0].split())
+def command_group(
+    name: str, sentence: str, function: Callable[..., None] = lambda: None, cls: type[CommandGroup] = CommandGroup
+) -> CommandGroup:
+    """An empty group of commands; `function` has the options before a command's name."""
+    return cls(name, sentence, function)
 
 
 def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
@@ -147,42 +112,36 @@ def plugin_commands() -> tuple[list[tuple[str, str, Any]], list[str]]:
     for source in sources():
         if source.name not in wanted or source.problem:
             continue
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app = CommandGroup(None)
         try:
             dispatcher.add(source.name, source.importing())
             operations, more = added_operations(dispatcher, source.name)
             failures = (*dispatcher.call(HOOK, only=source.name, cli=app), *more)
             add_operations(app, operations)
             reasons += [f"plugin {failure.name}: {failure.reason}" for failure in failures]
-            if app.registered_callback is not None:
-                reasons.append(f"plugin {source.name}: {HOOK}: it declares options of all commands; left out")
-            complete(app)
-            commands = typer.main.get_group(app).commands
+            for command in app.commands.values():
+                getattr(command, "params", ())  # a fault in a declaration is the plugin's
         except (Exception, SystemExit) as error:
             reasons.append(f"plugin {source.name}: {HOOK}: {reason_of(error)}")
             continue
-        added += [(source.name, name, command) for name, command in commands.items()]
+        added += [(source.name, name, command) for name, command in app.commands.items()]
     return added, reasons
 
 
-def add_operations(app: typer.Typer, operations: Iterable[SharedOperation]) -> None:
+def add_operations(app: CommandGroup, operations: Iterable[SharedOperation]) -> None:
     """Adds a command for each operation of a plugin, in the group of that name."""
-    inner = [group.typer_instance for group in app.registered_groups]
-    groups: dict[str, Any] = {str(group.info.name): group for group in inner if group is not None}
     for one in operations:
         first, _, second = one.name.partition(" ")
-        if first not in groups:
-            groups[first] = command_group(first, one.group or f"What the plugin {first} can be asked.")
-            app.add_typer(groups[first])
-        groups[first].command(second, epilog=epilog(*one.examples) if one.examples else None)(
-            build_operation_command(one)
-        )
+        if first not in app.commands:
+            app.add_command(command_group(first, one.group or f"What the plugin {first} can be asked."))
+        group: Any = app.commands[first]
+        group.command(second, epilog=epilog(*one.examples) if one.examples else None)(build_operation_command(one))
 
 
 def build_operation_command(operation: SharedOperation) -> Callable[..., None]:
     """Returns the command of an operation. Its exit code is 1 if a part of the request was not done."""
+    from antiphon.cli.command import Json
     from antiphon.cli.errors import complain, termination_signals
-    from antiphon.cli.option_records import Json
     from antiphon.cli.progress import echo_answer, progress_bar
     from antiphon.operations.shared import OperationCaller, plain
 
@@ -195,7 +154,7 @@ def build_operation_command(operation: SharedOperation) -> Callable[..., None]:
         for sentence in asker.complaints:
             complain(sentence)
         if asker.failed:
-            raise typer.Exit(1)
+            raise Exit(1)
 
     command.__doc__ = operation.asked.__doc__
     command.__annotations__ = {"asked": operation.asked, "as_json": Json}

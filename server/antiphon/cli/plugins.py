@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from antiphon.cli.progress import style_text
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -142,9 +142,9 @@ def new_plugin(
     taken = {*known.catalog, *known.catalog.hooks}
     own = paths.make_folder(paths.plugins())
     place = write(name, shape, folder or own, taken)
-    typer.echo(f"{place} is written")
+    click.echo(f"{place} is written")
     if folder is None or folder.resolve() == own.resolve():
-        typer.echo(f"`antiphon plugins {name}` shows it, `antiphon run {name} {SHAPES[shape].files}` runs it on files")
+        click.echo(f"`antiphon plugins {name}` shows it, `antiphon run {name} {SHAPES[shape].files}` runs it on files")
     else:
-        typer.echo(f"`antiphon plugins {name} --plugins-dir {shlex.quote(str(folder))}` shows it")
-        typer.echo(f"it is loaded where it is in {own}, or installed with an entry point in the group antiphon")
+        click.echo(f"`antiphon plugins {name} --plugins-dir {shlex.quote(str(folder))}` shows it")
+        click.echo(f"it is loaded where it is in {own}, or installed with an entry point in the group antiphon")

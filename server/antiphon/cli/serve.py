@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-import inspect
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
+from click.exceptions import Exit
 
-from antiphon.cli.option_records import by_records
+from antiphon.cli.command import build_parameter
 from antiphon.cli.running.starting import create_and_lock_token, read_secret, store_token
 from antiphon.cli.transports import SynthCommand, transports
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.io.listening import local_addresses, open_sockets
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.arguments import Argument, argument
 from antiphon.kernel.runtime.platform import raise_open_files
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.processes.child_process import OWNER
@@ -71,61 +72,43 @@ class ServeCommand(SynthCommand):
             else:
                 names.add(f"--{option.name}")
                 added.append(_parameter(option))
-        self.params[at:at] = _params(added)
+        self.params[at:at] = added
 
 
-def transports_of(ctx: typer.Context) -> list[Transport]:
+def transports_of(ctx: click.Context) -> list[Transport]:
     """Registered transports of plugins."""
     found: list[Transport] = ctx.meta[TRANSPORTS]
     return found
 
 
-def given_options(ctx: typer.Context) -> dict[str, Any]:
+def given_options(ctx: click.Context) -> dict[str, Any]:
     """Given values of plugins' options: `options` and `secrets` of `ServeSettings`."""
     values: dict[str, Any] = ctx.meta.get(GIVEN, {})
     return values
 
 
-def _parameter(option: ServeOption[Any]) -> inspect.Parameter:
-    """Signature parameter of an option, converted by typer."""
+def _parameter(option: ServeOption[Any]) -> click.Parameter:
+    """A plugin's option, whose value is kept in the context."""
     repeated, kept = isinstance(option.default, tuple), "secrets" if option.secret else "options"
 
-    def keep(ctx: typer.Context, value: Any) -> Any:
+    def keep(ctx: click.Context, _: click.Parameter, value: Any) -> None:
         value = tuple(value or ()) if repeated else value
         if value != option.default:
             ctx.meta.setdefault(GIVEN, {}).setdefault(kept, {})[option.name] = value
         os.environ.pop(option.envvar, None)  # the server's processes must not inherit a password
-        return value
 
-    declared = typer.Option(
-        f"--{option.name}", help=option.doc, expose_value=False, callback=keep, envvar=option.envvar or None
-    )
-    return inspect.Parameter(
-        f"plugin_{option.name.replace('-', '_')}",
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None if repeated else option.default,
-        annotation=Annotated[list[str] | None if repeated else type(option.default), declared],
-    )
-
-
-def _params(parameters: list[inspect.Parameter]) -> list[Any]:
-    """Click options of a command with these parameters."""
-
-    def declaring(**_given: Any) -> None:
-        pass
-
-    declaring.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    app = typer.Typer(add_completion=False)
-    app.command()(declaring)
-    return [param for param in typer.main.get_command(app).params if param.name != "help"]
+    kind = tuple[str, ...] if repeated else type(option.default)
+    meta = argument(option.doc, flags=f"--{option.name}", envvar=option.envvar or None)
+    found = build_parameter(Argument(f"plugin_{option.name.replace('-', '_')}", kind, option.default, meta))
+    found.expose_value, found.callback = False, keep
+    return found
 
 
 TOKEN = "ANTIPHON_TOKEN"
 """Environment variable of an external token, for platforms that pass secrets this way."""
 
 
-@by_records
-def serve(ctx: typer.Context, asked: ServeSettings) -> None:
+def serve(ctx: click.Context, asked: ServeSettings) -> None:
     """Start the server. It plays until Ctrl-C or SIGTERM; closing the terminal does not end it."""
     settings = asked.with_(**given_options(ctx)).check()
     _check_transports(settings, transports_of(ctx))
@@ -226,7 +209,7 @@ def run(
             status = Supervisor(settings, folder, beside, owner).run()
     finally:
         pidfile.clear(folder, settings)
-    raise typer.Exit(status)
+    raise Exit(status)
 
 
 def _make_secrets() -> None:

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperCommand
-
+from antiphon.cli.command import Command
 from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.importing import reason_of, resolve
 
@@ -40,7 +39,7 @@ def transports() -> list[tuple[str, Transport]]:
     return list(result.items())
 
 
-class SynthCommand(TyperCommand):
+class SynthCommand(Command):
     """A command with the option `--synth`, whose help lists the backends."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -50,5 +49,5 @@ class SynthCommand(TyperCommand):
         named = ["auto", *(info.name for info in infos())]
         for param in self.params:
             text = getattr(param, "help", None) or ""
-            param.help = text.replace(NAMES, f"{', '.join(named[:-1])} or {named[-1]}")  # type: ignore[attr-defined]
+            param.help = text.replace(NAMES, f"{', '.join(named[:-1])} or {named[-1]}")
         super().format_help(ctx, formatter)

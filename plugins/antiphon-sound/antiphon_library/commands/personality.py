@@ -8,11 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer.core import TyperGroup
-
 from antiphon.api import UsageError
-from antiphon.api.backends.cli import Json, command_group, echo_answer, epilog
+from antiphon.api.backends.cli import CommandGroup, Json, command_group, echo_answer, epilog
 from antiphon.api.backends.runtime import argument
 from antiphon_library.commands.options import ROOT, open_catalogue
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
     from antiphon_library.taste.choosing import TrackTable
 
 
-class _RootOptionGroup(TyperGroup):
+class _RootOptionGroup(CommandGroup):
     """The group, which also accepts --root after the name of a command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -35,10 +32,9 @@ class _RootOptionGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def application() -> typer.Typer:
+def application() -> CommandGroup:
     """Returns the group of commands, with the interactive one, which is no operation."""
-    app = command_group("library", _library.__doc__ or "", _library)
-    app.info.cls = _RootOptionGroup
+    app = command_group("library", _library.__doc__ or "", _library, _RootOptionGroup)
     app.command(epilog=epilog("antiphon library personality"))(personality)
     return app
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import typer
 from tests.cli.conftest import Done
 
 from antiphon.cli import errors
-from antiphon.cli.plugin_commands import add_operations, complete
+from antiphon.cli.command import CommandGroup
+from antiphon.cli.plugin_commands import add_operations
 from antiphon.operations.shared import OperationList
 from antiphon_library.commands.options import ROOT
 from antiphon_library.commands.personality import application
@@ -43,12 +43,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     """Runs `antiphon library --root root` with further words in the folder of the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.add_typer(application())
+    app = CommandGroup(None)
+    app.add_command(application())
     add_to(operations := OperationList())
     add_operations(app, operations.added)
     app.command("other")(lambda: None)
-    complete(app)
 
     def run(*arguments: str | Path, root: str = "root") -> Done:
         code = errors.run(app, ["library", *(["--root", root] if root else ()), *(str(a) for a in arguments)])

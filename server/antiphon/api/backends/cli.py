@@ -1,10 +1,9 @@
 """Commands of a plugin, for `antiphon_commands`: groups, examples, answers, progress, errors, completions."""
 
+from antiphon.cli.command import Command, CommandGroup, Json, epilog
 from antiphon.cli.commands import run as run_command
-from antiphon.cli.completion import named as complete_named
 from antiphon.cli.errors import complain, termination_signals
-from antiphon.cli.option_records import Json, by_records
-from antiphon.cli.plugin_commands import command_group, epilog
+from antiphon.cli.plugin_commands import command_group
 from antiphon.cli.progress import ProgressBar, clear as clear_progress, echo_answer, progress_bar
 from antiphon.client.asking import answers as ask_server, follow
 from antiphon.client.connection import OscConnection

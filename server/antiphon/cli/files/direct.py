@@ -1,28 +1,11 @@
-"""`antiphon run` without the command-line library: of a well-formed line, or of a job by HTTP."""
+"""What `antiphon run` does with its request; and a job by HTTP, without a command line."""
 
 import contextlib
 import json
-import os
 import sys
-from collections.abc import Sequence
 
 from antiphon.cli import errors
-from antiphon.cli.option_records import read
 from antiphon.operations.requests import RenderRequest, RunRequest, from_json
-
-
-def run(words: Sequence[str]) -> int | None:
-    """Runs `antiphon WORDS`; returns its exit code, or None where the library has to read the words."""
-    if words[:1] != ["run"] or sys.platform == "win32" or "_ANTIPHON_COMPLETE" in os.environ:
-        return None
-    asked = read(RunRequest, words[1:])
-    if asked is None:
-        return None
-    from antiphon.kernel.runtime.processes.child_process import allow_copied_children
-
-    allow_copied_children()
-    set_priority_below_servers()
-    return errors.exit_code(lambda: process(asked))
 
 
 def process(asked: RunRequest) -> int:

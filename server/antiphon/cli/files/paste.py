@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.kernel.errors import UsageError
@@ -25,7 +25,7 @@ def paste(
     made = _song(file) if file.lower().endswith(SUFFIXES) else translation(_text(file))
     text = made.text.rstrip("\n") + "\n"
     if not out:
-        typer.echo(text, nl=False)
+        click.echo(text, nl=False)
     else:
         target = Path(out)
         if target.exists() and not force:
@@ -33,7 +33,7 @@ def paste(
         write_atomic(target, text.encode(), 0o644)
     left = made.left_out
     parts = f"; {left} {'part is' if left == 1 else 'parts are'} left out, each with its reason" if left else ""
-    typer.echo(f"{made.tracks} {'track' if made.tracks == 1 else 'tracks'}{parts}", err=True)
+    click.echo(f"{made.tracks} {'track' if made.tracks == 1 else 'tracks'}{parts}", err=True)
 
 
 def _song(file: str) -> Translation:

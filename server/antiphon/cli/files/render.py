@@ -11,11 +11,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
+from click.exceptions import Exit
 
 from antiphon.cli.errors import complain, termination_signals
 from antiphon.cli.files.reports import TERMINAL, report
-from antiphon.cli.option_records import by_records
 from antiphon.cli.progress import ProgressBar
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument, check
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from antiphon.offline.rehearsing import Verdict
 
 
-@by_records
 def render(asked: RenderRequest) -> None:
     """Play a patch or a live script into a file: at the rate of IN, with two channels, or IN's if more.
 
@@ -50,9 +49,9 @@ def render(asked: RenderRequest) -> None:
             failed = operation(changed(asked, reporting=TERMINAL), load(check=False))
         except ScriptError as error:
             show(error)
-            raise typer.Exit(2) from None
+            raise Exit(2) from None
     if failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def show(error: ScriptError) -> None:
@@ -65,7 +64,6 @@ def show(error: ScriptError) -> None:
 # ---- `antiphon rehearse set.py`: the first bars of a live script, rendered and judged before they are played
 
 
-@by_records
 def rehearse(asked: RehearseRequest) -> None:
     """Rehearse a live script: render its first bars, faster than time, and list the problems found.
 
@@ -84,22 +82,22 @@ def rehearse(asked: RehearseRequest) -> None:
             verdict = _judged(script, bars, folder)
         except ScriptError as error:
             if asked.as_json:
-                typer.echo(json.dumps({"ok": False, "why": [str(error)], "remarks": []}))
+                click.echo(json.dumps({"ok": False, "why": [str(error)], "remarks": []}))
             show(error)
-            raise typer.Exit(2) from None
+            raise Exit(2) from None
     if asked.as_json:
-        typer.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
+        click.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
     else:
-        typer.echo(
+        click.echo(
             f"{Path(script).name}: {counted(bars, 'bar')}, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
             f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of real time"
         )
-        typer.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
+        click.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
         for sentence in (*verdict.why, *verdict.remarks):
-            typer.echo(sentence)
-        typer.echo("it can be played" if verdict.ok else "it is better not played as it is")
+            click.echo(sentence)
+        click.echo("it can be played" if verdict.ok else "it is better not played as it is")
     if not verdict.ok:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _judged(path: str, bars: int, folder: Path) -> Verdict:
@@ -141,7 +139,6 @@ MOST_CUES, LONGEST_CUE = 200, 120
 """Number of the set's cues that are shown, and maximum characters of each part of a cue."""
 
 
-@by_records
 def replay(asked: ReplayRequest) -> None:
     """Render a recorded set to a file, or to its tracks: with the same samples on the same machine. Lists its cues."""
     from antiphon.files.audiowrite import AudioWriter, format_of

@@ -1,13 +1,13 @@
 """`antiphon run`: applies one plugin to files of sound or notes; `run PLUGIN --help` has that plugin's parameters."""
 
+import sys
 from copy import copy
 from typing import Any
 
-import typer
-from typer.core import TyperCommand
+from click.exceptions import Exit
 
+from antiphon.cli.command import Command
 from antiphon.cli.files.direct import process
-from antiphon.cli.option_records import by_records
 from antiphon.kernel.contract.params import HOST_PARAMS
 from antiphon.operations.requests import RUN_OPTIONS, RunRequest, applies
 
@@ -16,7 +16,6 @@ PLUGIN = "antiphon.run.plugin"
 _TRIGGER = "the seconds at which it fires."
 
 
-@by_records
 def run(asked: RunRequest) -> None:
     """Process files by a plugin: same rate, channels and length unless it says otherwise, its latency removed.
 
@@ -25,11 +24,15 @@ def run(asked: RunRequest) -> None:
     standard input or output: a wav, or --raw; input that the plugin need not know in advance is processed as it
     arrives. A video keeps its picture.
     """
+    from antiphon.kernel.runtime.processes.child_process import allow_copied_children
+
+    if sys.platform != "win32":
+        allow_copied_children()
     if code := process(asked):
-        raise typer.Exit(code)
+        raise Exit(code)
 
 
-class RunCommand(TyperCommand):
+class RunCommand(Command):
     """The command `run`, whose help shows the named plugin's parameters."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
@@ -72,4 +75,5 @@ class RunCommand(TyperCommand):
             )
         page = copy(self)
         page.params = [p for p in self.params if p.name not in RUN_OPTIONS or applies(RUN_OPTIONS[p.name], info)]
+        page.format_arguments(ctx, formatter)
         page.format_options(ctx, formatter)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
 from antiphon.client.finding import http_port
 from antiphon.client.http import get_answer
@@ -46,7 +46,7 @@ def surface(
     check_free([("OUT", out)], force=force)
     content, said = layout_file(loaded, catalog, path.suffix)
     paths.write_atomic(path, content)
-    typer.echo(f"{out}: {said}")
+    click.echo(f"{out}: {said}")
 
 
 def _playing() -> str:

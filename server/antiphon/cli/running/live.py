@@ -5,11 +5,10 @@ import sys
 from contextlib import suppress
 from typing import Annotated
 
-import typer
+import click
 
 from antiphon.cli import ports
 from antiphon.cli.errors import complain
-from antiphon.cli.option_records import by_records
 from antiphon.cli.running.osc import Timeout
 from antiphon.client import LOCAL
 from antiphon.client.asking import refusal
@@ -29,7 +28,6 @@ OPTIONS = ("osc_port", "http_port", "audio", "input", "output", "record", "block
 """Options of `serve` that `live` takes, for a server that it starts."""
 
 
-@by_records
 def live(
     script: Annotated[str, argument("A live script.", "SET.py")],
     *,
@@ -82,7 +80,7 @@ def _with_page(sentence: str, picture: str = "", *, fault: bool = False) -> None
 def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:
     """Prints a sentence. A fault goes to standard error, with its source excerpt below."""
     if not fault:
-        typer.echo(sentence)
+        click.echo(sentence)
         sys.stdout.flush()
         return
     complain(sentence)
@@ -110,7 +108,7 @@ def evaluate(
         raise EngineError(
             f"no `antiphon live` of yours plays at this server, to perform it; start one: antiphon live {name}"
         )
-    typer.echo(f"handed to {performers} `antiphon live`")
+    click.echo(f"handed to {performers} `antiphon live`")
 
 
 def hand_over(text: str, port: int, timeout: float) -> int:

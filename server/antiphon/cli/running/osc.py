@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from typing import Annotated
 
-import typer
+import click
 
 from antiphon.cli import ports
 from antiphon.client import LOCAL
@@ -58,14 +58,14 @@ def osc(
         shown = False
         for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
             shown = True
-            typer.echo(line)
+            click.echo(line)
         if watched is not None and not shown and (line := change(watched, address)):
             shown = True
-            typer.echo(line)
+            click.echo(line)
         if not shown:
-            typer.echo(f"{address}: done", err=True)
+            click.echo(f"{address}: done", err=True)
     if address == "/learn":
-        typer.echo("the next MIDI controller that moves is learned: move it; monitor --events shows /learned", err=True)
+        click.echo("the next MIDI controller that moves is learned: move it; monitor --events shows /learned", err=True)
 
 
 def change(subscribed: OscConnection, address: str) -> str:

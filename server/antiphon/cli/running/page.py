@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+import click
 
 from antiphon.cli import ports
-from antiphon.cli.option_records import Json
+from antiphon.cli.command import Json
 from antiphon.cli.progress import echo_answer
 from antiphon.client import finding
 from antiphon.kernel.errors import EngineError, FileError, UsageError
@@ -40,7 +40,7 @@ def show_page(found: finding.Running, room: str = "", *, opens: bool) -> None:
     """Prints the page's address of a running server; `opens` opens it. `UsageError` if it is open to the network."""
     if not found.settings.local:
         raise UsageError("that server is open to the network, so its page asks for the token; `antiphon qr` shows it")
-    typer.echo(page_address(found.folder, found.settings.http_port, room))
+    click.echo(page_address(found.folder, found.settings.http_port, room))
     if opens:
         open_page(found.folder)
 
@@ -98,8 +98,8 @@ def qr(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> No
     if not found:
         raise EngineError("this machine has no address on a network; connect it, and start the server again")
     for one in found:
-        typer.echo("\n".join(lines(one["rows"])))
-        typer.echo(escape_unprintable(str(one["url"])))
+        click.echo("\n".join(lines(one["rows"])))
+        click.echo(escape_unprintable(str(one["url"])))
 
 
 def lines(rows: list[str]) -> list[str]:
@@ -130,12 +130,12 @@ def surfaces(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None,
 
 def approve(machine: Machine, http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Let a phone or controller play the server, for twelve hours."""
-    typer.echo(change("approve", machine, paths.config(), finding.http_port(http_port, osc_port)))
+    click.echo(change("approve", machine, paths.config(), finding.http_port(http_port, osc_port)))
 
 
 def forget(machine: Machine, http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None) -> None:
     """Revoke an approval: that phone or controller can no longer play, and is sent nothing."""
-    typer.echo(change("forget", machine, paths.config(), finding.http_port(http_port, osc_port)))
+    click.echo(change("forget", machine, paths.config(), finding.http_port(http_port, osc_port)))
 
 
 def change(word: str, machine: str, folder: Path, port: int) -> str:

@@ -1,6 +1,6 @@
 """`antiphon repl`: sends messages, typed line by line, to the running server."""
 
-import typer
+import click
 
 from antiphon.cli import ports
 from antiphon.client import finding
@@ -23,8 +23,8 @@ def repl(osc_port: ports.Osc = None, http_port: ports.HttpBesideOsc = None) -> N
         completer=AddressCompleter(lambda: connected.declared),
         bottom_toolbar=connected.status_line,
         refresh_interval=REFRESH_SECONDS,
-        key_bindings=panic_key(connected, typer.echo),
+        key_bindings=panic_key(connected, click.echo),
     )
     with connected.follow():
-        typer.echo("help says what can be typed; Ctrl-D ends this, the server plays on")
-        run_repl(connected, session, typer.echo)
+        click.echo("help says what can be typed; Ctrl-D ends this, the server plays on")
+        run_repl(connected, session, click.echo)

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import typer
+import click
+from click.exceptions import Exit
 
 from antiphon.cli import ports
+from antiphon.cli.command import Json
 from antiphon.cli.errors import complain
-from antiphon.cli.option_records import Json
 from antiphon.cli.progress import style_text
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
@@ -28,14 +29,14 @@ def status(http_port: ports.Http = None, osc_port: ports.InsteadOfHttp = None, a
         answer = get_answer("/api/status", paths.config(), finding.http_port(http_port, osc_port))
     except EngineError as error:
         complain(str(error))
-        raise typer.Exit(1) from None
+        raise Exit(1) from None
     if as_json:
-        typer.echo(json.dumps(answer))
+        click.echo(json.dumps(answer))
         return
     for title, rows in sections(answer):
-        typer.echo(style_text(title, "bad" if title == "trouble" and rows != NO_TROUBLE else "head"))
+        click.echo(style_text(title, "bad" if title == "trouble" and rows != NO_TROUBLE else "head"))
         for line in align_rows(rows):
-            typer.echo(escape_unprintable(f"  {line}"))
+            click.echo(escape_unprintable(f"  {line}"))
 
 
 _PROCESSES = ("control", "engine", "synth", "web")

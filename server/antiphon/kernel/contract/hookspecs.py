@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
     from antiphon.kernel.contract.addresses import AddressList
 
@@ -105,7 +105,7 @@ def antiphon_operations(operations: Any) -> None:
 
 
 @hookspec
-def antiphon_commands(cli: typer.Typer) -> None:
+def antiphon_commands(cli: click.Group) -> None:
     """Adds commands to the `antiphon` command line."""
 
 

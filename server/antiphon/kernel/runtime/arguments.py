@@ -5,9 +5,10 @@ it is positional on the command line.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields as fields_of_dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct
@@ -27,7 +28,7 @@ def argument(
     unit: str = "",
     flags: str = "",
     placed: bool = False,
-    names: str = "",
+    names: str | Callable[[], Iterable[str]] = "",
     beside: tuple[str, str] | None = None,
     envvar: str | None = None,
     needs: tuple[str, str] | None = None,
@@ -37,10 +38,10 @@ def argument(
 
     `sentence`: its help. `shown`: placeholder for its value in the help. `low`, `high`, `unit`: its range; its default
     is always allowed. `flags`: its options, where they are not its name. `placed`: it is positional, although it has a
-    default. `names`: its completion, of `antiphon.cli.completion`. `beside`: for a further file, the field that
-    requests it by HTTP ("" for none) and the name of that result. `envvar`: the environment variable that gives it
-    where the command line does not. `needs`: what it requires of a processor's `FileUse`, and the message where that
-    lacks it. `choices`: its values; its default is always allowed.
+    default. `names`: its completion, of `antiphon.cli.completion`, or a function that returns the names. `beside`: for
+    a further file, the field that requests it by HTTP ("" for none) and the name of that result. `envvar`: the
+    environment variable that gives it where the command line does not. `needs`: what it requires of a processor's
+    `FileUse`, and the message where that lacks it. `choices`: its values; its default is always allowed.
     """
     extra = {"shown": shown, "unit": unit, "flags": flags, "placed": placed, "names": names, "beside": beside}
     more = {"envvar": envvar, "needs": needs, "choices": choices}
@@ -77,13 +78,19 @@ class Argument(NamedTuple):
     @property
     def repeated(self) -> bool:
         """Whether it may be given several times."""
+        return any(get_origin(kind) in (tuple, list) for kind in (self.kind, *get_args(self.kind)))
+
+    @property
+    def in_tuple(self) -> bool:
+        """Whether the values of a repeated argument are a tuple, not a list."""
         return any(get_origin(kind) is tuple for kind in (self.kind, *get_args(self.kind)))
 
     @property
     def element(self) -> type:
-        """Type of one element of a repeated argument on a command line: a number, or text."""
-        kinds = next((get_args(kind) for kind in (self.kind, *get_args(self.kind)) if get_origin(kind) is tuple), ())
-        return kinds[0] if kinds and kinds[0] in (int, float) else str
+        """Type of one element of a repeated argument on a command line: a number, a path or text."""
+        found = (get_args(kind) for kind in (self.kind, *get_args(self.kind)) if get_origin(kind) in (tuple, list))
+        kinds = next(found, ())
+        return kinds[0] if kinds and kinds[0] in (int, float, Path) else str
 
     @property
     def range(self) -> str:

@@ -130,7 +130,7 @@ def log_plugin_prints() -> None:
             setattr(sys, name, Prints(stream))
 
 
-_OWN = frozenset({"antiphon", "typer", "click", "__main__"})
+_OWN = frozenset({"antiphon", "click", "__main__"})
 """Packages whose output is Antiphon's own: itself, and those with which its command line writes."""
 
 
