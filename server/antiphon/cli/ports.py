@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from antiphon.kernel.runtime.arguments import argument
-from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
+from antiphon.kernel.runtime.ports import HTTP_PORT, OSC_PORT
 
 _OURS = "by default that of your server where one runs, else"
 _OSC, _HTTP = f"The server's OSC port; {_OURS} {OSC_PORT}.", f"The server's HTTP port; {_OURS} {HTTP_PORT}."

@@ -1,15 +1,22 @@
 """Finds this user's running servers on this machine, and the port of the one that is meant."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from antiphon.client import LOCAL
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.platform import start_time
-from antiphon.kernel.runtime.processes import pidfile
-from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.kernel.runtime.ports import HTTP_PORT, OSC_PORT
+
+if TYPE_CHECKING:
+    from antiphon.kernel.runtime.settings import ServeSettings
+
+LIST = "*/processes.json"
+"""The lists of servers' processes, in the runtime folder."""
 
 
 class Running(NamedTuple):
@@ -21,8 +28,10 @@ class Running(NamedTuple):
 
 def running_servers() -> list[Running]:
     """Running servers of this user on this machine."""
-    found = []
-    for listed in paths.runtime().glob(f"*/{pidfile.LIST}"):
+    found: list[Running] = []
+    for listed in paths.runtime().glob(LIST):
+        from antiphon.kernel.runtime.processes import pidfile  # it brings the settings: only where a server runs
+
         try:
             pid, then = json.loads(listed.read_bytes())["processes"]["supervisor"]
         except (OSError, ValueError, KeyError, TypeError):

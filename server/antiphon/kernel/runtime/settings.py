@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.console import LOG_LEVELS
+from antiphon.kernel.runtime.ports import HTTP_PORT as HTTP_PORT, OSC_PORT as OSC_PORT
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
 from antiphon.kernel.runtime.terms import spell
 
@@ -56,9 +57,6 @@ class ServeOption(Generic[T]):
 
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
-OSC_PORT = 4400
-"""Default port of OSC."""
-HTTP_PORT = 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
 MAX_CHANNELS = 16
 """Maximum output channels."""
