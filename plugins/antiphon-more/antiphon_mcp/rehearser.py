@@ -82,7 +82,7 @@ async def build_rehearsal_request(
     proposal: Proposal, server: HttpServer, control: Any, state: Mapping[str, Any], locked: Iterable[str]
 ) -> dict[str, Any]:
     """Builds the request to the stage process: the change, and the state it would apply to."""
-    graph, stored, status = await control.graph(), await control.stored(), await control.status()
+    graph, stored, status = await control.graph(), await control.scenes_and_macros(), await control.status()
     values = {one.node.name: one.values for one in await control.nodes()}
     nodes = [{**one, "values": values.get(one["name"], {})} for one in graph["nodes"]]
     nodes += [{"name": end, "type": end, "values": values.get(end, {})} for end in ("in", "out")]

@@ -190,7 +190,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     sound, song = analysed()
     info, run = (
         SimpleNamespace(rate=RATE, channels=1, subtype="PCM_16", tags={}),
-        SimpleNamespace(analysed=lambda: song),
+        SimpleNamespace(analyse=lambda: song),
     )
     monkeypatch.setattr("antiphon_listen.chord_notes.hear", lambda _: (info, len(sound), run))
     return sound[None]

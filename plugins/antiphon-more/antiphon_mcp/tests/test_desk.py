@@ -132,7 +132,9 @@ class SwitchRig:
         self.told: list[str] = []
         self.does, self.mode = list(does), mode
         osc = SimpleNamespace()
-        control = SimpleNamespace(osc=osc, nodes=self._nodes, status=self._status, stored=self._stored, send=self._send)
+        control = SimpleNamespace(
+            osc=osc, nodes=self._nodes, status=self._status, scenes_and_macros=self._stored, send=self._send
+        )
         performer = SimpleNamespace(playing="a", script=None, say=self._quiet, tell=self._quiet, run=self._quiet)
         live = (performer, SimpleNamespace(check=self._quiet))
         self.routes = McpRoutes(
