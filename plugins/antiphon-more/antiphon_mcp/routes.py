@@ -215,7 +215,7 @@ class McpRoutes:
         """Lands a proposal, unless the performer stops it meanwhile. Raises Refusal: it cannot land."""
         before, mode, proposal.state = proposal.state, self._desk.mode, "landing"
         try:
-            macros = (await self._control.stored())["macros"]
+            macros = (await self._control.scenes_and_macros())["macros"]
             values, status = await self._values()
             if self._desk.mode in HALTED_MODES and self._desk.mode != mode:
                 proposal.state = "dropped"
