@@ -222,6 +222,14 @@ def test_scheduled_value_due_during_a_plan_reaches_a_new_node(s: Session) -> Non
     assert s.state.loaded(load.serial, 5000.0) == [NodeSet(1, GAIN_CELL, 2.0)]
 
 
+def test_scheduled_value_is_kept_where_a_removal_is_refused(s: Session) -> None:
+    s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST)
+    load = load_of(s.state.remove("a"))
+    assert s.advance(Moment(5000.0)) == []
+    s.state.refused(load.serial)
+    assert s.state.value("a", "gain") == 2.0
+
+
 def test_value_of_a_refused_edit_is_not_sent(s: Session) -> None:
     first = load_of(s.state.add("gain", "c", "b"))
     s.state.load(Graph((NodeSpec("a", "gain", {"gain": 0.75}),)), "else")

@@ -60,8 +60,12 @@ class GraphState(NodeTable):
 
     def name_of(self, number: int) -> str:
         """Name of a node of the graph, or of the plan that plays until the next is ready; "" for an unknown number."""
-        node = self.by_id.get(number) or next((n for n in self._played.nodes.values() if n.id == number), None)
+        node = self.find(number)
         return "" if node is None else node.name
+
+    def find(self, number: int) -> Node | None:
+        """The node of that number, of the graph or of what plays until the next plan is ready."""
+        return self.by_id.get(number) or next((n for n in self._played.nodes.values() if n.id == number), None)
 
     @property
     def coming(self) -> bool:

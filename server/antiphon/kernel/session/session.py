@@ -288,9 +288,11 @@ class Session:
         for item, source in self.schedule.due(now):
             match item:
                 case NodeSet(node_id, cell, number):
-                    node = self.state.by_id.get(node_id)
-                    if node is not None and node.cells[cell].kind != "trigger":
-                        self.state.put(node, cell, number)
+                    node = self.state.find(node_id)
+                    if node is None or node.cells[cell].kind == "trigger":
+                        continue
+                    self.state.put(node, cell, number)
+                    if node_id in self.state.by_id:  # else it leaves, unless the plan without it is refused
                         effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
                         effects += self.state.follow_by_macros(node, cell)
                 case SetParam():
