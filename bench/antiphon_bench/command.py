@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
-from antiphon.api.backends.cli import Command
+from antiphon.api.backends.cli import CliCommand
 from antiphon.api.backends.runtime import argument
 from antiphon_bench.entry import Bench, BenchOptions
 
@@ -62,7 +62,7 @@ PLUGINS = "PLUGINS"
 """Placeholder in the argument's help for the names of plugins' benches."""
 
 
-class BenchCommand(Command):
+class BenchCommand(CliCommand):
     """The command `bench`, whose help lists the benches of plugins."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -33,7 +33,7 @@ from antiphon.kernel.session.transport_server import TransportServer
 from antiphon.web import control_link, control_requests, control_status
 from antiphon.web.control_link import ControlLink
 from antiphon.web.control_requests import Approvals, ControlShare, WebRequests
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 
 UNASKED = """
 import asyncio, sys
@@ -266,7 +266,7 @@ async def test_an_address_is_approved_and_forgotten_in_control_and_in_the_file(l
         assert list(Approvals(tmp_path).load()) == ["192.168.1.7"]
         assert await link.forget("192.168.1.7") is True
         assert live.app.access.approved() == []
-        with pytest.raises(Refusal, match="neither approved nor held") as refused:
+        with pytest.raises(HttpRefusal, match="neither approved nor held") as refused:
             await link.forget("192.168.1.7")
         assert refused.value.status == 404
 
@@ -284,7 +284,7 @@ async def test_waiting_requests_are_bounded(live: Rig, tmp_path: Path) -> None:
     link = ControlLink(ends[0], ("127.0.0.1", 9))
     asking = [asyncio.create_task(link.approve("192.168.1.7")) for _ in range(control_link.MAX_WAITING + 1)]
     await asyncio.sleep(0)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         await asking[-1]
     assert refused.value.status == 503
     for task in asking:
@@ -320,7 +320,7 @@ async def test_silence_is_503(live: Rig, monkeypatch: pytest.MonkeyPatch) -> Non
     ends = socket_pair()
     link = ControlLink(ends[0], ("127.0.0.1", 9))
     serving = asyncio.create_task(link.serve())
-    with pytest.raises(Refusal, match="does not answer") as refused:
+    with pytest.raises(HttpRefusal, match="does not answer") as refused:
         await link.status()
     assert refused.value.status == 503
     serving.cancel()

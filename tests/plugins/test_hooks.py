@@ -401,7 +401,7 @@ def test_a_route_runs_in_the_web_process_and_reaches_control(served: Served, plu
 def test_hook_antiphon_addresses(served: Served, loaded: loader.Loaded, name: str) -> None:
     answer, wrong, missing, wet, described = served.shaken[name]
     assert answer == [3]
-    assert wrong == [f"/{name}/shake", "takes a whole number, not 'loud'"]
+    assert wrong == [f"/{name}/shake", "times takes a whole number, not 'loud'"]
     assert missing == [f"/{name}/shake", f"times is missing; write /{name}/shake TIMES [WHAT]"]
     assert wet == [0.25]
     entry = json.loads(described)

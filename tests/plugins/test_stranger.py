@@ -203,7 +203,7 @@ def test_its_addresses_answer_later_and_synced_comes_behind(server: tuple[Server
     running, _ = server
     assert running.ask("/stranger/next", 1, "one", "two") == ("/stranger/next.reply", ["one"])
     assert running.ask("/stranger/next", 1, "refused")[1] == ["/stranger/next", "there is no such word"]
-    assert running.ask("/stranger/next", "x")[1] == ["/stranger/next", "takes a whole number, not 'x'"]
+    assert running.ask("/stranger/next", "x")[1] == ["/stranger/next", "count takes a whole number, not 'x'"]
     assert running.ask("/stranger/held", "nowhere")[1][0] == "/stranger/held"
 
     found: list[Any] = []

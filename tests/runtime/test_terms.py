@@ -2,13 +2,13 @@
 
 from tests import accepted
 
-from antiphon.files.decode import path_text
 from antiphon.kernel.runtime.terms import (
     COMMAND_LINE,
     NAMES,
     PROGRAM,
     WEB,
     naming,
+    path_text,
     speaking,
     spell,
     spell_call,

@@ -21,7 +21,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.web.operations import operation
 from antiphon.web.protocol import connection
 from antiphon.web.protocol.guard import Site, decode_path
-from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
+from antiphon.web.server import HttpRefusal, HttpRequest, HttpServer, Limits, Response, answer, text
 
 PATIENT = Limits(request_seconds=120.0, idle_seconds=120.0)
 """On a busy machine a hundred requests may take longer than anybody has for one."""
@@ -443,7 +443,7 @@ async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptu
         return text("late")
 
     def refusing(request: HttpRequest) -> Response:
-        raise Refusal(409, "not now")
+        raise HttpRefusal(409, "not now")
 
     async with serving(Limits(120.0, 120.0, handler_seconds=60.0)) as server:
         server.add("GET", "/plugins/broken", broken)
@@ -535,7 +535,7 @@ def test_any_bytes_leave_the_next_request_answered(loop_and_server, data: bytes)
 def test_a_decoded_path_never_climbs(path: str) -> None:
     try:
         decoded = decode_path("/" + path)
-    except Refusal:
+    except HttpRefusal:
         return
     assert decoded.startswith("/")
     assert not {".", ".."} & set(decoded.split("/"))

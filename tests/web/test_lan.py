@@ -39,7 +39,7 @@ from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
 from antiphon.web.control_requests import Approvals, WebRequests
 from antiphon.web.routes import HttpOptions, add_routes, serve_http
-from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
+from antiphon.web.server import HttpRefusal, HttpRequest, HttpServer, text
 
 
 class FakeAccess:
@@ -209,17 +209,17 @@ def test_the_keeper_slows_guessing_down_per_address() -> None:
     keeper = TokenGuard("a" * 32, clock=lambda: now[0])
     keeper.check(request(), needed=False)
     for wrong in range(10):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(HttpRefusal) as refused:
             keeper.check(request(f"{wrong:032x}"), needed=True)
         assert refused.value.status == 403
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         keeper.check(request("b" * 32), needed=True)
     assert refused.value.status == 429
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         keeper.check(request("b" * 32, peer="10.0.0.3"), needed=True)
     assert refused.value.status == 403
     now[0] = 60.0
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpRefusal) as refused:
         keeper.check(request("b" * 32), needed=True)
     assert refused.value.status == 403
 
@@ -227,7 +227,7 @@ def test_the_keeper_slows_guessing_down_per_address() -> None:
 def test_the_right_token_is_never_refused_whoever_guessed_from_there() -> None:
     keeper = TokenGuard("a" * 32)
     for wrong in range(30):
-        with pytest.raises(Refusal):
+        with pytest.raises(HttpRefusal):
             keeper.check(request(f"{wrong:032x}"), needed=True)
         keeper.check(request("a" * 32), needed=True)
 
@@ -235,7 +235,7 @@ def test_the_right_token_is_never_refused_whoever_guessed_from_there() -> None:
 def test_asking_without_a_token_is_no_guess() -> None:
     keeper = TokenGuard("a" * 32, everything=True)
     for _ in range(50):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(HttpRefusal) as refused:
             keeper.check(request(), needed=False)
         assert refused.value.status == 401
     keeper.check(request("a" * 32), needed=True)
@@ -244,7 +244,7 @@ def test_asking_without_a_token_is_no_guess() -> None:
 def test_guesses_are_forgotten_in_bounded_memory() -> None:
     keeper = TokenGuard("a" * 32)
     for n in range(3000):
-        with pytest.raises(Refusal):
+        with pytest.raises(HttpRefusal):
             keeper.check(request("b" * 32, peer=f"10.0.{n // 256}.{n % 256}"), needed=True)
     assert len(keeper._wrong) == access.GUESSERS
 
@@ -253,7 +253,7 @@ def test_without_a_token_nothing_that_needs_one_passes() -> None:
     keeper = TokenGuard(None)
     keeper.check(request(), needed=False)
     for given in ("", "None", "a" * 32):
-        with pytest.raises(Refusal):
+        with pytest.raises(HttpRefusal):
             keeper.check(request(given), needed=True)
 
 

@@ -24,7 +24,7 @@ from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 from antiphon.web.control_link import ControlLink
 from antiphon.web.control_requests import WebRequests
-from antiphon.web.http_message import Refusal, text
+from antiphon.web.http_message import HttpRefusal, text
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.listeners import AddressSpace
 from antiphon.web.protocol.guard import Limits
@@ -319,7 +319,7 @@ async def test_the_guard_stands_before_a_websocket_too() -> None:
             client.close()
 
         def closed(request: object, needed: bool) -> None:
-            raise Refusal(401, "the token")
+            raise HttpRefusal(401, "the token")
 
         server.gate.authorise = closed
         client = Client(server)

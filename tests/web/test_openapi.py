@@ -18,7 +18,7 @@ from tests.web.test_lan import serving as serving_web
 from tools.lists import OPERATIONS
 
 from antiphon.web import control_link, operations, osc_socket
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.operations import Operation, convert
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
@@ -156,5 +156,5 @@ def test_a_stream_of_packets_cannot_be_asked_for(address: tuple[str, str], strea
 
 def test_a_json_number_such_as_1_0_is_an_integer() -> None:
     assert convert({"bars": 1.0, "names": [2.0]}, dict[str, int | list[int]]) == {"bars": 1, "names": [2]}
-    with pytest.raises(Refusal, match="whole number"):
+    with pytest.raises(HttpRefusal, match="whole number"):
         convert({"bars": 1.5}, dict[str, int])

@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.kernel.wire.osc import Message, decode, encode
 from antiphon.web import osc_socket
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.osc_socket import OscRefusals
 
 
@@ -32,7 +32,7 @@ async def test_a_late_capture_is_not_the_next_ones(control: socket.socket, monke
     monkeypatch.setattr(osc_socket, "DONE_SECONDS", 0.05)
     refusals = OscRefusals(control.getsockname())
     try:
-        with pytest.raises(Refusal, match="has not been answered"):
+        with pytest.raises(HttpRefusal, match="has not been answered"):
             await refusals.ask("/capture", "/capture.reply", 1)
         (_, first), (ping, _) = await heard(control), await heard(control)
         assert ping.address == b"/ping"
@@ -56,11 +56,11 @@ async def test_ask_timed_out_leaves_others_refusal(control: socket.socket, monke
         sent = asyncio.create_task(refusals.send("/tempo", -1.0))
         (_, sender), _ping = await heard(control), await heard(control)
         monkeypatch.setattr(osc_socket, "TIMEOUT_SECONDS", 0.05)
-        with pytest.raises(Refusal, match="has not been answered"):
+        with pytest.raises(HttpRefusal, match="has not been answered"):
             await refusals.ask("/capture", "/capture.reply", 1)
         assert not sent.done()
         control.sendto(encode("/fail", "/tempo", "tempo takes 20 to 400"), sender)
-        with pytest.raises(Refusal, match="takes 20 to 400"):
+        with pytest.raises(HttpRefusal, match="takes 20 to 400"):
             await sent
     finally:
         await refusals.close()

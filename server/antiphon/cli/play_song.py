@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.cli.errors import complain
-from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
@@ -15,6 +14,7 @@ from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.offline import note_file
 
 PATCH = "keys"

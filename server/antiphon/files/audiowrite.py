@@ -29,7 +29,6 @@ from antiphon.files.containers.tags import (
     insert_cover,
     plain_tags,
 )
-from antiphon.files.decode import path_text
 from antiphon.files.finishing import Finishing
 from antiphon.files.pipes import STDOUT, OutputPipe, PipeWriter
 from antiphon.files.sound_finish import BEFORE, CHAPTERS, PLAIN, SoundFinish
@@ -37,8 +36,8 @@ from antiphon.files.temporary import FOLDER, full
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
 from antiphon.kernel.runtime.shortening import counted
-from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS, Format, channel_order
-from antiphon.kernel.runtime.terms import spell
+from antiphon.kernel.runtime.sound_formats import VIDEOS, Format, channel_order, format_of
+from antiphon.kernel.runtime.terms import path_text, spell
 
 if TYPE_CHECKING:
     import soxr
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 
 ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
 """Names of the formats that ffmpeg writes."""
-SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
 """Suffixes as error messages list them; .aif is .aiff."""
 
 # ---- A file that appears under its name only when complete and on disk
@@ -162,15 +160,6 @@ _LFE = {"VORBIS": (6,), "OPUS": (6, 7, 8)}
 """Channel counts for which the encoder treats the fourth channel as an LFE (5.1, 6.1, 7.1), and low-passes it."""
 _STEPS = {"PCM_U8": 1 << 7, "PCM_S8": 1 << 7, "PCM_16": 1 << 15, "PCM_24": 1 << 23}
 _EIGHT_BITS = {"PCM_U8": "PCM_S8", "PCM_S8": "PCM_U8"}
-
-
-def format_of(path: str | os.PathLike[str]) -> Format:
-    """File format of a suffix. Raises `FileError`, with the allowed suffixes, for any other."""
-    suffix = Path(path).suffix.lower()
-    file_format = FORMATS[".wav"] if os.fspath(path) == STDOUT else FORMATS.get(suffix) or VIDEOS.get(suffix)
-    if file_format is None:
-        raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")
-    return file_format
 
 
 def subtype_for(format: Format, source: str = "") -> str:

@@ -18,9 +18,9 @@ from antiphon.files.containers.pieces import Refused, open_file
 from antiphon.files.decode_process import DecoderProcess, decoders, refusal
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime import terms
 from antiphon.kernel.runtime.notices import notice, reading_file
 from antiphon.kernel.runtime.paths import path_as_spelled
+from antiphon.kernel.runtime.terms import path_text
 
 log = logging.getLogger("antiphon.files")
 STALL, PIPE_STALL = 10.0, 60.0
@@ -238,11 +238,3 @@ def _opened(path: str | os.PathLike[str], name: str) -> int:
 def _say(name: str, remark: str) -> None:
     """Logs a remark once per file, however often that is read."""
     log.warning("%s: %s", name, remark)
-
-
-def path_text(path: str | os.PathLike[str]) -> str:
-    """Formats a path for a message: by the name that is known of it, or as one line of printable text."""
-    text = os.fspath(path)
-    if (known := terms.known_name(text)) is not None:
-        return known
-    return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from antiphon.files.decode import path_text
 from antiphon.files.sound_finish import FADE, PLAIN, SoundFinish
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.params import Param, Value, suggest_parameters
@@ -15,7 +14,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
-from antiphon.kernel.runtime.terms import spell
+from antiphon.kernel.runtime.terms import path_text, spell
 
 # ---- What a processor needs where it works on files, as it declares: for the command line, HTTP and Python
 

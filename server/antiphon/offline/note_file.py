@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from antiphon.files.decode import path_text
 from antiphon.files.scores import midi_song, midifile
 from antiphon.files.scores.midi_song import BAR, MidiNote, MidiSong, MidiTrack, Times
 from antiphon.kernel.contract.catalog import Catalog
@@ -15,6 +14,7 @@ from antiphon.kernel.errors import FileError
 from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.names import OUT
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.kernel.session.commands import (
     Command,
     Play,

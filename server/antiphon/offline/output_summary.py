@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from antiphon.files.decode import path_text
+from antiphon.kernel.runtime.terms import path_text
 
 if TYPE_CHECKING:
     from antiphon.files.audiowrite import AudioWriter

@@ -14,13 +14,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from antiphon.files.decode import path_text
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.processes.children import ChildLane, environment, spawn
 from antiphon.kernel.runtime.processes.helper_channel import MAX_MESSAGE_BYTES
 from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.kernel.session.commands import Beat, Command
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, defstruct
 
-from antiphon.files.decode import path_text
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.parameter_cell import ParamCell
 from antiphon.kernel.engine.journal import VERSION
@@ -17,6 +16,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.kernel.runtime.shortening import counted
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.kernel.runtime.typed import convert, parse_json
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.graph_state import MAX_FADE

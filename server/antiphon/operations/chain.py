@@ -14,7 +14,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.files.decode import path_text
 from antiphon.files.temporary import TemporaryFolder, keeping
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -28,6 +27,7 @@ from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
 from antiphon.kernel.runtime.shortening import counted, short_repr
 from antiphon.kernel.runtime.suggestion import instead
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.given import MAX_CHANNELS, Note, copy_samples, is_path, rate_of
 from antiphon.operations.python import loaded

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import MIDI_READ
 from antiphon.kernel.errors import AntiphonError, FileError, Refusal
 from antiphon.kernel.runtime.paths import path_as_spelled
 from antiphon.kernel.runtime.sound_formats import FORMATS, READ_SUFFIXES, VIDEOS
-from antiphon.kernel.runtime.terms import spell
+from antiphon.kernel.runtime.terms import path_text, spell
 
 if TYPE_CHECKING:
     from antiphon.kernel.graph.graph import Graph

@@ -1,20 +1,25 @@
 """Finish of a written sound: loudness, limit, tags, and the parts of its source that it keeps."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from antiphon.files.containers.chunks import is_aiff, read_marks
 from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.tags import ESTIMATED_TAGS, cover_of
-from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, VideoPicture
-from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, Refusal
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.terms import spell
 from antiphon.operations.requests import FinishRequest
+
+if TYPE_CHECKING:
+    from antiphon.files.decode import AudioInfo
+    from antiphon.kernel.contract.block import Samples
 
 MAX_TAG_LETTERS = 200
 """Maximum characters of a tag."""
@@ -77,6 +82,8 @@ def _tagger(names: list[str]) -> Callable[[int, int], SoundTagger]:
 
 def add_source_tags(finish: SoundFinish, source: Path) -> SoundFinish:
     """Adds the tags and the marks of a sound file to a finish; other files leave it unchanged."""
+    from antiphon.files.decode import Decoder
+
     try:
         with Decoder(source) as decoder:
             info = decoder.info

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from antiphon.files.audiowrite import AudioWriter
-from antiphon.files.decode import MAX_SAMPLE, path_text
+from antiphon.files.decode import MAX_SAMPLE
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.sound_formats import MAX_RATE, MIN_RATE
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.offline.note_file import MAX_SECONDS
 
 MAX_CHANNELS = 64

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from antiphon.files.audiowrite import format_of
-from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN, is_midi
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
@@ -19,8 +17,8 @@ from antiphon.kernel.errors import FileError, Refusal
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.paths import path_as_spelled
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
-from antiphon.kernel.runtime.terms import spell, spell_call, spell_parameter
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, format_of
+from antiphon.kernel.runtime.terms import path_text, spell, spell_call, spell_parameter
 from antiphon.offline.file_job import (
     Fires,
     Named,

@@ -10,8 +10,6 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from antiphon.files.audiowrite import format_of
-from antiphon.files.decode import path_text
 from antiphon.files.pipes import input_file
 from antiphon.files.scores import midifile
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
@@ -25,10 +23,10 @@ from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.settings import check_cue
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES
+from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, format_of
 from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.runtime.terms import naming, spell, spell_call
+from antiphon.kernel.runtime.terms import naming, path_text, spell, spell_call
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import find_substituted_words, silent, stands_in, unknown_words, word_after_bank

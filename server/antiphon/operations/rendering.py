@@ -16,7 +16,6 @@ import numpy as np
 from antiphon.backends.info import OfflinePasses, chosen
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
-from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.files.sound_finish import PLAIN, SoundFinish
 from antiphon.kernel.contract.block import F64, Samples, StreamSpec
@@ -29,6 +28,7 @@ from antiphon.kernel.graph.graph import Graph, order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.kernel.session.commands import Beat, Command, Play, SetTransport
 from antiphon.kernel.session.notes import Players
 from antiphon.offline import note_file

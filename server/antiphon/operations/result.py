@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from antiphon.files.decode import path_text
 from antiphon.files.scores import midifile
 from antiphon.files.sound_picture import levels_picture, piano_roll, spectrogram, waveform
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.runtime.terms import path_text
 from antiphon.operations.given import Note
 from antiphon.operations.wording import called
 
@@ -173,8 +173,9 @@ class Result:
 
         Raises AntiphonError: the result does not have it, or the file cannot be written.
         """
-        from antiphon.files.audiowrite import AudioWriter, format_of
+        from antiphon.files.audiowrite import AudioWriter
         from antiphon.kernel.runtime.paths import write_atomic
+        from antiphon.kernel.runtime.sound_formats import format_of
 
         target = Path(path)
         if target.suffix.lower() in midifile.WRITABLE_SUFFIXES:

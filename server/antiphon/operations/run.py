@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.files.sound_finish import FADE
 from antiphon.files.temporary import sweep
@@ -14,7 +13,7 @@ from antiphon.kernel.plugins.finding import BUILT_IN
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import make_folder
-from antiphon.kernel.runtime.terms import spell
+from antiphon.kernel.runtime.terms import path_text, spell
 from antiphon.offline.file_job import FileJob, check_free
 from antiphon.offline.output_summary import Written
 from antiphon.operations.file_tasks import FileTask, count_failures, play_with

@@ -14,7 +14,6 @@ import numpy as np
 
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
-from antiphon.files.decode import path_text
 from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
@@ -24,7 +23,7 @@ from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import write_atomic
-from antiphon.kernel.runtime.terms import spell, spell_parameter
+from antiphon.kernel.runtime.terms import path_text, spell, spell_parameter
 from antiphon.offline.file_ends import choose_tail, fade_end
 from antiphon.offline.file_job import Fires, transposes
 from antiphon.offline.output_summary import Written

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from antiphon.kernel.wire.senders import own_machine
-from antiphon.web.http_message import HttpRequest, Refusal
+from antiphon.web.http_message import HttpRefusal, HttpRequest
 
 log = logging.getLogger("antiphon.lan")
 
@@ -50,9 +50,9 @@ class CodeGuard:
         return ""
 
     def check(self, request: HttpRequest, *, evaluate: bool = True) -> None:
-        """Raises `Refusal` if there is a `reason`."""
+        """Raises `HttpRefusal` if there is a `reason`."""
         if reason := self.reason(request, evaluate=evaluate):
-            raise Refusal(403, reason)
+            raise HttpRefusal(403, reason)
 
 
 @dataclass(slots=True)
@@ -74,16 +74,16 @@ class TokenGuard:
         """Checks a request's token, if the route needs it.
 
         A correct token is accepted even after many wrong ones: otherwise any process of this machine could lock the
-        owner out by guessing. The limit only bounds the load, since 128 bits cannot be guessed. Raises Refusal: 401
+        owner out by guessing. The limit only bounds the load, since 128 bits cannot be guessed. Raises HttpRefusal: 401
         without the token, 403 with a wrong one, 429 after `WRONG_GUESSES` of those.
         """
         if not needed and not self.everything:
             return
         if self.token is None:
-            raise Refusal(403, "the server has no token, as its configuration folder cannot be written")
+            raise HttpRefusal(403, "the server has no token, as its configuration folder cannot be written")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not given.strip():
-            raise Refusal(
+            raise HttpRefusal(
                 401,
                 "this needs the token: Authorization: Bearer TOKEN (the file `token` in the configuration folder)",
                 CHALLENGE,
@@ -92,10 +92,10 @@ class TokenGuard:
         accepted = [token, self.page_key] if self.page_key else [token]
         if not any(hmac.compare_digest(given.strip().encode("latin-1", "replace"), one.encode()) for one in accepted):
             self.wrong(request.peer)
-            raise Refusal(403, "this is not the token", CHALLENGE)
+            raise HttpRefusal(403, "this is not the token", CHALLENGE)
 
     def wrong(self, peer: str) -> None:
-        """Counts a wrong token of an address; `Refusal` 429 beyond the limit."""
+        """Counts a wrong token of an address; `HttpRefusal` 429 beyond the limit."""
         self._slow_down(peer)
         self._count(peer)
 
@@ -111,7 +111,7 @@ class TokenGuard:
         elif len(wrong) >= WRONG_GUESSES:
             pause = max(1, round(GUESS_SECONDS - (now - wrong[0])))
             reason = f"too many wrong tokens; try again in {pause} s"
-            raise Refusal(429, reason, (*CHALLENGE, ("Retry-After", str(pause))))
+            raise HttpRefusal(429, reason, (*CHALLENGE, ("Retry-After", str(pause))))
 
     def _count(self, peer: str) -> None:
         wrong = self._wrong.pop(peer, None) or deque(maxlen=WRONG_GUESSES)

@@ -14,7 +14,7 @@ from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
 from antiphon.kernel.wire.osc import Arg, Bundle, Packet, decode, encode
 from antiphon.web.access import plain_ip
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 from antiphon.web.osc_socket import check_address
 
@@ -25,7 +25,7 @@ REPEAT_SECONDS = 3.0
 MAX_WAITING = 64
 """Maximum queued requests; further ones are refused with 503."""
 NO_ANSWER = "control does not answer; it is started again when it has died"
-"""Refusal of a request that the control process did not answer."""
+"""HttpRefusal of a request that the control process did not answer."""
 MAX_NODE = 64
 """Maximum characters of a node's name."""
 
@@ -59,7 +59,7 @@ class _Waiting:
 class ControlLink:
     """Sends requests to control. `serve` must run as a task.
 
-    Every query raises `Refusal`: with control's own status and sentence, or 503 without an answer.
+    Every query raises `HttpRefusal`: with control's own status and sentence, or 503 without an answer.
     """
 
     def __init__(self, link: socket.socket, osc: tuple[str, int]) -> None:
@@ -140,8 +140,10 @@ class ControlLink:
                 answer = await self._exchange(asked)
                 if not asked.answer.done():
                     asked.answer.set_result(answer)
-            except (Refusal, WireError, OSError, ValueError) as error:
-                refusal = error if isinstance(error, Refusal) else Refusal(503, f"control cannot be asked ({error})")
+            except (HttpRefusal, WireError, OSError, ValueError) as error:
+                refusal = (
+                    error if isinstance(error, HttpRefusal) else HttpRefusal(503, f"control cannot be asked ({error})")
+                )
                 if not asked.answer.done():
                     asked.answer.set_exception(refusal)
                     asked.answer.exception()  # marks it as retrieved: the client may have disconnected
@@ -156,7 +158,7 @@ class ControlLink:
         answer = None if changes else self._shared.get((topic, about))
         if answer is None:
             if len(self._waiting) >= MAX_WAITING:
-                raise Refusal(503, "too much is asked of the server at once; try again", (("Retry-After", "1"),))
+                raise HttpRefusal(503, "too much is asked of the server at once; try again", (("Retry-After", "1"),))
             answer = asyncio.get_running_loop().create_future()
             self._waiting.append(_Waiting(topic, about, answer))
             if not changes:
@@ -182,7 +184,7 @@ class ControlLink:
                     except TimeoutError:
                         continue
         except TimeoutError:
-            raise Refusal(503, NO_ANSWER) from None
+            raise HttpRefusal(503, NO_ANSWER) from None
 
     async def _answer(self, assembly: Assembly) -> Any:
         """Receives a complete answer; `TimeoutError` if control was restarted and must be asked again."""
@@ -197,9 +199,9 @@ class ControlLink:
 
 
 def _data(answer: Any) -> Any:
-    """Returns the data of an answer. Raises `Refusal` if control refused."""
+    """Returns the data of an answer. Raises `HttpRefusal` if control refused."""
     if not isinstance(answer, dict) or "data" not in answer:
-        raise Refusal(int(answer.get("status", 400)), str(answer.get("error", "control refused")))
+        raise HttpRefusal(int(answer.get("status", 400)), str(answer.get("error", "control refused")))
     return answer["data"]
 
 

@@ -14,7 +14,7 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.typed import HalfCharacter, parse_json
 
 
-class Refusal(WireError):
+class HttpRefusal(WireError):
     """A refused request. `page`: HTML to send instead of the message as JSON; "" for none."""
 
     def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
@@ -47,13 +47,13 @@ class HttpRequest:
     parts: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
-        """Parses the body as JSON. Raises Refusal: it is not JSON (status 400)."""
+        """Parses the body as JSON. Raises HttpRefusal: it is not JSON (status 400)."""
         try:
             return parse_json(self.body)
         except HalfCharacter as error:
-            raise Refusal(400, f"the request body {error}") from None
+            raise HttpRefusal(400, f"the request body {error}") from None
         except ValueError:
-            raise Refusal(400, "the request body is not JSON") from None
+            raise HttpRefusal(400, "the request body is not JSON") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Response:
 
 Handler: TypeAlias = Callable[[HttpRequest], "Response | Awaitable[Response]"]
 Authorise: TypeAlias = Callable[[HttpRequest, bool], None]
-"""Function that raises `Refusal` unless the request may pass; the flag says whether its route needs the token."""
+"""Function that raises `HttpRefusal` unless the request may pass; the flag says whether its route needs the token."""
 
 
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:

@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from antiphon.kernel.runtime import typed
-from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRefusal, HttpRequest, Response, answer
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -145,7 +145,7 @@ def operations_of(owner: type) -> list[Operation]:
 def convert(data: Any, kind: Any, name: str = "the body") -> Any:
     """Converts JSON data, or query texts, to a type of the API; `name` is for the message.
 
-    Raises Refusal 400: the data do not fit; the message says where.
+    Raises HttpRefusal 400: the data do not fit; the message says where.
     """
     body = name == "the body"
     try:
@@ -154,7 +154,7 @@ def convert(data: Any, kind: Any, name: str = "the body") -> Any:
         with suppress(typed.Misfit, RecursionError):
             if body:
                 return typed.convert(_integers(data), kind, name)
-        raise Refusal(400, str(misfit)) from None
+        raise HttpRefusal(400, str(misfit)) from None
 
 
 def _integers(data: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from antiphon.kernel.errors import WireError
 from antiphon.kernel.wire import pattern
 from antiphon.kernel.wire.osc import MAX_DATAGRAM, Arg, Message, address_text, decode, encode, messages_of
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 
 STREAMS = frozenset({"/notify", "/monitor", "/note/watch"})
 """Addresses whose answer would be a stream of packets to a socket of the web process."""
@@ -171,11 +171,11 @@ class OscRefusals:
     async def send(self, address: str, *args: Arg) -> None:
         """Sends a message like any client of this machine.
 
-        Raises Refusal: control refuses it: 404 for an unknown address, 422 for its arguments or its timing; 503 if too
-        many wait. Raises WireError: it cannot be encoded, or the socket is full.
+        Raises HttpRefusal: control refuses it: 404 for an unknown address, 422 for its arguments or its timing; 503 if
+        too many wait. Raises WireError: it cannot be encoded, or the socket is full.
         """
         if len(self._sent) >= MAX_WAITING:
-            raise Refusal(503, "too many messages wait for the server; try again", (("Retry-After", "1"),))
+            raise HttpRefusal(503, "too many messages wait for the server; try again", (("Retry-After", "1"),))
         if self._socket is None:
             self._socket = OscSocket(self._osc, self._take, lambda: self._settle(len(self._sent)))
         self._number += 1
@@ -203,7 +203,7 @@ class OscRefusals:
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """Sends a message like `send`, and returns its completion answer.
 
-        Raises Refusal and WireError like `send`; 503 without an answer in time.
+        Raises HttpRefusal and WireError like `send`; 503 without an answer in time.
         """
         async with self._asking:
             # by a socket of its own: a late answer goes to a port that is closed, and to no later question
@@ -214,7 +214,7 @@ class OscRefusals:
                 async with asyncio.timeout(DONE_SECONDS):
                     given: tuple[Arg, ...] = await done
             except TimeoutError:
-                raise Refusal(503, f"{address} has not been answered; try again") from None
+                raise HttpRefusal(503, f"{address} has not been answered; try again") from None
             finally:
                 await own.close()
             return given
@@ -248,5 +248,5 @@ class OscRefusals:
                 sent.refusal.set_result((address, reason))
 
 
-def _refused(address: str, reason: str) -> Refusal:
-    return Refusal(404 if reason.startswith("there is no ") else 422, f"{address}: {reason}")
+def _refused(address: str, reason: str) -> HttpRefusal:
+    return HttpRefusal(404 if reason.startswith("there is no ") else 422, f"{address}: {reason}")

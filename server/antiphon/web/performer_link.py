@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.kernel.errors import WireError
 from antiphon.web.access import LIVE_REQUIRED
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.messages import MAX_MESSAGE_BYTES, pack, unpack
 from antiphon.web.osc_socket import OscSocket
 
@@ -51,7 +51,7 @@ class PerformerLink:
         if self._sock is not None:
             self._sock.setblocking(False)
             asyncio.get_running_loop().add_reader(self._sock.fileno(), self._read, self._sock)
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(HttpRefusal):
                 self._send({"do": "state"})
 
     async def close(self) -> None:
@@ -64,7 +64,7 @@ class PerformerLink:
         """Performs a script in place of the current one.
 
         `quantum`: beats at whose multiples it begins; 0 for its bars. `how`: `top` starts from its beat 0, on a bar;
-        `keep` keeps the current one for `back`, which returns to a version at once. Raises Refusal: nothing is
+        `keep` keeps the current one for `back`, which returns to a version at once. Raises HttpRefusal: nothing is
         evaluated, or the performer accepts no message now.
         """
         self._send({"do": "run", "quantum": quantum, **how, **script})
@@ -83,21 +83,21 @@ class PerformerLink:
         return self._texts.get(self.state["version"]) if self.state["playing"] else ""
 
     def stop(self) -> None:
-        """Ends the playing script. Raises `Refusal` like `run`."""
+        """Ends the playing script. Raises `HttpRefusal` like `run`."""
         self._send({"do": "stop"})
 
     def rename(self, version: int, name: str) -> None:
-        """Renames a version that has been run. Raises `Refusal` like `run`."""
+        """Renames a version that has been run. Raises `HttpRefusal` like `run`."""
         self._send({"do": "rename", "version": version, "name": name})
         if self.script is not None and self.script["version"] == version:
             self.script = {**self.script, "name": name}
 
     def slide(self, version: int, place: int, value: float) -> None:
-        """Moves a slider of the playing script, by the first character of its call. Raises `Refusal` like `run`."""
+        """Moves a slider of the playing script, by the first character of its call. Raises `HttpRefusal` like `run`."""
         self._send({"do": "slide", "version": version, "place": place, "value": value})
 
     def hear(self, muted: list[str], soloed: list[str]) -> None:
-        """Mutes tracks and loops, or solos some. Raises `Refusal` like `run`."""
+        """Mutes tracks and loops, or solos some. Raises `HttpRefusal` like `run`."""
         self._send({"do": "tracks", "muted": muted, "soloed": soloed})
 
     def say(self, sentence: str) -> None:
@@ -110,13 +110,13 @@ class PerformerLink:
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._sock is None:
-            raise Refusal(403, LIVE_REQUIRED)
+            raise HttpRefusal(403, LIVE_REQUIRED)
         try:
             self._sock.send(pack(message))
         except WireError as error:
-            raise Refusal(413, str(error)) from None
+            raise HttpRefusal(413, str(error)) from None
         except OSError:
-            raise Refusal(503, "the performer takes nothing now; try again", (("Retry-After", "1"),)) from None
+            raise HttpRefusal(503, "the performer takes nothing now; try again", (("Retry-After", "1"),)) from None
 
     def _read(self, sock: socket.socket) -> None:
         for _ in range(MESSAGES):

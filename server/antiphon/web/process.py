@@ -25,7 +25,7 @@ from antiphon.kernel.runtime.console import log_plugin_prints
 from antiphon.kernel.runtime.processes.child_process import listening
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.routes import HttpOptions, serve_http
 from antiphon.web.server import HttpServer, drain
 
@@ -86,7 +86,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
             plugins=catalog.hooks,
         )
         http = await serve_http(control, catalog, options)
-        with contextlib.suppress(Refusal):  # what asks meanwhile is refused alike
+        with contextlib.suppress(HttpRefusal):  # what asks meanwhile is refused alike
             await control.about()
         _report_http_ready(fds["answers"])
         announcing = await start_announcement(http, control, settings)

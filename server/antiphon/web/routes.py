@@ -30,7 +30,7 @@ from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.recordings import RecordingRoutes
 from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
 from antiphon.web.control_link import ControlLink, ServerFacts
-from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import Authorise, HttpRefusal, HttpRequest, Response, answer
 from antiphon.web.operations import Operation, operations_of
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.listeners import AddressSpace
@@ -109,7 +109,7 @@ async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOption
     """Starts HTTP on loopback; with `lan` HTTPS on every address, with `proxy` HTTP on every address.
 
     Returns the server; `.port` is its port. Raises EngineError: the port is taken. Raises FileError: with `lan` or
-    `proxy`, the token or the certificate cannot be written. Raises Refusal: control does not answer.
+    `proxy`, the token or the certificate cannot be written. Raises HttpRefusal: control does not answer.
     """
     server = HttpServer(control, limits=options.limits)
     _guard(server, options)
@@ -174,9 +174,9 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: S
             case 204:
                 return Response(204)
             case 404:
-                raise Refusal(404, "there is nothing at this address; GET / lists what there is")
+                raise HttpRefusal(404, "there is nothing at this address; GET / lists what there is")
         known = ", ".join(sorted(query.ATTRIBUTES | {"HOST_INFO"}))
-        raise Refusal(400, f"an address may be asked for one attribute of: {known}")
+        raise HttpRefusal(400, f"an address may be asked for one attribute of: {known}")
 
     async def _found(request: HttpRequest) -> query.QueryAnswer:
         root, only = (*request.path.split("/")[1:3], "", "")[:2]
@@ -215,7 +215,7 @@ def _with_page(check: Authorise) -> Authorise:
         try:
             if not (request.method == "GET" and request.path in files.PUBLIC_PATHS):
                 check(request, needed)
-        except Refusal as refusal:
+        except HttpRefusal as refusal:
             if refusal.status == 401 and request.path == "/" and wants_html(request.headers.get("accept", "")):
                 refusal.page, refusal.headers = files.html(), (*refusal.headers, *files.headers())
             raise

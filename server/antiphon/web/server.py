@@ -21,7 +21,7 @@ from antiphon.kernel.wire.osc import Arg
 from antiphon.operations.shared import OperationCaller, SharedOperation
 from antiphon.web.access import CodeGuard, add_offered_token
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import Authorise, Handler, HttpRequest, Refusal, Response, answer, text
+from antiphon.web.http_message import Authorise, Handler, HttpRefusal, HttpRequest, Response, answer, text
 from antiphon.web.operations import Operation, TokenLevel, operations_of
 from antiphon.web.osc_socket import OscRefusals
 from antiphon.web.oscquery.listeners import Listeners
@@ -35,10 +35,10 @@ __all__ = [
     "Authorise",
     "Handler",
     "HttpCounters",
+    "HttpRefusal",
     "HttpRequest",
     "HttpServer",
     "Limits",
-    "Refusal",
     "Response",
     "answer",
     "text",
@@ -55,7 +55,7 @@ class Uploads:
     """Files that clients have sent."""
 
     folder: Path  # folder in which files of clients wait, for what has a subfolder of its own in it
-    path: Callable[[str], Path]  # gives the path of a file by its identifier; `Refusal` without one
+    path: Callable[[str], Path]  # gives the path of a file by its identifier; `HttpRefusal` without one
 
 
 class HttpServer:
@@ -130,10 +130,10 @@ class HttpServer:
     async def in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
         """Runs work in a thread, separate from those in which routes read files; returns the result.
 
-        Raises Refusal 503: too much work is waiting.
+        Raises HttpRefusal 503: too much work is waiting.
         """
         if self._asked >= MAX_ASKED:
-            raise Refusal(503, f"{MAX_ASKED} questions wait already; try again", (("Retry-After", "5"),))
+            raise HttpRefusal(503, f"{MAX_ASKED} questions wait already; try again", (("Retry-After", "5"),))
         self._asked += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
@@ -148,10 +148,10 @@ class HttpServer:
     async def ask(self, address: str, answer: str, *args: Arg) -> tuple[Arg, ...]:
         """Sends an OSC message, and returns the arguments of its answer at the address `answer`.
 
-        Raises Refusal: the message is refused, or not answered in time. Raises WireError: it cannot be encoded.
+        Raises HttpRefusal: the message is refused, or not answered in time. Raises WireError: it cannot be encoded.
         """
         if self.control is None:
-            raise Refusal(503, "no server is here to be asked")
+            raise HttpRefusal(503, "no server is here to be asked")
         if self._messages is None:
             self._messages = OscRefusals(self.control.osc)
             self.closing.append(self._messages.close)
@@ -197,7 +197,7 @@ class HttpServer:
             self.gate.check(request, given, owner is not None)
             if owner is not None:
                 owner(request)
-        except Refusal:
+        except HttpRefusal:
             return None
         if request.method != "GET" or (request.path not in self.routes.websockets and not self.listeners.has_room):
             return None

@@ -1,6 +1,6 @@
 """Commands of a plugin, for `antiphon_commands`: groups, examples, answers, progress, errors, completions."""
 
-from antiphon.cli.command import Command, CommandGroup, Json, epilog
+from antiphon.cli.command import Command as CliCommand, CommandGroup, Json, epilog
 from antiphon.cli.commands import run as run_command
 from antiphon.cli.errors import complain, termination_signals
 from antiphon.cli.plugin_commands import command_group

@@ -6,9 +6,9 @@ import antiphon.kernel.runtime.importing as _importing
 
 if TYPE_CHECKING:
     from antiphon.files.audiofile import Sound, read as read_sound, stream as stream_sound
-    from antiphon.files.audiowrite import AudioWriter, format_of
+    from antiphon.files.audiowrite import AudioWriter
     from antiphon.files.containers.layout import KINDS as SOUND_KINDS
-    from antiphon.files.decode import AudioInfo, Decoder, KeptDecoder, path_text as printable_path
+    from antiphon.files.decode import AudioInfo, Decoder, KeptDecoder
     from antiphon.files.decode_process import FileStalled
     from antiphon.files.own_files import (
         Claims as FileClaims,
@@ -56,8 +56,9 @@ if TYPE_CHECKING:
         write_atomic,
     )
     from antiphon.kernel.runtime.resources import folder as built_in_folder
-    from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES
+    from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES, format_of
     from antiphon.kernel.runtime.sound_packs import MARK as PACK_MARK, sound_packs
+    from antiphon.kernel.runtime.terms import path_text as printable_path
     from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
     from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields
     from antiphon.offline.note_file import CHORD_SUFFIXES, chord_text

@@ -141,8 +141,9 @@ MOST_CUES, LONGEST_CUE = 200, 120
 
 def replay(asked: ReplayRequest) -> None:
     """Render a recorded set to a file, or to its tracks: with the same samples on the same machine. Lists its cues."""
-    from antiphon.files.audiowrite import AudioWriter, format_of
-    from antiphon.files.decode import path_text
+    from antiphon.files.audiowrite import AudioWriter
+    from antiphon.kernel.runtime.sound_formats import format_of
+    from antiphon.kernel.runtime.terms import path_text
     from antiphon.offline.output_summary import Written
     from antiphon.offline.session_reader import SessionLog, session_folder
     from antiphon.operations import tracks

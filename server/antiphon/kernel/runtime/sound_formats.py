@@ -1,7 +1,12 @@
 """Formats of sound files: their suffixes, and the sample types, channels and rates of each."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.kernel.errors import FileError
+from antiphon.kernel.runtime.terms import path_text
 
 MAX_CHANNELS = 64
 MIN_RATE, MAX_RATE = 1000, 768000
@@ -72,3 +77,15 @@ RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 def channel_order(name: str, channels: int) -> list[int]:
     """WAV position of each channel of a file; empty where the order is WAV's. `name`: libsndfile's, such as "OGG"."""
     return list(_OGG_ORDERS.get(channels, ())) if name == "OGG" else []
+
+
+SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """File format of a suffix. Raises `FileError`, with the allowed suffixes, for any other."""
+    suffix = Path(path).suffix.lower()
+    file_format = FORMATS[".wav"] if os.fspath(path) == "-" else FORMATS.get(suffix) or VIDEOS.get(suffix)
+    if file_format is None:
+        raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")
+    return file_format

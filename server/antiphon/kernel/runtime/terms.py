@@ -105,6 +105,14 @@ def known_name(path: str) -> str | None:
     return next((names[place] for place in (path, *map(str, PurePath(path).parents)) if place in names), None)
 
 
+def path_text(path: str | os.PathLike[str]) -> str:
+    """Formats a path for a message: by the name that is known of it, or as one line of printable text."""
+    text = os.fspath(path)
+    if (known := known_name(text)) is not None:
+        return known
+    return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
 def spell(name: str, value: str = "", flag: str = "") -> str:
     """Name of an argument in the terms of the one who asked.
 

@@ -326,7 +326,7 @@ class JobRoutes:
         return download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
 
     def _check_script(self, request: HttpRequest, name: str) -> None:
-        """Raises `Refusal` for a script that HTTP may have saved, unless this request may have it evaluated."""
+        """Raises `HttpRefusal` for a script that HTTP may have saved, unless this request may have it evaluated."""
         if live_set(name).own:
             self._guard.check(request)
 

@@ -32,7 +32,7 @@ from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.live import _check_size as check_size
 from antiphon.web.control_link import NO_ANSWER, ControlLink
-from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRefusal, HttpRequest, Response, answer
 from antiphon.web.operations import operation
 from antiphon.web.osc_socket import OscSocket
 from antiphon.web.oscquery.announcement import reachable
@@ -91,7 +91,7 @@ class LessonRoutes:
         elif kind == "parameter":
             outcome = judge(lesson.head.check, await self._set())
         else:
-            raise Refusal(400, "this lesson checks a script or a job; POST …/check takes them")
+            raise HttpRefusal(400, "this lesson checks a script or a job; POST …/check takes them")
         return await _answer(lesson, outcome, came)
 
     @operation(
@@ -113,7 +113,7 @@ class LessonRoutes:
             self._guard.check(request)
             check_size(body.text)
             if self._checks >= LISTENERS:
-                raise Refusal(503, f"{LISTENERS} checks of scripts wait already; wait for one of them")
+                raise HttpRefusal(503, f"{LISTENERS} checks of scripts wait already; wait for one of them")
             self._checks += 1
             try:
                 async with self._performing:  # a script may take a core for seconds
@@ -121,7 +121,7 @@ class LessonRoutes:
             finally:
                 self._checks -= 1
         else:
-            raise Refusal(400, "this lesson checks what the server plays and receives; GET …/heard does")
+            raise HttpRefusal(400, "this lesson checks what the server plays and receives; GET …/heard does")
         return await _answer(lesson, outcome)
 
     async def _set(self) -> list[HeardSound]:
@@ -145,7 +145,7 @@ class LessonRoutes:
         `came`.
         """
         if self._listening >= LISTENERS:
-            raise Refusal(503, f"{LISTENERS} checks listen already; wait for one of them")
+            raise HttpRefusal(503, f"{LISTENERS} checks listen already; wait for one of them")
         loop = asyncio.get_running_loop()
         begun, news = loop.time(), asyncio.Event()
         key = lesson.head.path, lesson.name
@@ -172,7 +172,7 @@ class LessonRoutes:
                 for address in ("/monitor", "/notify", "/note/watch"):
                     sock.send(encode(address, 1))
             except ConnectionRefusedError:  # of the message before: nothing listens there
-                raise Refusal(503, NO_ANSWER) from None
+                raise HttpRefusal(503, NO_ANSWER) from None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds) as limit:
                     while not outcome.passed:
@@ -194,7 +194,7 @@ class LessonRoutes:
 
 async def _lesson(path: str, name: str) -> LessonFile:
     if (found := await asyncio.to_thread(find, path, name)) is None:
-        raise Refusal(404, "there is no lesson of that path and name; GET /api/lessons lists them")
+        raise HttpRefusal(404, "there is no lesson of that path and name; GET /api/lessons lists them")
     return found
 
 

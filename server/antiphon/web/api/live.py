@@ -29,7 +29,7 @@ from antiphon.paste.translation import prepare, translation
 from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import HttpRequest, Refusal
+from antiphon.web.http_message import HttpRefusal, HttpRequest
 from antiphon.web.messages import MAX_SCRIPT_BYTES
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
@@ -120,7 +120,7 @@ class SharedText:
             return ""
         person.pieces += message[1:]
         if len(person.pieces) > MAX_UPDATE:
-            raise Refusal(413, f"a change of the shared script has at most {MAX_UPDATE >> 10} KiB")
+            raise HttpRefusal(413, f"a change of the shared script has at most {MAX_UPDATE >> 10} KiB")
         if message[:1] != b"\0":
             update = bytes(person.pieces)
             person.pieces.clear()
@@ -132,11 +132,11 @@ class SharedText:
         if self._grown > SIZE_CHECK_BYTES:
             self._grown, self._full = 0, len(self._document.get_update()) > MAX_STATE
         if self._full:
-            raise Refusal(413, "the shared script has become too large: all leave, then one shares it again")
+            raise HttpRefusal(413, "the shared script has become too large: all leave, then one shares it again")
         try:
             self._document.apply_update(update)
         except ValueError:
-            raise Refusal(400, "this is no update of a Yjs document") from None
+            raise HttpRefusal(400, "this is no update of a Yjs document") from None
         self._tell(person, update)
 
     def _say(self, person: EditingPage, text: str) -> None:
@@ -144,7 +144,7 @@ class SharedText:
             said = parse_json(text)
             name, cursor = str(said["name"])[:MAX_NAME_LETTERS], [said["anchor"], said["head"]]
         except (ValueError, KeyError, TypeError):
-            raise Refusal(400, "a page says its name, anchor and head") from None
+            raise HttpRefusal(400, "a page says its name, anchor and head") from None
         person.said = json.dumps({"who": person.number, "name": name, "anchor": cursor[0], "head": cursor[1]})
         self._tell(person, person.said)
 
@@ -202,7 +202,7 @@ class LiveRoutes:
     async def script(self, request: HttpRequest) -> object:
         """The script that was run last."""
         if self._performer.script is None:
-            raise Refusal(404, "no page has run a script yet")
+            raise HttpRefusal(404, "no page has run a script yet")
         return self._performer.script
 
     @operation("GET", "/api/live/words", types.Words)
@@ -291,19 +291,19 @@ class LiveRoutes:
         _check_size(body.text)
         await asyncio.to_thread(_write, name, body.text, body.replace)
         if body.version:
-            with contextlib.suppress(Refusal):  # it is saved, whichever version plays
+            with contextlib.suppress(HttpRefusal):  # it is saved, whichever version plays
                 self._performer.rename(body.version, name.encode("ascii", "replace").decode()[: types.MAX_NAME])
         return {"name": name, "own": True}
 
 
 def _check_size(text: str) -> None:
-    """Raises `Refusal` for a script that is too long, or not valid UTF-8."""
+    """Raises `HttpRefusal` for a script that is too long, or not valid UTF-8."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise Refusal(400, "a script is text that UTF-8 can hold") from None
+        raise HttpRefusal(400, "a script is text that UTF-8 can hold") from None
     if size > MAX_SCRIPT_BYTES:
-        raise Refusal(413, f"a script on the page has at most {MAX_SCRIPT_BYTES:,} bytes, not {size:,}; split it")
+        raise HttpRefusal(413, f"a script on the page has at most {MAX_SCRIPT_BYTES:,} bytes, not {size:,}; split it")
 
 
 def _translated(text: str) -> dict[str, object]:
@@ -323,18 +323,18 @@ def _read(name: str) -> dict[str, Any]:
         except OSError as error:
             raise FileError(f"cannot read {name}: {paths.os_error_text(error)}") from None
         if len(content) > MAX_SCRIPT_BYTES:
-            raise Refusal(413, f"{name} has over {MAX_SCRIPT_BYTES:,} bytes; play it by `antiphon live`")
+            raise HttpRefusal(413, f"{name} has over {MAX_SCRIPT_BYTES:,} bytes; play it by `antiphon live`")
         return {"name": name, "own": own, "text": content.decode("utf-8", "replace")}
-    raise Refusal(404, "there is no script of that name; GET /api/live/sets lists them")
+    raise HttpRefusal(404, "there is no script of that name; GET /api/live/sets lists them")
 
 
 def _write(name: str, text: str, replaces: bool) -> None:
     """Writes one of the performer's scripts; the previous version is kept under its name with the suffix `PREVIOUS`."""
     path = paths.path_inside(paths.scripts(), name, SUFFIX)
     if (folders()[0] / path.name).exists() and not path.exists():
-        raise Refusal(409, f"{name} is the name of a script that ships; choose another one")
+        raise HttpRefusal(409, f"{name} is the name of a script that ships; choose another one")
     if path.exists() and not replaces:
-        raise Refusal(409, f"there is a script {name} already; replace it, or choose another name")
+        raise HttpRefusal(409, f"there is a script {name} already; replace it, or choose another name")
     written = paths.temporary_beside(path)
     try:
         paths.write_atomic(written, text.encode())

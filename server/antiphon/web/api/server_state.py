@@ -20,7 +20,7 @@ from antiphon.web import operations
 from antiphon.web.access import plain_ip
 from antiphon.web.api import types
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRefusal, HttpRequest, Response, answer
 from antiphon.web.operations import Operation, TokenLevel, operation
 from antiphon.web.osc_socket import OscRefusals, check_message
 from antiphon.web.oscquery.query import finite_value_or_none
@@ -48,23 +48,23 @@ def _layout(file: str, catalog: Catalog) -> Response:
     name, dot, ending = file.rpartition(".")
     known = next((one for one in patch_list.names() if one.lower() == name.lower()), "")
     if dot + ending not in (TOUCHOSC, STAGE_CONTROL) or not known:
-        raise Refusal(
+        raise HttpRefusal(
             404,
             f"there is no such layout: it is PATCH{TOUCHOSC} or PATCH{STAGE_CONTROL}, of a patch of GET /api/patches",
         )
     try:
         body, _ = layout_file(load(known, catalog), catalog, dot + ending)
     except PatchError as error:
-        raise Refusal(409, str(error)) from None
+        raise HttpRefusal(409, str(error)) from None
     return Response(body=body, type="application/octet-stream")
 
 
 def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
-    """Processor of that name; raises `Refusal` 404 if there is none."""
+    """Processor of that name; raises `HttpRefusal` 404 if there is none."""
     try:
         return known_type(name, catalog)
     except PatchError as error:
-        raise Refusal(404, str(error)) from None
+        raise HttpRefusal(404, str(error)) from None
 
 
 def plugin_json(info: ProcessorInfo) -> dict[str, Any]:
@@ -129,10 +129,10 @@ class ServerRoutes:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 engine = (await self._control.status()).get("engine", {})
-        except (TimeoutError, Refusal):
-            raise Refusal(503, "control does not answer; it is restarted if that lasts") from None
+        except (TimeoutError, HttpRefusal):
+            raise HttpRefusal(503, "control does not answer; it is restarted if that lasts") from None
         if engine.get("state") != "running":
-            raise Refusal(503, f"the engine is {engine.get('state', 'not there')}; it is restarted if that lasts")
+            raise HttpRefusal(503, f"the engine is {engine.get('state', 'not there')}; it is restarted if that lasts")
         return {"health": "ok"}
 
     @operation("GET", "/api/status", dict)
@@ -193,7 +193,7 @@ class ServerRoutes:
         """With --lan, the page's address with the token, and its QR code."""
         server = self._server
         if server.tls is None or not server.token:
-            raise Refusal(409, "other machines cannot open the page; start the server with --lan")
+            raise HttpRefusal(409, "other machines cannot open the page; start the server with --lan")
         found = []
         for host in sorted(server.hosts - LOOPBACK):
             url = f"https://{host}:{server.port}/#token={server.token}"
@@ -217,9 +217,9 @@ class ServerRoutes:
         """Send an OSC message, as a client of this machine; refused: 404 or 422."""
         address, args = check_message(body.address, list(body.args))
         if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
-            raise Refusal(400, "an int is of 32 bits")
+            raise HttpRefusal(400, "an int is of 32 bits")
         if not address.isascii() or not address.isprintable() or len(request.body) > MAX_MESSAGE:
-            raise Refusal(400, f"an address is ASCII, and a message has at most {MAX_MESSAGE} bytes")
+            raise HttpRefusal(400, f"an address is ASCII, and a message has at most {MAX_MESSAGE} bytes")
         await self._messages.send(address, *args)
         return Response(202)
 
@@ -262,8 +262,8 @@ def qr_rows(text: str) -> list[str]:
 
 
 def _parse_machine_ip(given: str, word: str) -> str:
-    """IP address of a machine; `Refusal` if it is invalid."""
+    """IP address of a machine; `HttpRefusal` if it is invalid."""
     try:
         return plain_ip(given)
     except ValueError:
-        raise Refusal(400, f'{word} takes {{"ip": "ADDRESS"}} with one machine\'s IP address') from None
+        raise HttpRefusal(400, f'{word} takes {{"ip": "ADDRESS"}} with one machine\'s IP address') from None

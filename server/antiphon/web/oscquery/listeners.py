@@ -23,7 +23,7 @@ from antiphon.kernel.graph.graph import NodeSpec
 from antiphon.kernel.graph.io_nodes import declaration
 from antiphon.kernel.runtime.typed import parse_json
 from antiphon.kernel.wire.osc import Arg, encode
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.osc_socket import ValueSubscription
 from antiphon.web.oscquery.query import has_norm
 from antiphon.web.protocol.websocket import WebSocket
@@ -247,7 +247,7 @@ class Listeners:
             self._look_again = False
             try:
                 moves = space.update([item.node for item in await self._control.nodes()])
-            except Refusal:
+            except HttpRefusal:
                 return  # control does not answer; the patch that it loads when it is back is the next chance
             for command, path in moves:
                 for listener in self._all:

@@ -17,7 +17,7 @@ from antiphon.kernel.errors import WireError
 from antiphon.kernel.runtime.typed import parse_json
 from antiphon.kernel.wire.osc import Arg, Message, encode
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.osc_socket import OscSocket, ValueSubscription, check_message
 from antiphon.web.protocol.websocket import WebSocket
 
@@ -205,7 +205,7 @@ class PageFeed:
 
     async def _send_status_repeatedly(self) -> None:
         while True:
-            with contextlib.suppress(Refusal):  # control is being restarted
+            with contextlib.suppress(HttpRefusal):  # control is being restarted
                 self._send_to_pages({"status": await self._status()})
             await asyncio.sleep(STATUS_SECONDS)
 

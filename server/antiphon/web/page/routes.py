@@ -22,7 +22,7 @@ from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.io.tap_memory import INPUT_FRAMES, TAPS, TapMemory, TapWord
 from antiphon.web.access import TokenGuard
 from antiphon.web.control_link import ControlLink
-from antiphon.web.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import HttpRefusal, HttpRequest, Response, answer
 from antiphon.web.operations import convert
 from antiphon.web.page import files
 from antiphon.web.page.feed import PageFeed
@@ -150,7 +150,7 @@ class NodeSounds:
         listener = SoundListener(form)
         try:
             if form not in FORMATS:
-                raise Refusal(400, f"sound comes as {' or '.join(FORMATS)}")
+                raise HttpRefusal(400, f"sound comes as {' or '.join(FORMATS)}")
             tap = await self._join(node, listener)
         except AntiphonError as error:
             socket.close(4004, str(error)[:120])
@@ -170,9 +170,9 @@ class NodeSounds:
 
     async def _join(self, node: str, listener: SoundListener) -> int:
         if len(self) >= LISTENERS:
-            raise Refusal(503, f"{LISTENERS} streams play already; close one")
+            raise HttpRefusal(503, f"{LISTENERS} streams play already; close one")
         if node not in (numbers := await self._numbers()):
-            raise Refusal(404, f"there is no node {node!r}")
+            raise HttpRefusal(404, f"there is no node {node!r}")
         free = None
         for place, tap in enumerate(self._taps):
             if tap is not None and tap.node == node:
@@ -181,7 +181,7 @@ class NodeSounds:
             if tap is None and free is None:
                 free = place
         if free is None:
-            raise Refusal(503, f"{TAPS} nodes are listened to already, in all browsers together; close one")
+            raise HttpRefusal(503, f"{TAPS} nodes are listened to already, in all browsers together; close one")
         self._memory.words[free] = numbers[node]
         self._taps[free] = _TapListeners(node, TapReader(self._memory, free), [listener])
         if self._running is None or self._running.done():
@@ -332,11 +332,11 @@ class PageKeyExchange:
     guard: TokenGuard
 
     def serve(self, request: HttpRequest) -> Response:
-        """Returns the key for a secret. Raises `Refusal` unless it is the newest secret and unused."""
+        """Returns the key for a secret. Raises `HttpRefusal` unless it is the newest secret and unused."""
         body: OpenBody = convert(request.json(), OpenBody)
         if not use_up_secret(self.folder, body.secret):
             self.guard.wrong(request.peer)
-            raise Refusal(403, EXPIRED)
+            raise HttpRefusal(403, EXPIRED)
         return answer({"key": self.guard.page_key})
 
 

@@ -27,7 +27,7 @@ from antiphon.jobs.job import (
 )
 from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.runtime.extras import advice
-from antiphon.web.http_message import Handler, HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import Handler, HttpRefusal, HttpRequest, Response, answer
 from antiphon.web.protocol.connection import HttpConnection
 from antiphon.web.protocol.guard import RequestGate, count_failure
 from antiphon.web.protocol.lanes import LANE
@@ -45,12 +45,12 @@ STATUSES: dict[type[AntiphonError], int] = {
 """HTTP status by error; for any other error 400, the request's fault."""
 
 
-def refusal_of(error: AntiphonError) -> Refusal:
+def refusal_of(error: AntiphonError) -> HttpRefusal:
     """Converts an error to the refusal sent to a client."""
-    if isinstance(error, Refusal):
+    if isinstance(error, HttpRefusal):
         return error
     wait = (("Retry-After", str(error.retry_seconds)),) if isinstance(error, TooManyRequests) else ()
-    return Refusal(STATUSES.get(type(error), 400), str(error), wait)
+    return HttpRefusal(STATUSES.get(type(error), 400), str(error), wait)
 
 
 SLOWEST, AFTER = 16 * 1024, 10.0
@@ -65,8 +65,8 @@ LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
 async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
     """Yields the non-empty pieces of a request's body.
 
-    `live` sound may be sent in real time: in small chunks, at a low bit rate. Raises Refusal: the body is too long or
-    too slow, or its framing is wrong.
+    `live` sound may be sent in real time: in small chunks, at a low bit rate. Raises HttpRefusal: the body is too long
+    or too slow, or its framing is wrong.
     """
     connection: HttpConnection = scope["state"]["connection"]
     connection.piece_seconds, slowest = connection.limits.request_seconds, SLOWEST
@@ -78,10 +78,10 @@ async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) 
         piece = (await receive())["body"]
         received += len(piece)
         if received > most:
-            raise Refusal(413, f"a request body has at most {most} bytes")
+            raise HttpRefusal(413, f"a request body has at most {most} bytes")
         seconds = loop.time() - began
         if not connection.complete and received < (seconds - AFTER) * slowest:
-            raise Refusal(408, f"a file must be sent with {slowest} bytes a second at least")
+            raise HttpRefusal(408, f"a file must be sent with {slowest} bytes a second at least")
         if piece:
             yield piece
 
@@ -144,7 +144,7 @@ class FileBody(FileResponse):
             return []
         except RangeNotSatisfiable:
             headers = (("Content-Range", f"bytes */{file_size}"),)
-            raise Refusal(416, f"the file has {file_size} bytes", headers) from None
+            raise HttpRefusal(416, f"the file has {file_size} bytes", headers) from None
 
 
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
@@ -207,7 +207,7 @@ class Resource:
         endpoint = self.endpoints.get("GET" if head else scope["method"])
         if endpoint is None:
             allowed = ", ".join(sorted(self.endpoints))
-            raise Refusal(405, f"this address takes {allowed}", (("Allow", allowed),))
+            raise HttpRefusal(405, f"this address takes {allowed}", (("Allow", allowed),))
         request: HttpRequest = replace(scope["state"]["request"], parts=scope.get("path_params", {}))
         self._gate.check(request, scope, endpoint.token, endpoint.most)
         if endpoint.most:
@@ -263,7 +263,7 @@ async def respond(response: Response, scope: Scope, receive: Receive, send: Send
 
 
 Owner: TypeAlias = Callable[[HttpRequest], None]
-"""Check that raises `Refusal` if a request with the token is still not allowed."""
+"""Check that raises `HttpRefusal` if a request with the token is still not allowed."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -320,15 +320,15 @@ class Routes:
     def add_websocket(self, path: str, serve: ServeWebSocket, owner: Owner | None = None) -> None:
         """Serves the WebSockets of a path; a plain request is answered 426.
 
-        `owner`: if given, the token is required, and `owner` is called with the request and may raise `Refusal`; None
-        for any page.
+        `owner`: if given, the token is required, and `owner` is called with the request and may raise `HttpRefusal`;
+        None for any page.
         """
         self.websockets[path] = serve, owner
 
         def upgrade(request: HttpRequest) -> Response:
             if owner is not None:
                 owner(request)
-            raise Refusal(426, "this address is for WebSockets")
+            raise HttpRefusal(426, "this address is for WebSockets")
 
         self.add("GET", path, Endpoint(upgrade, owner is not None))
 
@@ -344,7 +344,7 @@ class Routes:
         api = scope["path"].startswith("/api/")
         lacking = advice("plugin", scope["path"].split("/")[2]) if api else ""
         if lacking or self.fallback is None or (api and scope["method"] not in ("GET", "HEAD")):
-            raise Refusal(404, lacking or "there is nothing at this address")
+            raise HttpRefusal(404, lacking or "there is nothing at this address")
         resource = Resource(self._gate)
         resource.endpoints["GET"] = Endpoint(self.fallback, False)
         await resource(scope, receive, send)

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Scope
 from wsproto.utilities import RemoteProtocolError
 
 from antiphon.kernel.runtime.platform import most_open_files
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 from antiphon.web.protocol.guard import RequestGate, common_headers, count_failure, fields
 from antiphon.web.protocol.websocket import ServeWebSocket, WebSocket
 
@@ -128,7 +128,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             head = await self._next()
             if not isinstance(head, h11.Request):
                 return False
-        except Refusal as refusal:  # its framing may be wrong, so no other can follow
+        except HttpRefusal as refusal:  # its framing may be wrong, so no other can follow
             await self._refuse(refusal)
             return False
         self._served += 1
@@ -165,7 +165,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         try:
             one.accept(head, self._conn.trailing_data[0])
         except RemoteProtocolError as error:
-            await self._refuse(Refusal(400, f"this is not a request for a WebSocket ({error})"))
+            await self._refuse(HttpRefusal(400, f"this is not a request for a WebSocket ({error})"))
             return
         self._connections.remove(self)
         await serve(one)
@@ -187,8 +187,8 @@ class HttpConnection(asyncio.StreamReaderProtocol):
     async def _next(self) -> h11.Request | bytes | None:
         """A request's head, or a piece of its body; None if no further request comes.
 
-        Raises Refusal: it is malformed or too late. Raises ClientDisconnect: the client is silent, or its body ends too
-        early.
+        Raises HttpRefusal: it is malformed or too late. Raises ClientDisconnect: the client is silent, or its body ends
+        too early.
         """
         try:
             while True:
@@ -213,7 +213,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             if not self.receiving:
                 raise ClientDisconnect from None
             seconds = self.limits.request_seconds
-            raise Refusal(408, f"a request must be complete within {seconds:g} seconds") from None
+            raise HttpRefusal(408, f"a request must be complete within {seconds:g} seconds") from None
 
     def _parsed(self) -> h11.Request | bytes | type[h11.NEED_DATA] | None:
         """Next parsed event of `_next`, from the buffered bytes; `h11.NEED_DATA` if they are incomplete."""
@@ -270,7 +270,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             self._gate.counters.timeouts += 1
             raise ClientDisconnect from None
 
-    async def _refuse(self, refusal: Refusal) -> None:
+    async def _refuse(self, refusal: HttpRefusal) -> None:
         response = self._gate.refuse(refusal)
         head = [("Content-Type", response.type), ("Content-Length", str(len(response.body))), *response.headers]
         header = [(name.encode(), value.encode()) for name, value in head]
@@ -378,7 +378,7 @@ def _asks_websocket(head: h11.Request) -> bool:
     return "upgrade" in options.lower() and [one.lower() for one in upgrades] == ["websocket"]
 
 
-def _malformed(error: h11.RemoteProtocolError) -> Refusal:
+def _malformed(error: h11.RemoteProtocolError) -> HttpRefusal:
     known = {413: str(error), 431: "the request header is too large"}
     status = error.error_status_hint if error.error_status_hint in known else 400
-    return Refusal(status, known.get(status, f"this is not an HTTP/1.1 request ({error})"))
+    return HttpRefusal(status, known.get(status, f"this is not an HTTP/1.1 request ({error})"))

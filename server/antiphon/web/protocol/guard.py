@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.types import Scope
 
 from antiphon.kernel.runtime.shortening import shorten
-from antiphon.web.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.web.http_message import Authorise, HttpRefusal, HttpRequest, Response, answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +91,18 @@ class Site:
         return port == self.port and (host in self.hosts or (local != "" and host == local.lower()))
 
     def check(self, headers: Headers, local: str = "") -> None:
-        """Raises `Refusal` unless there is exactly one Host, which is this server's, and no foreign Origin."""
+        """Raises `HttpRefusal` unless there is exactly one Host, which is this server's, and no foreign Origin."""
         hosts = fields(headers, b"host")
         if len(hosts) != 1 or not hosts[0]:
-            raise Refusal(400, "a request needs exactly one Host header")
+            raise HttpRefusal(400, "a request needs exactly one Host header")
         if not self.names_this_server(hosts[0], local):
-            raise Refusal(421, f"this server is not {_short(hosts[0])}; ask it as {self.name}")
+            raise HttpRefusal(421, f"this server is not {_short(hosts[0])}; ask it as {self.name}")
         origins = fields(headers, b"origin")
         if origins and (len(origins) > 1 or not self._own_origin(origins[0], local)):
-            raise Refusal(403, "requests from other sites' pages are not answered")
+            raise HttpRefusal(403, "requests from other sites' pages are not answered")
         site, mode = fields(headers, b"sec-fetch-site"), fields(headers, b"sec-fetch-mode")
         if "cross-site" in site and mode != ["navigate"]:
-            raise Refusal(403, "requests from other sites' pages are not answered")
+            raise HttpRefusal(403, "requests from other sites' pages are not answered")
 
     @property
     def name(self) -> str:
@@ -112,19 +112,19 @@ class Site:
     def target(self, raw: bytes, limit: int, local: str = "") -> Target:
         """Decodes a request target of at most `limit` bytes, as it was sent: a path, or a URL of this server.
 
-        Raises Refusal: it is too long, malformed or for another server.
+        Raises HttpRefusal: it is too long, malformed or for another server.
         """
         if len(raw) > limit:
-            raise Refusal(414, f"a request target has at most {limit} bytes")
+            raise HttpRefusal(414, f"a request target has at most {limit} bytes")
         text = raw.decode("latin-1")
         absolute = _ABSOLUTE.fullmatch(text)
         if absolute is not None:
             scheme, authority, text = absolute.groups()
             if scheme.lower() != self.scheme or not self.names_this_server(authority, local):
-                raise Refusal(421, f"this server is not {_short(f'{scheme}://{authority}')}; ask it as {self.name}")
+                raise HttpRefusal(421, f"this server is not {_short(f'{scheme}://{authority}')}; ask it as {self.name}")
             text = text if text.startswith("/") else "/" + text
         if not text.startswith("/") or "#" in text:
-            raise Refusal(400, "a request target is a path that begins with /")
+            raise HttpRefusal(400, "a request target is a path that begins with /")
         path, mark, query = text.partition("?")
         decode(query)  # its handler decodes it, once its fields are apart
         return Target(decode_path(path), query if mark else None)
@@ -142,41 +142,41 @@ def asks_health(method: str, target: bytes) -> bool:
 
 
 def decode(text: str) -> str:
-    """Percent-decodes UTF-8; `Refusal` if it is malformed or has control characters."""
+    """Percent-decodes UTF-8; `HttpRefusal` if it is malformed or has control characters."""
     raw = text.encode("latin-1")
     if _BAD_ESCAPE.search(raw):
-        raise Refusal(400, "a % in an address is followed by two hexadecimal digits")
+        raise HttpRefusal(400, "a % in an address is followed by two hexadecimal digits")
     try:
         decoded = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError:
-        raise Refusal(400, "an address must be UTF-8") from None
+        raise HttpRefusal(400, "an address must be UTF-8") from None
     if any(ord(c) < 32 or ord(c) == 127 for c in decoded):
-        raise Refusal(400, "an address must not hold control characters")
+        raise HttpRefusal(400, "an address must not hold control characters")
     return decoded
 
 
 def decode_path(path: str) -> str:
-    """Decodes a path; `Refusal` for an encoded slash, a backslash, or a segment "." or ".."."""
+    """Decodes a path; `HttpRefusal` for an encoded slash, a backslash, or a segment "." or ".."."""
     segments = [decode(part) for part in path.split("/")]
     for segment in segments:
         if segment in (".", "..") or "/" in segment or "\\" in segment:
-            raise Refusal(400, "an address must not hold .. or encoded slashes")
+            raise HttpRefusal(400, "an address must not hold .. or encoded slashes")
     return "/".join(segments)
 
 
 def check_framing(headers: Headers, version: bytes) -> int:
-    """Body length by the header, 0 for none or chunked. Raises `Refusal` for framing that allows request smuggling."""
+    """Body length by the header, 0 for none or chunked. Raises `HttpRefusal` for framing that allows smuggling."""
     lengths, codings = fields(headers, b"content-length"), fields(headers, b"transfer-encoding")
     if codings and (lengths or version == b"1.0"):
-        raise Refusal(400, "a request has either Content-Length or Transfer-Encoding")
+        raise HttpRefusal(400, "a request has either Content-Length or Transfer-Encoding")
     return int(lengths[0]) if lengths else 0
 
 
 def check_size(target: bytes, headers: Headers, limits: Limits) -> None:
-    """Raises `Refusal` if the headers exceed the limits."""
+    """Raises `HttpRefusal` if the headers exceed the limits."""
     size = len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
     if size > limits.header or len(headers) > limits.fields:
-        raise Refusal(431, f"a request header has at most {limits.header} bytes in {limits.fields} fields")
+        raise HttpRefusal(431, f"a request header has at most {limits.header} bytes in {limits.fields} fields")
 
 
 def fields(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
@@ -205,13 +205,13 @@ class RequestGate:
     limits: Limits
     site: Site = field(default_factory=lambda: Site("http", 0))
     counters: HttpCounters = field(default_factory=HttpCounters)
-    authorise: Authorise | None = None  # called with every request before its body is read; raises `Refusal`
+    authorise: Authorise | None = None  # called with every request before its body is read; raises `HttpRefusal`
     body_bytes: int = 0  # bytes of all request bodies that are being received
 
     def checked_request(self, scope: Scope) -> HttpRequest:
         """Checks a request's head, and returns the request without its body.
 
-        Raises Refusal: it is malformed, too large, for another server, or from another site.
+        Raises HttpRefusal: it is malformed, too large, for another server, or from another site.
         """
         headers: Headers = scope["headers"]
         version, method = scope["http_version"], scope.get("method", "GET")
@@ -219,7 +219,7 @@ class RequestGate:
         raw_target = scope["raw_path"] + (b"?" + query if query else b"")
         check_size(raw_target, headers, self.limits)
         if version not in ("1.0", "1.1"):
-            raise Refusal(505, "this server speaks HTTP/1.1")
+            raise HttpRefusal(505, "this server speaks HTTP/1.1")
         length = check_framing(headers, version.encode())
         local, peer = _address(scope["server"]), _address(scope["client"])
         health = asks_health(method, raw_target)
@@ -234,7 +234,7 @@ class RequestGate:
         return HttpRequest(method, target.path, target.query, joined, peer, local)
 
     def check(self, request: HttpRequest, scope: Scope, token: bool, most: int = 0) -> None:
-        """Checks an admitted request for its route; raises `Refusal`.
+        """Checks an admitted request for its route; raises `HttpRefusal`.
 
         `most`: bytes of a body that is read in pieces, 0 for one in memory.
         """
@@ -246,14 +246,14 @@ class RequestGate:
             self._check_room(state["length"])
 
     def hold(self, request: HttpRequest, received: int, size: int) -> None:
-        """Counts a piece of a body, after `received` bytes; raises `Refusal` beyond the limit."""
+        """Counts a piece of a body, after `received` bytes; raises `HttpRefusal` beyond the limit."""
         if request.method in ("GET", "HEAD"):
-            raise Refusal(413, "a GET must not have a body")
+            raise HttpRefusal(413, "a GET must not have a body")
         self._check_length(received + size, self.limits.body)
         self._check_room(size)
         self.body_bytes += size
 
-    def refuse(self, refusal: Refusal) -> Response:
+    def refuse(self, refusal: HttpRefusal) -> Response:
         """The response to a refused request: its page, or JSON with the reason."""
         self.counters.refused += 1
         if refusal.page:
@@ -262,11 +262,11 @@ class RequestGate:
 
     def _check_length(self, length: int, most: int) -> None:
         if length > most:
-            raise Refusal(413, f"a request body has at most {most} bytes")
+            raise HttpRefusal(413, f"a request body has at most {most} bytes")
 
     def _check_room(self, size: int) -> None:
         if self.body_bytes + size > self.limits.bodies:
-            raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
+            raise HttpRefusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
 
 
 def count_failure(counters: HttpCounters, what: str, why: object) -> None:

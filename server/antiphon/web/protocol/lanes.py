@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from antiphon.web.http_message import Refusal
+from antiphon.web.http_message import HttpRefusal
 
 THREADS = 16
 SHARE = 2
@@ -34,7 +34,7 @@ class LanePool(ThreadPoolExecutor):
         self._changing = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
-        """Runs a call in the lane of the present route. Raises Refusal 503: `MAX_WAITING` calls wait in it."""
+        """Runs a call in the lane of the present route. Raises HttpRefusal 503: `MAX_WAITING` calls wait in it."""
         key = LANE.get()
         if key is None:
             return super().submit(fn, *args, **named)
@@ -42,7 +42,7 @@ class LanePool(ThreadPoolExecutor):
         with self._changing:
             lane = self._lanes.setdefault(key, _Lane())
             if len(lane.waiting) >= MAX_WAITING:
-                raise Refusal(503, "too many of these requests wait; try again", (("Retry-After", "5"),))
+                raise HttpRefusal(503, "too many of these requests wait; try again", (("Retry-After", "5"),))
             call = partial(fn, *args, **named)
             if lane.running == SHARE:
                 lane.waiting.append((future, call))
