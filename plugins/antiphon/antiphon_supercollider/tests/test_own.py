@@ -127,7 +127,7 @@ def by_name(note: int, **values: float) -> list[Event]:
     """A note with values by name, as the server's commands bring them."""
     args = [part for name, value in values.items() for part in (name, value)]
     commands = play.read("bells", (Param("play", "trigger"),), ["note", note, "length", 0, *args], Now())
-    controls = [Event("control", 7, one.number, one.value) for one in commands[:-1]]
+    controls = [replace(one.event, offset=7) for one in commands[:-1]]
     return [*controls, Event("on", 7, note, 0.5)]
 
 

@@ -18,7 +18,7 @@ from antiphon.kernel.graph.names import CANCELLER, GUARD, MACRO
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.session.actions import Changed, Effect, EngineLoad, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import SetSwing, SetTempo
-from antiphon.kernel.session.node_state import Edit, Node, Numbers, PatchState, Scene, is_sent_as_number
+from antiphon.kernel.session.node_state import Node, Numbers, PatchState, Scene, UndoStep, is_sent_as_number
 from antiphon.kernel.session.node_table import NodeTable
 
 FADE = 0.05
@@ -45,8 +45,8 @@ class GraphState(NodeTable):
         self.scenes: dict[int, Scene] = {}
         self.clips: Mapping[str, PatchClip] = {}  # by name; another mapping after each change
         self.place: Any = None  # of the patch among others, as in a set list
-        self.done: tuple[Edit, ...] = ()
-        self.undone: tuple[Edit, ...] = ()
+        self.done: tuple[UndoStep, ...] = ()
+        self.undone: tuple[UndoStep, ...] = ()
         self.serial = 0
         self.loading = False  # while the engine prepares a plan
         self.playing: frozenset[int] = _END_NUMBERS

@@ -84,8 +84,8 @@ class PatchState:
     scenes: Mapping[int, Scene]
     clips: Mapping[str, PatchClip]
     place: Any
-    done: tuple[Edit, ...] = ()  # what `/patch/undo` takes back, the last edit last
-    undone: tuple[Edit, ...] = ()  # what `/patch/redo` repeats
+    done: tuple[UndoStep, ...] = ()  # what `/patch/undo` takes back, the last edit last
+    undone: tuple[UndoStep, ...] = ()  # what `/patch/redo` repeats
 
     @property
     def tempo(self) -> float:
@@ -100,7 +100,7 @@ class PatchState:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class UndoStep:
     """An edit that can be undone, or redone.
 
     Attributes:

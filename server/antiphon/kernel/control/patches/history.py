@@ -8,7 +8,7 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.node_state import Edit, Scene
+from antiphon.kernel.session.node_state import Scene, UndoStep
 from antiphon.kernel.wire.osc import Arg, encode
 
 MAX_EDITS = 64
@@ -17,7 +17,7 @@ MOVE_SECONDS = 1.0
 RECALL = "/scene/recall"
 
 
-def add_edit(state: GraphState, edit: Edit) -> None:
+def add_edit(state: GraphState, edit: UndoStep) -> None:
     """Adds an edit to those that can be undone, at most `MAX_EDITS`, the oldest dropped first."""
     state.done, state.undone = (*state.done, edit)[-MAX_EDITS:], ()
 
@@ -35,10 +35,10 @@ def add_move(state: GraphState, values: Scene, now: float) -> None:
         if not isinstance(edit.before, dict) or now - edit.last >= MOVE_SECONDS or edit.what == RECALL:
             break
         if edit.what == what:
-            moved = Edit(what, {**values, **edit.before}, last=now)
+            moved = UndoStep(what, {**values, **edit.before}, last=now)
             state.done, state.undone = (*state.done[:at], moved, *state.done[at + 1 :]), ()
             return
-    add_edit(state, Edit(what, values, last=now))
+    add_edit(state, UndoStep(what, values, last=now))
 
 
 def graph_to_restore(graph: Graph, state: GraphState) -> Graph:

@@ -33,7 +33,7 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import NOW, AwaitPlayer, When
-from antiphon.kernel.session.node_state import Edit, Scene
+from antiphon.kernel.session.node_state import Scene, UndoStep
 from antiphon.kernel.session.scenes import add_macro_positions, drop_missing_nodes
 from antiphon.kernel.wire.osc import Arg
 
@@ -188,7 +188,7 @@ class Plans:
         self._executor.settle()
         scene = add_macro_positions(scene, self._session.state)
         if replaced := self._executor.recall(scene, beats, when, source):
-            add_edit(self._session.state, Edit(RECALL, replaced, last=monotonic()))
+            add_edit(self._session.state, UndoStep(RECALL, replaced, last=monotonic()))
 
     def undo(self, peer: Peer | None, address: str) -> None:
         """Undoes the last edit of values, nodes or wires, or the last load of a patch; `RequestError` without one."""
@@ -206,7 +206,7 @@ class Plans:
             raise RequestError(f"there is nothing to {'undo' if undo else 'redo'}")
         edit, before = edits[-1], edits[-1].before
 
-        def replace_by(*now: Edit) -> None:
+        def replace_by(*now: UndoStep) -> None:
             if undo:
                 state.done, state.undone = state.done[:-1], (*state.undone, *now)
             else:
@@ -214,7 +214,7 @@ class Plans:
 
         if isinstance(before, dict):
             if replaced := self._executor.recall(before):
-                replace_by(Edit(edit.what, replaced))
+                replace_by(UndoStep(edit.what, replaced))
                 self.expect(peer, address, (edit.what,))
             else:  # they hold already: a plan was refused, or their nodes are others now
                 replace_by()
@@ -241,11 +241,11 @@ class Plans:
         if place != before:
             self.moved()
 
-    def _edit_of(self, what: str, *, whole: bool = False) -> Edit:
+    def _edit_of(self, what: str, *, whole: bool = False) -> UndoStep:
         """An edit that follows, named `what`, which leads away from the present state."""
         now = self._session.state.snapshot()
         # an undo loads the graph, which has the values too
-        return Edit(what, replace(now, numbers={0: now.tempo}, done=(), undone=()), whole)
+        return UndoStep(what, replace(now, numbers={0: now.tempo}, done=(), undone=()), whole)
 
     def _change(
         self,
