@@ -1,6 +1,7 @@
 """Notes as scsynth gets them, by the SynthDefs that ship and by others: frames, groups, doors, places."""
 
 import json
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
