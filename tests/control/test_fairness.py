@@ -138,11 +138,20 @@ def test_lanes_take_turns_and_a_lone_one_has_all_of_it() -> None:
     for lane in lanes:
         rotation.add(lane)
     assert [rotation.next(100) for _ in range(8)] == [
-        *[(lane, 25) for lane in lanes[:5]],
-        (lanes[5], 33),
-        (lanes[6], 50),
-        (lanes[7], 100),
+        (lane, share) for lane, share in zip(lanes, (12, 14, 16, 20, 25, 33, 50, 100), strict=True)
     ]
+
+
+async def test_many_lanes_delay_a_new_one_by_a_message_each(live: Rig) -> None:
+    senders = [made_peer(live, "127.0.0.1", 1000 + n, []) for n in range(300)]
+    for sender in senders:
+        for _ in range(50):
+            put(live, sender, encode("/sound/nothing"))
+    late = made_peer(live, "127.0.0.1", 5, [])
+    put(live, late, encode("/ping"))
+    while late.lane.waiting:
+        live.app.intake.turn()
+    assert live.app.intake.received <= len(senders) + 100
 
 
 # ---- messages with a time tag
@@ -165,7 +174,7 @@ async def test_dated_messages_are_bounded_in_bytes_in_all_and_for_each_machine(l
         peer = made_peer(live, host, 9000, answers.setdefault(host, []))
         for _ in range(30):
             put(live, peer, dated(live, encode("/scene/store", big)))
-    await handled(live)
+        await handled(live)
     assert live.app.counts()["dated_bytes"] <= MAX_BYTES
     first, last = fails(answers["10.0.0.1"]), fails(answers["10.0.0.8"])
     assert "10.0.0.1 has" in first[0]

@@ -130,10 +130,6 @@ class Peer:
             self._send(packet)
 
 
-LANES_PER_TURN = 4
-"""Lanes that share a turn; with fewer lanes in use, each gets a larger share."""
-
-
 class Rotation:
     """The lanes that contain packets, in the order of their turns."""
 
@@ -157,8 +153,11 @@ class Rotation:
         return [(lane, lane.came) for lane in self._lanes]
 
     def next(self, turn: int) -> tuple[Lane, int]:
-        """Removes the next lane, of which there must be one; returns it with its share of `turn`."""
-        share = max(1, turn // min(LANES_PER_TURN, len(self._lanes)))
+        """Removes the next lane, of which there must be one; returns it with its share of `turn`, 1 at least.
+
+        A round of the lanes takes about one turn, or a message of each: also where connections ended that had sent much.
+        """
+        share = max(1, turn // len(self._lanes))
         lane = self._lanes.popleft()
         lane.listed = False
         return lane, share
