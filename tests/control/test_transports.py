@@ -113,6 +113,23 @@ async def test_what_cannot_be_done_is_raised(host: TransportHost) -> None:
             host.message(address, *args, source="wire")
 
 
+async def test_a_message_comes_after_those_that_waited_for_a_patch(
+    live: Rig, host: TransportHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save_three(live)
+    monkeypatch.setattr(arguments, "QUICK_BYTES", -1)
+    host.message("/patch/load", "three", source="wire")
+    for _ in range(600):
+        host.message("/tempo", 90.0, source="wire")
+    lane = host._lane
+    await comes(lambda: not lane.held, "the patch")
+    assert lane.rest
+    host.message("/tempo", 140.0, source="wire")
+    await live.settle(ticks=20)
+    assert not lane.rest
+    assert live.app.session.state.tempo == 140.0
+
+
 async def test_presses_while_a_patch_is_read_each_take_a_step(
     live: Rig, host: TransportHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,12 @@ def test_a_command_out_of_range_is_refused_whoever_makes_it(event: Event) -> Non
         play_on(Play("", event), 3)
 
 
+def test_a_command_has_the_numbers_that_its_record_takes() -> None:
+    assert play_on(Play("", Event("on", 0, 60.0, 1, 2.0)), 3) == Play(3, Event("on", 0, 60, 1.0, 2))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"an event's kind is on, off, .* not 'struck'"):
+        play_on(Play("", Event("struck", 0, 60, 1.0)), 3)  # type: ignore[arg-type]
+
+
 def test_velocity_0_ends_the_note() -> None:
     assert play_on(Play("", Event("on", 0, 60, 0.0, 2)), 5) == Play(5, Event("off", 0, 60, 0.0, 2))
     assert play_on(Play("", Event("on", 0, 60, 0.25, 3)), 5) == Play(5, Event("on", 0, 60, 0.25, 3))

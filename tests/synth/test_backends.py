@@ -24,6 +24,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import preload
 from antiphon.kernel.supervisor.companions import Companions
+from antiphon.recording import requests
 from antiphon.synths.processor import Dial, parse
 
 HOOKS = """
@@ -113,7 +114,7 @@ def test_serve_takes_its_option(antiphon: Command) -> None:
     page = " ".join(antiphon("serve", "--help").out.split())
     assert "--wood <str> What it is made of." in page
     assert "The synth for notes: auto, pyo, null, lute, soundfont or supercollider" in page
-    assert "No such option: --weed" in antiphon("serve", "--weed", "plum").complaint
+    assert "No such option '--weed'" in antiphon("serve", "--weed", "plum").complaint
 
 
 def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
@@ -124,7 +125,9 @@ def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
     choice = synths.apply_backend_option(asked, synths.BackendChoice(info))
     assert (choice.info.backend, choice.settings) == ("lute.player:Carved", (("wood", "plum at 44100"),))
     synths.use(choice)
-    told = pickle.dumps(preload.PreloadedModules(asked, loader.load(), Companions(notes=ServedSynth()), None).loading())
+    warm = preload.PreloadedModules(asked, loader.load(), Companions(recording=requests, notes=ServedSynth()), None)
+    assert pickle.dumps(warm), "a fresh interpreter gets it whole where there is no fork"
+    told = pickle.dumps(warm.loading())
     synths.use(None)
     preload.load_again(pickle.loads(told))
     assert synths.chosen() == choice, "a fresh interpreter plays by the same"

@@ -42,7 +42,7 @@ def silence_nan(x: f32p, stride: i64, channels: i64, frames: i64, counts: i64p) 
 
 @kernel
 def check_input(x: f32p, stride: i64, channels: i64, frames: i64, full: f64, counts: i64p) -> None:
-    """Counts an input that reaches `full` in counts[2]; one that is not finite is treated as by `silenced`."""
+    """Counts an input that reaches `full` in counts[2]; one that is not finite is treated as by `silence_nan`."""
     if f64(silence_nan(x, stride, channels, frames, counts)) >= full:
         counts[2] = counts[2] + 1
 
@@ -312,7 +312,7 @@ def release_decay_factor(rate: int) -> float:
 
 @kernel
 def guard(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i64, counts: i64p) -> None:
-    """Limits an output like `limit`, counted in counts[1]; one that is not finite is treated as by `silenced`."""
+    """Limits an output like `limit`, counted in counts[1]; one that is not finite is treated as by `silence_nan`."""
     if silence_nan(x, stride, channels, frames, counts) < f32(0.0):
         state[0] = 0.0
     elif limit(x, stride, state, fall, channels, frames) != 0:

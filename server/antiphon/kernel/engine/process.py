@@ -45,7 +45,7 @@ def make_driver(name: str, options: DriverOptions) -> Driver:
 
 
 def import_driver(name: str) -> Callable[[DriverOptions], Driver]:
-    """Imports the driver `name` and its device library, which opens nothing: engines are forked with both."""
+    """Imports the driver `name`, and JACK's library, which opens nothing: engines are forked with both."""
     if name == "jack":
         import jack  # noqa: F401
 

@@ -37,7 +37,7 @@ def swing_beat(beat: float, swing: float, step: float) -> float:
 
 
 def beat_without_swing(beat: float, swing: float, step: float) -> float:
-    """Inverse of `swung`: the notated beat of an event that falls at `beat` of the clock."""
+    """Inverse of `swing_beat`: the notated beat of an event that falls at `beat` of the clock."""
     if swing == 0.0 or math.isinf(beat):
         return beat
     first = math.floor(beat / (2.0 * step)) * 2.0 * step
@@ -73,7 +73,7 @@ class TempoMap:
     end_bpm: float = 120.0
     ramp_beats: float = 0.0  # length of the ramp in beats; 0 for a constant tempo
     playing: bool = True  # whether beats advance
-    swing: float = 0.0  # by which share of a step every second event is late, see `swung`. The beat itself is even.
+    swing: float = 0.0  # by which share of a step every second event is late (`swing_beat`); the beat is even
     step: float = EIGHTH  # the step that is swung, in beats
     waits: int = 0  # number of the node that begins the clock, which stands until then; 0 where none does
 

@@ -155,7 +155,7 @@ class Rotation:
     def next(self, turn: int) -> tuple[Lane, int]:
         """Removes the next lane, of which there must be one; returns it with its share of `turn`, 1 at least.
 
-        A round of the lanes takes about one turn, or a message of each: also where connections ended that had sent much.
+        A round of the lanes takes about one turn, or a message of each, also where many senders have left.
         """
         share = max(1, turn // len(self._lanes))
         lane = self._lanes.popleft()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.event import Event
+from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.graph.graph import End, Graph
 from antiphon.kernel.runtime.shortening import check_number, counted, short_repr
@@ -70,17 +70,18 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
 def play_on(command: Play[str], node: int) -> Play[int]:
     """The command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
 
-    Raises RequestError: a number is out of its range.
+    Raises RequestError: there is no such kind, or a number is out of its range.
     """
     event = command.event
-    action = Play(node, Event(event.kind, 0, event.number, event.value, event.channel), command.when)
+    if event.kind not in EVENT_KINDS:
+        raise RequestError(f"an event's kind is {', '.join(EVENT_KINDS)}, not {str(event.kind)[:40]!r}")
     try:
-        ACTIONS.check(action)
+        ACTIONS.check(Play(node, event, command.when))
     except ValueError as error:
         raise RequestError(str(error)) from None
-    if event.kind == "on" and not event.value > 0:
-        return Play(node, Event("off", 0, event.number, 0.0, event.channel), command.when)
-    return action
+    ends = event.kind == "on" and not event.value > 0
+    kind, value = ("off", 0.0) if ends else (event.kind, float(event.value))
+    return Play(node, Event(kind, 0, int(event.number), value, int(event.channel)), command.when)
 
 
 # ---- messages

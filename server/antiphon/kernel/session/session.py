@@ -428,11 +428,12 @@ class Session:
         return node.info.values_for_prepare(values)
 
     def _note(self, command: Play[str], now: Moment, source: object) -> list[Effect]:
+        action = play_on(command, 0)  # before anything is kept: what is not allowed changes nothing
         if not command.node and not isinstance(command.when, Beat):
             self._held.press(command)  # whether these nodes take it or not: the next patch's may
         self._given.follow(command, source)
         names = self._current_players().of(command.node, by_clock=isinstance(command.when, Beat))
-        effects = [play_on(command, self.state.nodes[name].id) for name in names]
+        effects = [replace(action, node=self.state.nodes[name].id) for name in names]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         else:

@@ -48,7 +48,8 @@ class PreloadedModules:
     types: frozenset[str] = frozenset()  # of the nodes of the patch of the start
 
     def __reduce__(self) -> Any:
-        return _again, (self.settings, self.loading(), self.beside, self.sound is not None)
+        beside = Companions(read=self.beside.read, notes=self.beside.notes)  # what else stands there may not be copied
+        return _again, (self.settings, self.loading(), beside, self.sound is not None)
 
     def loading(self) -> Loading:
         """Arguments of `load_again`."""

@@ -239,12 +239,12 @@ class Intake:
         self._held[peer.lane] = asyncio.get_running_loop().create_task(finish(), name=address)
 
     def queue_behind_slow(self, message: Message, peer: Peer) -> bool:
-        """Queues a message behind the one of its lane that a thread works on; False where there is none.
+        """Queues a message behind the one of its lane that a thread works on, and behind those that waited for that.
 
-        Raises EngineBusy: `MAX_BEHIND` messages wait in that lane already.
+        Returns False where there are none. Raises EngineBusy: `MAX_BEHIND` messages wait in that lane already.
         """
         lane = peer.lane
-        if not lane.held:
+        if not (lane.held or lane.rest):
             return False
         if len(lane.rest) >= MAX_BEHIND:
             raise EngineBusy(f"{MAX_BEHIND} messages wait for a patch that is being read; send it again in a moment")

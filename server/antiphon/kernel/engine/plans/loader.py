@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import select
 import socket
@@ -289,13 +290,15 @@ class Loader:
             # is any
             load.since = self._pool.serial
         if self._pool is not None:
-            self._pool.settle_by = time.monotonic() + (RESTART_TIMEOUT if load.again else WORKER_TIMEOUT)
+            self._pool.settle_by = time.monotonic() + RESTART_TIMEOUT if load.again else math.inf
         message, graph = load.message, Graph.from_json(load.message["graph"])
         versions = message.get("versions", {})
         load.candidate = self._maker.make_plan(graph, message["ids"], again=load.again, versions=versions)
 
     def _settle(self, load: _Load) -> None:
         """Waits until the workers of the plan's new streams are ready."""
+        if self._pool is not None and not load.again:
+            self._pool.settle_by = time.monotonic() + WORKER_TIMEOUT
         while (pool := self._pool) is not None and not pool.settled(load.since) and time.monotonic() < pool.settle_by:
             self._loading.beat()
             self._guarded(self._collect_and_report)
