@@ -464,6 +464,7 @@ export interface Render {
   seconds?: number;
   file?: string;
   rate?: number;
+  limit?: boolean;
   later?: boolean;
 }
 
@@ -473,6 +474,7 @@ export interface RenderLive {
   midi?: boolean;
   file?: string;
   rate?: number;
+  limit?: boolean;
   later?: boolean;
 }
 
@@ -484,6 +486,7 @@ export interface Result {
 export interface Run {
   file?: string;
   rate?: number;
+  limit?: boolean;
   later?: boolean;
   params?: Record<string, unknown>;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "m4a" | "mid";

@@ -283,7 +283,7 @@ def named_values(note: list[object], when: When = NOW) -> tuple[list[Play[str]],
     for one in controls:
         assert 0.0 <= one.event.value <= 1.0
         assert values.take(replace(one.event, value=float(np.float32(one.event.value))))
-    return [c for c in commands if c not in controls], values.given(1, ("cutoff", "depth", "x"))
+    return [c for c in commands if c not in controls], values.take_named(1, ("cutoff", "depth", "x"))
 
 
 @each("value", [800.25, -0.1, 0.0, 1e-7, -123456.0, 3])
@@ -301,11 +301,11 @@ def test_names_with_one_hash_are_two_values_and_old_logs_have_the_hash() -> None
     values = NamedValues()
     for command in read("k", BY_NAME, ["length", 0, one, 1.5, other, -2], NOW)[:-1]:
         values.take(command.event)
-    assert values.given(1, {one, other, "x"}) == {one: 1.5, other: -2.0}
+    assert values.take_named(1, {one, other, "x"}) == {one: 1.5, other: -2.0}
     old = [(BEGIN, 0.0), (NAME, name_hash("x")), (NAME + 1, 0x3FC0 / 65536), (NAME + 2, 0.0)]
     for number, value in old:
         values.take(Event("control", 0, number, value))
-    assert values.given(1, {one, "x"}) == {"x": 1.5}
+    assert values.take_named(1, {one, "x"}) == {"x": 1.5}
 
 
 def test_of_a_value_that_is_given_twice_the_last_is_played() -> None:

@@ -22,7 +22,7 @@ def sizes() -> ModuleType:
 
 
 def test_no_room_outgrows_its_row(sizes: ModuleType) -> None:
-    stated = sizes.written(sizes.PAGE.read_text("utf-8"))
+    stated = sizes.read_table(sizes.PAGE.read_text("utf-8"))
     grown = {
         row: (stated.get(row, 0), count) for row, count in sizes.table().items() if count > SLACK * stated.get(row, 0)
     }

@@ -189,7 +189,7 @@ async def test_a_script_that_came_by_http_is_evaluated_by_no_way(
         assert refused == 202
         (home / "data" / "live" / "euclid.py").write_text("open('owned', 'w')")
         assert (await rig.ask("POST", f"/api/jobs/{job['id']}/repeat"))[0] == 403
-        assert str(home / "data" / "live") not in str(performed.words)
+        assert str(home / "data" / "live") not in str(performed.requests)
 
 
 async def test_a_script_is_rendered_for_the_owner_of_a_server_with_live(

@@ -30,9 +30,11 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_closed_streams()
     try:
-        from antiphon.kernel.runtime.processes.child_process import watch
+        from antiphon.kernel.runtime.processes.child_process import allow_copied_children, watch
 
         watch()
+        if sys.argv[1:2] == ["run"] and sys.platform != "win32":
+            allow_copied_children()
         from antiphon.cli.errors import check_home, leave, main as run
 
         check_home()

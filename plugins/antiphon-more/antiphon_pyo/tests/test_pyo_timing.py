@@ -1,5 +1,7 @@
 """Onsets and note-offs to the sample, at every offset and hop; pedal, bend, ages; pitch and pressure of a note."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -102,7 +104,7 @@ def timbre(number: int, value: float) -> Event:
 def own(**values: float) -> list[Event]:
     args = [part for name, value in values.items() for part in (name, value)]
     commands = read("keys", (Param("play", "trigger"),), ["length", 0, *args], Now())
-    return [Event("control", 0, command.number, command.value) for command in commands[:-1]]
+    return [replace(command.event, offset=0) for command in commands[:-1]]
 
 
 @pytest.mark.parametrize("instrument", ["pluck", "strings"])

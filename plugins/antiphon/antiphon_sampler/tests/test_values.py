@@ -11,6 +11,7 @@ from antiphon.api.backends.rendering import prepare_processor
 from antiphon.api.backends.transports import VALUES_BEGIN, note_params
 from antiphon.cli.files.render import render
 from antiphon.kernel.session.play import FIRST_WORD, value_control_number, word_controller_values
+from antiphon.operations.requests import RenderRequest
 from antiphon.synths.note_words import word_hash
 from antiphon.testing import render as rendered, sound as audio
 from antiphon_sampler.loops import onsets, slice_frames
@@ -169,7 +170,8 @@ def test_a_patch_plays_messages_from_a_file_of_events(tmp_path):
     sent = [["s", "bd"], ["s", "cp", "pan", 0.0], ["s", "rs", "speed", -1.0], ["note", 38, "velocity", 90]]
     lines = [{"sample": n, "address": "/node/drums/play", "args": args} for n, args in zip(at, sent, strict=True)]
     (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    render(patch="pads", out=str(tmp_path / "out.wav"), events=str(tmp_path / "events.jsonl"), seconds=2.0, tail=0.0)
+    asked = {"out": str(tmp_path / "out.wav"), "events": str(tmp_path / "events.jsonl"), "seconds": 2.0, "tail": 0.0}
+    render(RenderRequest("pads", **asked))
     y, _ = audio.read(tmp_path / "out.wav")
     first = [np.flatnonzero(np.abs(y[0, n - 20 :]) > 2e-3)[0] - 20 for n in (4801, 60013)]
     # the samples themselves begin at 0 and rise

@@ -1,6 +1,5 @@
 """`antiphon run`: applies one plugin to files of sound or notes; `run PLUGIN --help` has that plugin's parameters."""
 
-import sys
 from copy import copy
 from typing import Any
 
@@ -24,10 +23,6 @@ def run(asked: RunRequest) -> None:
     standard input or output: a wav, or --raw; input that the plugin need not know in advance is processed as it
     arrives. A video keeps its picture.
     """
-    from antiphon.kernel.runtime.processes.child_process import allow_copied_children
-
-    if sys.platform != "win32":
-        allow_copied_children()
     if code := process(asked):
         raise Exit(code)
 
