@@ -34,7 +34,7 @@ class FakePerform:
     ) -> CommandEnd:
         self.requests.append(json.loads(words[1]))
         self.options = options
-        out = Path(self.requests[-1]["paths"][-1])
+        out = Path(self.requests[-1].get("out") or self.requests[-1]["paths"][-1])
         self.began.append(out.parent.name)
         self.at_once += 1
         self.most = max(self.most, self.at_once)

@@ -85,9 +85,8 @@ SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff, .au or .m4a"
 def format_of(path: str | os.PathLike[str]) -> Format:
     """File format of a suffix. Raises `FileError`, with the allowed suffixes, for any other."""
     suffix = Path(path).suffix.lower()
-    file_format = (
-        FORMATS[".wav"] if os.fspath(path) in ("-", "/dev/stdout") else FORMATS.get(suffix) or VIDEOS.get(suffix)
-    )
+    piped = os.fspath(path) == "/dev/stdout"
+    file_format = FORMATS[".wav"] if piped else FORMATS.get(suffix) or VIDEOS.get(suffix)
     if file_format is None:
         raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")
     return file_format
