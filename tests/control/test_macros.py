@@ -322,3 +322,49 @@ async def test_macro_follows_a_value_when_it_is_due(live: Rig, tmp_path: Path) -
     live.engine.beat = 4.0
     await live.settle()
     assert await client.ask("/macro/bright") == [("/macro/bright", (0.0,))]
+
+
+async def refuse_loads(live: Rig, texts: tuple[str, ...], *move: object) -> None:
+    """Has patches be prepared, something moved meanwhile, and the patches refused."""
+    live.engine.hold_plans = True
+    for text in texts:
+        live.app.plans.load(parsed(text), 0.0, None, "", ())
+    await live.client().ask(*move)  # type: ignore[arg-type]
+    live.engine.refuse, live.engine.hold_plans = "too heavy", False
+    await live.settle(4)
+    live.engine.refuse = ""
+    assert live.app.session.state.name == "Mine"
+
+
+OTHER_NODE = TEXT.replace("[nodes.b]", "[nodes.c]").replace('"b', '"c').replace("\nb =", "\nc =")
+
+
+@pytest.mark.parametrize("others", [
+    (TEXT.replace("b.cutoff", "b.gain").replace("20, 2000", "0, 2").replace("2000, high = 20", "2, high = 0"),),
+    (OTHER_NODE,),
+    (OTHER_NODE, TEXT),  # equal macros of a new node
+])  # fmt: skip
+async def test_macro_of_a_refused_patch_leaves_the_one_before(
+    live: Rig, client: Client, tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    await load(live, tmp_path)
+    await client.ask("/macro/bright", 0.25)
+    cutoff = await client.ask("/node/b/cutoff")
+    await refuse_loads(live, others, "/macro/bright", 1.0)
+    assert await client.ask("/macro/bright") == [("/macro/bright", (0.25,))]
+    assert await client.ask("/node/b/cutoff") == cutoff
+
+
+async def test_macro_moved_while_an_equal_one_is_refused_stays(live: Rig, client: Client) -> None:
+    text = TEXT.replace('["b.cutoff", 20, 2000], ["a.trim", 0.1, -0.1], ["b.steps", 0, 8]', '["b.steps", 0, 8]')
+    live.app.plans.load(parsed(text), 0.0, None, "", ())
+    await live.settle(2)
+    await refuse_loads(live, (text.replace("cutoff = 200.0", 'label = "x"'),), "/macro/bright", 0.8)
+    assert (await client.ask("/macro/bright"))[0][1][0] == pytest.approx(0.8, abs=1e-6)
+    assert await client.ask("/node/b/steps") == [("/node/b/steps", (6,))]
+
+
+async def test_macro_follows_what_moved_in_a_refused_patch(live: Rig, client: Client, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    await refuse_loads(live, (TEXT.split("[macros]")[0],), "/node/b/cutoff", 2000.0)
+    assert await client.ask("/macro/bright") == [("/macro/bright", (1.0,))]

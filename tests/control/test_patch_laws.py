@@ -1,4 +1,4 @@
-"""Random edits, loads, refusals and deaths: array, graph and engine agree, and what is refused leaves nothing.
+"""Random edits, loads, refusals and deaths: array, graph and engine agree, and a refusal takes back what is refused.
 
 `ANTIPHON_SEQUENCES=10000` runs as many sequences as that.
 """
@@ -29,7 +29,7 @@ from antiphon.kernel.graph.macros import Macro, MacroTarget
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.session import scenes
 from antiphon.kernel.session.commands import NOW, Now, Sample, SetParam, SetSwing, SetTempo, When
-from antiphon.kernel.session.node_state import is_sent_as_number
+from antiphon.kernel.session.node_state import MACROS_AT, is_sent_as_number
 
 SEQUENCES = int(os.environ.get("ANTIPHON_SEQUENCES", "80"))
 STEPS = 24
@@ -110,6 +110,8 @@ class Run:
         self.engine = PatchEngine(FakeTime())
         self.app = make_app(folder, self.engine, self.engine.time)
         self.before: Any = None
+        self.scheduled = False  # a macro was: a load may then replace its target, and the macro moves alone
+        self.changed = False  # a load or an edit of the graph is among what is not confirmed
         self.app.plans.load(PATCHES[0], 0.0, None, "", ())
         self.settle()
 
@@ -123,12 +125,16 @@ class Run:
     def step(self) -> None:
         """Takes a random step; one that is refused at once must change nothing."""
         if not self.app.session.state.loading:
-            self.before = self.extras()
-        words = {"set": 10, "edit": 3, "load": 2, "undo": 2, "redo": 1, "scene": 2, "tempo": 1, "time": 1, "run": 1,
-                 "refuse": 4, "hold": 1, "engine": 1, "control": 1}  # fmt: skip
+            self.before, self.changed = self.extras(), False
+        edits = self.app.session.state.edits
+        words = {"set": 10, "edit": 3, "load": 2, "undo": 2, "redo": 1, "scene": 2, "clip": 1, "tempo": 1, "time": 1,
+                 "run": 1, "refuse": 4, "hold": 1, "engine": 1, "control": 1}  # fmt: skip
         (word,) = self.random.choices(list(words), list(words.values()))
         with suppress(AntiphonError):
             getattr(self, f"_{word}")()
+        self.changed |= self.app.session.state.edits != edits
+        if not self.changed:  # nor does the refusal of a value take back what was stored or recorded meanwhile
+            self.before = self.extras()
         self.app.executor.catch_up()
         self.app.saver.soon()
         self.app.saver.flush()
@@ -139,6 +145,7 @@ class Run:
         when: When = choice((NOW, NOW, Sample(round(self.engine.sample) + choice((2000, 9000)))))
         ramp = choice((0.0, 0.0, 0.1))
         if state.panel and choice((True, False)):
+            self.scheduled |= when is not NOW
             self.app.executor.do(SetParam("macro", "bright", choice((0.0, 0.25, 1.0)), ramp, when), "me")
             return
         param = choice(list(VALUES))
@@ -165,10 +172,12 @@ class Run:
         number = self.random.choice((1, 2))
         if self.random.choice((True, False)):
             self.app.session.state.scenes[number] = scenes.capture(self.app.session.state)
-            if not self.app.session.state.loading:
-                self.before = self.extras()
         else:
             recall_scene(self.app, number, self.random.choice((0.0, 1.0)))
+
+    def _clip(self) -> None:
+        recorded = {"take": PatchClip(self.random.choice((1.0, 2.0)))}
+        self.app.plans.keep_clips({**self.app.session.state.clips, **recorded}, "/clip/record")
 
     def _tempo(self) -> None:
         self.app.executor.do(self.random.choice((SetTempo(100.0), SetTempo(60.0), SetSwing(0.2, 0.5))), "me")
@@ -259,6 +268,10 @@ class Run:
             return
         assert {node.id for node in state.nodes.values()} == set(engine.cells)
         assert state.graph.wires == engine.playing_graph.wires
+        for place, macro in enumerate(() if self.scheduled or state.graph.macros != MACROS else MACROS):
+            node, cell = state.param(macro.targets[0].node, macro.targets[0].param)
+            value = macro.targets[0].value(node.cells[cell], state.numbers[MACROS_AT + place])
+            assert value == pytest.approx(state.value_at(node, cell), rel=1e-5), macro.name
         for node in state.nodes.values():
             held = engine.cells[node.id]
             for cell, param in enumerate(node.cells):

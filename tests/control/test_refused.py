@@ -10,6 +10,7 @@ from tests.control.rig import GRAPH, Client, Rig, save_three
 from antiphon.kernel.control.commands import executor
 from antiphon.kernel.control.patches import plans
 from antiphon.kernel.control.patches.history import MAX_EDITS, MOVE_SECONDS
+from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
 from antiphon.web import control_status
@@ -60,14 +61,17 @@ async def test_a_refused_undo_can_be_asked_for_again(stage: Rig, client: Client)
     assert await nodes(stage) == ["a", "x", "y", "b"]
 
 
-async def test_of_two_edits_the_second_alone_is_refused(stage: Rig, client: Client) -> None:
-    stage.engine.hold_plans = True
-    await client.ask("/node/add", "gain", "x", "a")
-    await client.ask("/patch/load", "two")
+async def refuse_held(live: Rig) -> None:
+    live.engine.refuse, live.engine.hold_plans = "too heavy", False
+    await live.settle(4)
+    live.engine.refuse = ""
+
+
+async def refuse_second(stage: Rig) -> None:
+    """Has the plan that is held play, and the one after it be refused."""
     loads, original = len(stage.engine.loads), stage.engine.load
 
     def load(*given: object, **named: object) -> None:
-        # the first plan plays, and the one that follows it is refused
         stage.engine.refuse = "too heavy"
         original(*given, **named)  # type: ignore[arg-type]
 
@@ -78,6 +82,13 @@ async def test_of_two_edits_the_second_alone_is_refused(stage: Rig, client: Clie
     stage.engine.load = original  # type: ignore[method-assign]
     stage.engine.refuse = ""
     assert len(stage.engine.loads) > loads
+
+
+async def test_of_two_edits_the_second_alone_is_refused(stage: Rig, client: Client) -> None:
+    stage.engine.hold_plans = True
+    await client.ask("/node/add", "gain", "x", "a")
+    await client.ask("/patch/load", "two")
+    await refuse_second(stage)
     assert await nodes(stage) == ["a", "x", "b"]
     assert stage.app.session.state.name == "one"
     assert stage.app.session.state.patch is not None
@@ -102,6 +113,69 @@ async def test_an_edit_pending_over_an_engines_death_goes_with_the_plan_that_is_
     assert await nodes(stage) == ["a", "b"]
     ((address, args),) = await client.ask("/patch/undo")
     assert (address, args) == ("/done", ("/patch/undo", "/set/load")), "the edit before it"
+
+
+async def test_refused_value_keeps_what_was_stored_meanwhile(stage: Rig, client: Client) -> None:
+    state = stage.app.session.state
+    stage.engine.hold_plans = True
+    await client.ask("/node/a/label", "x")
+    assert await client.ask("/scene/store", 7) == [("/done", ("/scene/store", 7))]
+    clips = {"take": PatchClip(4.0)}
+    stage.app.plans.keep_clips(clips, "/clip/record")
+    await client.ask("/node/a/gain", 1.5)
+    await client.ask("/set/save", "later", "two", "one")
+    assert state.loading
+    await refuse_held(stage)
+    assert client.heard() == [("/fail", ("/node/a/label", "too heavy"))]
+    assert await client.ask("/node/a/label") == [("/node/a/label", ("",))]
+    assert list(state.scenes) == [7]
+    assert state.clips == clips
+    shown = control_status.status(stage.app)["set"]
+    assert (shown["file"], shown["place"]) == ("later", 2)
+    assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/a/gain"))]
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.25,))]
+    assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/clip/record"))]
+    assert state.clips == {}
+
+
+async def test_refused_load_keeps_scenes_stored_before_it(stage: Rig, client: Client) -> None:
+    state, patch = stage.app.session.state, stage.app.session.state.patch
+    stage.engine.hold_plans = True
+    await client.ask("/node/a/label", "x")
+    await client.ask("/scene/store", 7)
+    await client.ask("/set/next")
+    await client.ask("/scene/store", 8)
+    await client.ask("/node/a/gain", 1.5)
+    await refuse_held(stage)
+    assert list(state.scenes) == [7]
+    assert state.patch is patch
+    assert control_status.status(stage.app)["set"]["place"] == 1
+    assert [step.what for step in state.done][-1] == "/node/a/label"
+
+
+async def test_value_refused_after_a_load_keeps_the_load(stage: Rig, client: Client) -> None:
+    state = stage.app.session.state
+    await client.ask("/scene/store", 6)
+    stage.engine.hold_plans = True
+    await client.ask("/set/next")
+    await client.ask("/scene/store", 7)
+    await client.ask("/node/a/label", "x")
+    await client.ask("/scene/store", 8)
+    await refuse_second(stage)
+    assert list(state.scenes) == [7, 8]
+    assert state.name == "two"
+    assert control_status.status(stage.app)["set"]["place"] == 2
+    client.heard()
+    assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/set/next"))]
+    assert list(state.scenes) == [6]
+
+
+async def test_refused_undo_of_a_value_can_be_repeated(stage: Rig, client: Client) -> None:
+    await client.ask("/node/a/label", "x")
+    for word, label in (("undo", ""), ("redo", "x")):
+        await refused(stage, f"/patch/{word}")
+        assert await client.ask(f"/patch/{word}") == [("/done", (f"/patch/{word}", "/node/a/label"))]
+        assert await client.ask("/node/a/label") == [("/node/a/label", (label,))]
 
 
 async def test_undo_after_next_is_back_in_the_set(stage: Rig) -> None:

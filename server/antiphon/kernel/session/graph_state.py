@@ -18,7 +18,15 @@ from antiphon.kernel.graph.names import CANCELLER, GUARD, MACRO
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.session.actions import Changed, Effect, EngineLoad, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import SetSwing, SetTempo
-from antiphon.kernel.session.node_state import Node, Numbers, PatchState, Scene, UndoStep, is_sent_as_number
+from antiphon.kernel.session.node_state import (
+    MACROS_AT,
+    Node,
+    Numbers,
+    PatchState,
+    Scene,
+    UndoStep,
+    is_sent_as_number,
+)
 from antiphon.kernel.session.node_table import NodeTable
 
 FADE = 0.05
@@ -47,6 +55,7 @@ class GraphState(NodeTable):
         self.place: Any = None  # of the patch among others, as in a set list
         self.done: tuple[UndoStep, ...] = ()
         self.undone: tuple[UndoStep, ...] = ()
+        self.edits = 0  # loads and edits of the graph so far, refused ones too
         self.serial = 0
         self.loading = False  # while the engine prepares a plan
         self.playing: frozenset[int] = _END_NUMBERS
@@ -94,8 +103,15 @@ class GraphState(NodeTable):
         if self.loading:
             self._since[at] = until
             for state in (self._played, self._asked):  # a refusal does not take it back
-                if state is not None and at in state.numbers:
+                if state is not None and at in state.numbers and (at < MACROS_AT or self._has_macros_of(state)):
                     state.numbers[at] = number
+
+    def _has_macros_of(self, state: PatchState) -> bool:
+        """True if that patch's macros, which have the same cells in every patch, move the same nodes as the present."""
+        nodes = {name: node.id for name, node in self.nodes.items()}
+        before = {name: node.id for name, node in state.nodes.items()}
+        names = {target.node for macro in self.graph.macros for target in macro.targets}
+        return state.graph.macros == self.graph.macros and all(nodes.get(n) == before.get(n) for n in names)
 
     def snapshot(self) -> PatchState:
         """The patch as it is now."""
@@ -105,7 +121,7 @@ class GraphState(NodeTable):
             numbers |= {at: self.numbers[at] for at, param in zip(cells, node.cells, strict=True) if not param.readonly}
         return PatchState(
             self.current(), dict(self.nodes), numbers, self.catalog.copy(), self.name, self.path, self.patch,
-            dict(self.scenes), self.clips, self.place, self.done, self.undone,
+            dict(self.scenes), self.clips, self.place, self.done, self.undone, self.edits,
         )  # fmt: skip
 
     def _return_to(self, state: PatchState) -> None:
@@ -132,6 +148,16 @@ class GraphState(NodeTable):
             self._played = self.snapshot()
         elif self._stale is None:
             self._asked = self.snapshot()
+        self._played, self._asked = self._keep_rest(self._played), self._asked and self._keep_rest(self._asked)
+
+    def _keep_rest(self, state: PatchState) -> PatchState:
+        """That state with the scenes, clips, place and undo of now, if only values were edited since."""
+        if state.edits != self.edits:
+            return state
+        return replace(
+            state, patch=self.patch, scenes=dict(self.scenes), clips=self.clips, place=self.place, done=self.done,
+            undone=self.undone,
+        )  # fmt: skip
 
     # Each edit below raises `PatchError`, and changes nothing, where the new graph is not valid.
     def add(self, kind: str, name: str, after: str | None = None) -> list[Effect]:
@@ -187,6 +213,7 @@ class GraphState(NodeTable):
             raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
         self._begin_edit()
         retained = self.arrange(graph, self._plans())
+        self.edits += 1
         changed: list[Effect] = []
         for spec in graph.nodes:
             node = self.nodes[spec.name]
@@ -240,6 +267,7 @@ class GraphState(NodeTable):
         self._begin_edit()
         self.catalog.take(catalog)
         self.replace_types(graph, self._plans())
+        self.edits += 1
         self._quantum = quantum
         return self._ask(FADE)
 
@@ -249,6 +277,7 @@ class GraphState(NodeTable):
         graphs.check(graph, self.catalog)
         self._begin_edit()
         self.arrange(graph, self._plans())
+        self.edits += 1
         return self._ask(FADE)
 
     def _plans(self) -> list[Mapping[str, Node]]:
@@ -330,9 +359,12 @@ class GraphState(NodeTable):
         self.loading = False
         if self._stale is not None:
             return self._request_next()
-        self._since.clear()
-        self._return_to(self._played)
-        return []
+        moved, self._since = self._since, {}
+        self._return_to(self._keep_rest(self._played))
+        cells = ((node, cell) for node in self.nodes.values() for cell in range(len(node.cells)))
+        return [
+            change for node, cell in cells if node.base + cell in moved for change in self.follow_by_macros(node, cell)
+        ]
 
     def _request_next(self) -> list[Effect]:
         if self._stale is None:

@@ -86,6 +86,7 @@ class PatchState:
     place: Any
     done: tuple[UndoStep, ...] = ()  # what `/patch/undo` takes back, the last edit last
     undone: tuple[UndoStep, ...] = ()  # what `/patch/redo` repeats
+    edits: int = 0  # loads and edits of the graph before it
 
     @property
     def tempo(self) -> float:

@@ -34,7 +34,7 @@ from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import NOW, AwaitPlayer, When
 from antiphon.kernel.session.node_state import Scene, UndoStep
-from antiphon.kernel.session.scenes import add_macro_positions, drop_missing_nodes
+from antiphon.kernel.session.scenes import add_macro_positions, capture, drop_missing_nodes
 from antiphon.kernel.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
@@ -214,13 +214,21 @@ class Plans:
 
         if isinstance(before, dict):
             if replaced := self._executor.recall(before):
-                replace_by(UndoStep(edit.what, replaced))
-                self.expect(peer, address, (edit.what,))
+
+                def put_back(_reason: str) -> None:
+                    other = state.undone if undo else state.done
+                    if other[-1:] == (now,) and replaced.items() <= capture(state).items():
+                        state.done = (*state.done, edit) if undo else state.done[:-1]
+                        state.undone = state.undone[:-1] if undo else (*state.undone, edit)
+
+                now = UndoStep(edit.what, replaced)
+                replace_by(now)
+                self.expect(peer, address, (edit.what,), refused=put_back)
             else:  # they hold already: a plan was refused, or their nodes are others now
                 replace_by()
                 self._back(peer, address, undo=undo)
             return
-        now, present = self._edit_of(edit.what, whole=edit.whole), state.current()
+        left, present = self._edit_of(edit.what, whole=edit.whole), state.current()
         graph = before.graph if edit.whole else graph_to_restore(before.graph, state)
         tempo = before.tempo if edit.whole else None
         # "" for a file that was saved and loaded again: then the patch's name is shown
@@ -230,7 +238,7 @@ class Plans:
         else:
             # an edit of clips: no plan changes
             self._change(list, peer, address, done)
-        replace_by(now)
+        replace_by(left)
         state.clips = before.clips
         if edit.whole:
             state.patch, state.scenes = before.patch, dict(before.scenes)
