@@ -407,6 +407,15 @@ def test_the_shell_is_offered_names() -> None:
     assert completed("run", "denoise", "-p", "thr") == ["threshold="]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_former_completion_script_is_offered_nothing(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_ANTIPHON_COMPLETE", f"complete_{shell}")
+    assert errors.run(application(), []) == 0
+    assert capfd.readouterr() == ("", "")
+
+
 # ---- colour, bars, benches
 
 

@@ -169,3 +169,20 @@ def test_api_name_is_imported_at_its_first_use() -> None:
     assert {name for module, name in NAMES if module == "antiphon.api"} <= set(dir(api))
     with pytest.raises(AttributeError, match="wobble"):
         api.wobble  # noqa: B018
+
+
+@each(
+    "statement, said",
+    [
+        ("transports import NoteOn", r'use Play\(node, Event\("on", 0, note, velocity, channel\), when\)'),
+        ("transports import NODE_EVENTS", r"isinstance\(effect, Play\)"),
+        ("cli import by_records", "leave the decorator out"),
+        ("cli import closing_socket", "OscConnection"),
+        ("cli import complete_named", "names=KIND"),
+        ("cli import wobble", "cannot import name 'wobble'"),
+    ],
+)
+def test_import_of_a_former_name_says_what_replaces_it(statement: str, said: str) -> None:
+    with pytest.raises(ImportError, match=said) as refused:
+        exec(f"from antiphon.api.backends.{statement}", {})
+    assert len(str(refused.value)) < 300, "as much as a failure of a plugin shows"

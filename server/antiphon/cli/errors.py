@@ -93,6 +93,8 @@ def run(app: "click.Command", arguments: list[str] | None = None) -> int:
     def work() -> int:
         try:
             if asked := os.environ.get(VARIABLE):
+                if asked.startswith("complete_"):  # by a script that an earlier version installed
+                    return 0
                 from click.shell_completion import shell_complete
 
                 return shell_complete(app, {}, "antiphon", VARIABLE, asked)

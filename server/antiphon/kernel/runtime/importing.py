@@ -4,11 +4,11 @@ import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from antiphon.kernel.errors import AntiphonError, PluginError
 from antiphon.kernel.runtime import paths, resources
@@ -100,6 +100,17 @@ def import_late(module: str) -> tuple[Callable[[str], Any], Callable[[], list[st
         return value
 
     return get, lambda: sorted({*vars(facade), *places()})
+
+
+def refuse_former(module: str, former: Mapping[str, str]) -> Callable[[str], NoReturn]:
+    """`__getattr__` of a module that tells who imports a former name what replaces it, by an `ImportError`."""
+
+    def get(name: str) -> NoReturn:
+        if name in former:  # the text of an AttributeError would be lost in `from module import name`
+            raise ImportError(f"{module} has no {name} any more; {former[name]}", name=module)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
+
+    return get
 
 
 _NOT_THEIRS = (str(Path(__file__).parents[2]), str(Path(importlib.__file__).parent), "<frozen")
