@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from msgspec import Struct
-from tests.web.test_lan import serving as serving_web
+from tests.web.test_lan import CATALOG, INFO, ask, serving as serving_web
 from tools.lists import OPERATIONS
 
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.web import control_link, operations, osc_socket
 from antiphon.web.http_message import HttpRefusal
 from antiphon.web.operations import Operation, convert
+from antiphon.web.server import HttpServer
 
 PLUGINS = ("antiphon_classify", "antiphon_library", "antiphon_mcp")
 EXAMPLES = 3
@@ -70,6 +72,26 @@ def test_every_route_is_in_the_document_and_no_other(tmp_path: Path) -> None:
             return {(method, path) for path, method in paths if path.startswith("/api/")}
 
     assert asyncio.run(routes()) == {(operation.method, operation.path) for operation in OPERATIONS}
+
+
+def test_plugins_after_a_new_catalog_are_its_types(tmp_path: Path) -> None:
+    before = CATALOG.copy()
+
+    async def names(server: HttpServer) -> list[str]:
+        _, body, _ = await ask(server, "GET", "/api/plugins")
+        return [plugin["name"] for plugin in json.loads(body)]
+
+    async def answers() -> list[list[str]]:
+        async with serving_web(tmp_path) as server:
+            first = await names(server)
+            CATALOG.take(Catalog({"louder": INFO, "gain": INFO}))
+            return [first, await names(server)]
+
+    try:
+        first, second = asyncio.run(answers())
+    finally:
+        CATALOG.take(before)
+    assert (first, len(second)) == (["gain"], 2)
 
 
 def test_the_document_is_openapi() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -113,7 +113,7 @@ class ServerRoutes:
 
     def __init__(self, server: HttpServer, control: ControlLink, catalog: Catalog) -> None:
         self._server, self._control, self._catalog = server, control, catalog
-        self._plugins: Response | None = None
+        self._plugins: tuple[Mapping[str, ProcessorInfo], Response] | None = None
         self._messages = OscRefusals(control.osc)
         server.closing.append(self._messages.close)
         server.serve(self)
@@ -167,11 +167,11 @@ class ServerRoutes:
     @operation("GET", "/api/plugins", types.list_of(types.Plugin))
     async def plugins(self, request: HttpRequest) -> object:
         """The available processors, with their parameters."""
-        if self._plugins is None:  # a turn of its own, once
-            self._plugins = await asyncio.to_thread(
-                lambda: answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
-            )
-        return self._plugins
+        known = self._catalog.types
+        if self._plugins is None or self._plugins[0] is not known:  # a thread's work, once for each catalog taken
+            made = await asyncio.to_thread(lambda: answer([plugin_json(known[name]) for name in sorted(known)]))
+            self._plugins = known, made
+        return self._plugins[1]
 
     @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
     async def plugin(self, request: HttpRequest, name: str) -> object:
