@@ -17,6 +17,7 @@ from tests.each import each
 
 from antiphon.api import AntiphonError, FileError, UsageError
 from antiphon.api.backends.files import PACK_MARK, library_folder, sound_packs
+from antiphon.kernel.runtime import paths
 from antiphon.offline.script_run import ScriptProcess
 from antiphon.paste.translation import translation
 from antiphon.web.routes import OPERATIONS
@@ -414,3 +415,20 @@ def test_a_sound_of_an_added_pack_plays_after_samples(tmp_path: Path) -> None:
         script.write_text(f"from antiphon.live import *\npatch('band')\n{line}track('a', s('zither*4'))\n")
         said = command("render", str(script), "--bars", "1", "--force", "--out", str(tmp_path / "out.wav"))
         assert ("silent" in said) is silent
+
+
+def test_a_mark_that_cannot_be_read_once_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_many(*_: Any) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    written(library_folder() / "Crate", {PACK_MARK: listed({"source": "here", "licences": []})})
+    with monkeypatch.context() as patched:
+        patched.setattr(paths, "open_ordinary", too_many)
+        assert sound_packs() == []
+    assert [pack.source for pack in sound_packs()] == ["here"]
+
+
+@each("mark", [b"", b"[]", b"[" * 60000, b'{"source": "here"}'])
+def test_a_damaged_mark_makes_no_pack(mark: bytes) -> None:
+    written(library_folder() / f"Crate {len(mark)}", {PACK_MARK: mark})
+    assert sound_packs() == []

@@ -30,7 +30,7 @@ def sound_packs() -> list[SoundPack]:
     for mark in sorted(paths.library().glob(f"*/{MARK}")):
         try:
             pack = _read(mark, mark.stat().st_mtime_ns)
-        except OSError:
+        except (OSError, FileError):  # it may be readable the next time
             continue
         if pack is not None:
             found.append(pack)
@@ -39,11 +39,12 @@ def sound_packs() -> list[SoundPack]:
 
 @lru_cache(256)
 def _read(mark: Path, _changed: int) -> SoundPack | None:
-    """The pack of a mark, or None: control's loop asks again and again, and reads none twice."""
+    """The pack of a mark, or None: control's loop asks again and again, and reads none twice. Raises FileError."""
+    content = paths.read_ordinary(mark, _MAX_MARK, "a mark")
     try:
-        said = json.loads(paths.read_ordinary(mark, _MAX_MARK, "a mark"))
+        said = json.loads(content)
         return SoundPack(mark.parent, str(said["source"]), tuple(map(str, said["licences"])))
-    except (FileError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
