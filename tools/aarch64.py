@@ -50,9 +50,9 @@ def main(tests: Sequence[str]) -> int:
     (PLACE / "python").chmod(0o755)
     if not (PLACE / "site").exists():
         install_packages()
-    wanted = prebuilt.PLATFORMS[PLATFORM]
+    wanted, kernels = prebuilt.PLATFORMS[PLATFORM], prebuilt.shipped_kernels()
     for name, processor in wanted.processors.items():
-        prebuilt.library(prebuilt.shipped(), wanted, processor, PLACE / "kernels" / f"{name}.so")
+        prebuilt.library(kernels, wanted, processor, PLACE / "kernels" / f"{name}.so")
     options = ["-q", "-p", "no:cacheprovider", "-p", "kernels_given", *(tests or TESTS)]
     variables = {**os.environ, "PYTHONPATH": f"{PLACE / 'site'}:{PLACE}:{ROOT / 'server'}:{ROOT / 'bench'}:{ROOT}"}
     return subprocess.run(
