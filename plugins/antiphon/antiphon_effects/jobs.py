@@ -1,7 +1,8 @@
 """File job `antiphon run stretch IN.wav OUT.wav`: time stretch at constant pitch.
 
 A sound is divided at its attacks: each part starts with its original samples, and the rest is stretched or compressed
-more, so that no attack is smeared, shifted or lost, however near the next one is.
+more, so that no attack is smeared, shifted or lost, however near the next one is. What follows an attack in a longer
+sound is soon in its time again, since notes without an attack may follow.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import chain
 import numpy as np
 
 from antiphon.api import F32, UsageError
-from antiphon.api.backends.analysis import ONSETS_APART, ListeningMix, level_rises, piece_frames
+from antiphon.api.backends.analysis import ONSETS_APART, level_rises, piece_frames
 from antiphon.api.backends.files import AudioWriter, printable_path, stream_sound
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_effects.shared import LOUDEST
@@ -23,12 +24,16 @@ LOOK_BACK = range(2, 11)
 """Look-back in pieces, 4 to 20 ms, for the level rise of an attack."""
 ATTACK_OCTAVES = 0.5
 """Minimum rise of an attack in octaves: half the value used elsewhere, as extra parts are hardly audible."""
+SHARP = 0.3
+"""Minimum level within 12 ms of an attack, relative to its highest: a swell has less."""
 CHUNK = 10000
 """Pieces per batch of attack detection, 20 s."""
 CROSSFADE_SECONDS = 0.003
 """Crossfade in seconds before an attack."""
 MAX_SPEED = 4.0
 """Maximum compression between two attacks; the remainder is cut out."""
+BACK = 3.0
+"""Least time after an attack until a longer sound is in its time again, relative to what stays unchanged."""
 
 
 def stretch_file(job: FileJob) -> tuple[Written, ...]:
@@ -57,29 +62,33 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
 
 def find_attacks(blocks: Iterable[F32], rate: int) -> tuple[list[int], int]:
     """Attack frames in order, and the length of the sound in frames."""
-    step, mix = piece_frames(rate), ListeningMix()
-    mono, first, found = np.zeros(0, np.float32), 0, list[int]()
+    step, first, found = piece_frames(rate), 0, list[int]()
+    sound = np.zeros((0, 0), np.float32)
 
     def look(count: int) -> None:
-        rises = level_rises(mono[: count * step], rate, LOOK_BACK, circular=False)
+        # each channel: what one has against the other cancels in their mean
+        rises = np.maximum.reduce([level_rises(x[: count * step], rate, LOOK_BACK, circular=False) for x in sound])
         highest = (rises >= np.append(0.0, rises[:-1])) & (rises > np.append(rises[1:], 0.0))
         for piece in (np.flatnonzero((rises > ATTACK_OCTAVES) & highest) * step).tolist():
             begin = max(0, piece - step)
-            near = np.abs(mono[begin : piece + 2 * step])
+            near = np.abs(sound[:, begin : begin + round(ONSETS_APART * rate)]).max(0)
+            if near[: 6 * step].max() < SHARP * near.max():
+                continue
+            near = near[: piece + 2 * step - begin]
             place = first + int(begin + np.argmax(near > 0.5 * near.max()))
             if place - (found[-1] if found else -rate) > ONSETS_APART * rate:
                 found.append(place)
 
     for block in blocks:
-        mono = np.concatenate([mono, np.nan_to_num(mix.take(block))])
-        if len(mono) >= CHUNK * step:
+        sound = np.concatenate([sound, _clean(block)], 1) if len(sound) else _clean(block)
+        if sound.shape[1] >= CHUNK * step:
             look(CHUNK)
             # what has too little before it is looked at again, by what is found already
             kept = (CHUNK - 2 * LOOK_BACK.stop) * step
-            mono, first = mono[kept:], first + kept
-    if len(mono) > LOOK_BACK.stop * step:
-        look(len(mono) // step)
-    return found, first + len(mono)
+            sound, first = sound[:, kept:], first + kept
+    if sound.shape[1] > LOOK_BACK.stop * step:
+        look(sound.shape[1] // step)
+    return found, first + sound.shape[1]
 
 
 def stretch_blocks(
@@ -93,7 +102,8 @@ def stretch_blocks(
     # an attack may begin in the piece before the one in which the level rises most
     ahead = lead + piece_frames(rate)
     source, stretcher = _Source(blocks, channels, rate), Stretcher(channels, rate, 1.0)
-    starts = [0, *(at - ahead for at in attacks if at > 4 * ahead)]
+    own = 0.5 * stretcher.spectra.size + lead
+    starts = [0, *(at - ahead for at in attacks if at > max(1.0, 1.0 / factor) * ahead)]
     places = [0, *(round((start + ahead) * factor) - ahead for start in starts[1:])]
 
     def parts() -> Iterator[Iterator[F32]]:
@@ -101,29 +111,49 @@ def stretch_blocks(
             last = n + 1 == len(starts)
             end = length if last else starts[n + 1] + lead
             frames = round(length * factor) - place if last else places[n + 1] + lead - place
-            yield _stretch_span(stretcher, source, start, end, frames, lead, last=last)
+            # an attack too early for a part of its own is in the first one
+            kept = own if n or len(starts) == len(attacks) else 0.0
+            path = _path(end - start, frames, kept, factor, place / factor - start)
+            yield _stretch_span(stretcher, source, start, end, path, last=last)
 
     return _joined(parts(), channels, lead)
 
 
+def _path(length: int, frames: int, own: float, factor: float, late: float) -> tuple[list[float], list[float]]:
+    """Places in the output of a span, and those in the input that belong to them: from 0 to `frames` and `length`.
+
+    `own` frames stay unchanged. A longer sound then returns to its time, in which the span would begin `late` frames of
+    the input after its start; a shorter one is faster to its end.
+    """
+    if frames <= length:
+        if frames <= own:
+            return [0.0, frames], [0.0, frames]
+        pace = min(max(MAX_SPEED, 1.5 * length / frames), (length - own) / (frames - own))
+        return [0.0, own, frames], [0.0, own, own + (frames - own) * pace]
+    own = min(own, 0.5 * length)
+    back = own * max(BACK, 1.5 * factor)
+    if not own < back < frames:
+        return [0.0, own, frames], [0.0, own, length]
+    return [0.0, own, back, frames], [0.0, own, min(back / factor + late, length), length]
+
+
 def _stretch_span(
-    stretcher: Stretcher, source: _Source, start: int, end: int, frames: int, lead: int, *, last: bool
+    stretcher: Stretcher,
+    source: _Source,
+    start: int,
+    end: int,
+    path: tuple[Sequence[float], Sequence[float]],
+    *,
+    last: bool,
 ) -> Iterator[F32]:
-    """Stretches frames `start` to `end` to `frames`: half a window stays unchanged, the rest is faster or slower."""
+    """Stretches frames `start` to `end` along a `path`."""
     stretcher.clear()
     spectra = stretcher.spectra
-    size, hop, length = spectra.size, spectra.hop, end - start
-    own = 0.5 * size + lead
-    pace = 1.0
-    if frames > length:
-        own = min(own, 0.5 * length)
-    if frames > own:
-        pace = min(max(MAX_SPEED, 1.5 * length / frames), (length - own) / (frames - own))
+    size, hop, length, frames = spectra.size, spectra.hop, end - start, int(path[0][-1])
     age, done = 0, -size
     while done < frames:
         centre = done + 0.5 * size
-        inner = min(centre, frames)
-        at = min(inner, own) + max(0.0, inner - own) * pace + max(0.0, centre - frames)
+        at = float(np.interp(centre, *path)) + min(0.0, centre) + max(0.0, centre - frames)
         until = math.floor(at + 0.5 * size)
         while age < until:
             if age < length:

@@ -1,5 +1,7 @@
 """Time stretch: live, behind the sound and back to now; on files, longer and shorter."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,30 @@ class TestFiles:
             assert other == pytest.approx(one, rel=0.2)
             stroke, around = x[0, at : at + 240], y[0, moved - 480 : moved + 720]
             assert abs(int(np.correlate(around, stroke, "valid").argmax()) - 480) < 0.003 * RATE
+
+    @pytest.mark.parametrize("factor", [1.5, 2.0, 4.0])
+    def test_notes_without_a_stroke_come_in_their_time(self, factor):
+        """A melody whose level does not rise, after one click."""
+        hertz, length = np.array([440.0, 550.0, 495.0, 660.0, 440.0, 587.0]), 14400
+        x = 0.3 * np.sin(2 * np.pi * np.cumsum(np.repeat(hertz, length)) / RATE)
+        x[2400:2600] += 0.8 * noise()[0, :200] * np.exp(-np.arange(200) / 40.0)
+        y = file(np.tile(x, (2, 1)).astype(np.float32), factor)[0]
+        for n, pair in enumerate(pairwise(hertz), 1):
+            there = np.arange(round((n - 0.4) * length * factor), round((n + 0.4) * length * factor))
+            parts = [y[there] * np.exp(-2j * np.pi * f * there / RATE) for f in pair]
+            one, other = (np.abs(np.convolve(part, np.hanning(1201), "valid")) for part in parts)
+            assert there[600] + np.sum(one > other) == pytest.approx(n * length * factor, abs=0.012 * RATE)
+
+    def test_strokes_that_cancel_in_mono_stay_sharp_and_in_their_time(self):
+        places = [15000 + 14000 * n for n in range(6)]
+        chord = hits([], 110000)
+        stroke = hits(places, 110000)[:1] - chord[:1]
+        x = chord + stroke * np.float32([[1.0], [-1.0]])
+        y = file(x, 2.0)
+        for at in places:
+            around = y[0, 2 * at - 480 : 2 * at + 720]
+            assert abs(int(np.correlate(around, x[0, at : at + 240], "valid").argmax()) - 480) < 0.003 * RATE
+            assert np.abs(y[0, 2 * at :][:300]).max() == pytest.approx(np.abs(x[0, at : at + 300]).max(), rel=0.2)
 
     @pytest.mark.parametrize("factor", [0.4, 1.7])
     def test_any_pieces_give_the_same_samples(self, factor):
