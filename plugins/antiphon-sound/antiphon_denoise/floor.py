@@ -334,6 +334,10 @@ MAX_SWING_DB = 8.5
 """Maximum difference in dB between the quietest and the loudest fifth of the seconds' floors of a noise: rain, engines,
 hiss and a fire have .3 to 6, what is taken for noise in finished records 11 to 21.
 """
+MIN_ROW, AROUND = 1e-5, 2
+"""Minimum power of a second's rows relative to the file's loudest, below which it is silence before or after the sound;
+and seconds before and after one, by the loudest of which a fade is told.
+"""
 MIN_SPEECH_NOISE_DB = -50.0
 """Minimum noise in dB for speech, of which a mask removes little: clean voices have -53 and less."""
 RATE, LOW_RATE, CALL_RATE = 48000, 32000, 20000
@@ -365,7 +369,7 @@ class FloorListener(StretchListener):
         self._scale = 1.0 / float(np.square(self._window).sum())
         self._area = BandMeans().area
         self._taken, self._trusted, self._whole = np.zeros(COUNT), np.zeros((2, COUNT)), 0.0
-        self._floors: list[float] = []
+        self._seconds: list[F64] = []
 
     def take(self, sound: F32) -> bool:
         """Estimates the noise floor of a stretch."""
@@ -390,8 +394,8 @@ class FloorListener(StretchListener):
             np.stack([expert_logits(self._weights, describe(half)) for half in halves]), powers[:, 1]
         )
         seconds = powers[: len(rows) // ROWS_A_SECOND * ROWS_A_SECOND].reshape(-1, ROWS_A_SECOND, 2, COUNT)
-        heard = seconds[:, :, 0].sum(2).min(1) > QUIET  # digital silence has no floor
-        self._floors += np.sort(seconds[heard, :, 1] @ np.square(trusts[1]), 1)[:, FLOOR_ROW].tolist()
+        whole, noise = np.sort(seconds[:, :, 0].sum(2), 1), np.sort(seconds[:, :, 1] @ np.square(trusts[1]), 1)
+        self._seconds += list(np.stack([whole[:, 0], whole[:, -1], whole.mean(1), noise[:, FLOOR_ROW]], 1))
         power, taken = powers.sum(0)
         self._taken += taken
         self._trusted += trusts * taken
@@ -411,10 +415,15 @@ class FloorListener(StretchListener):
 
     @property
     def steady(self) -> bool:
-        """Whether the removable noise goes on, at much the same level in most seconds."""
-        floors = 10.0 * np.log10(np.array(self._floors or [0.0]) + QUIET)
-        low, high = np.quantile(floors, (0.2, 0.8))
-        return bool(high - low <= MAX_SWING_DB)
+        """Whether the removable noise goes on, at much the same level in most seconds, or fades with the whole."""
+        lowest, highest, level, noise = np.array(self._seconds or [np.zeros(4)]).T
+        heard = lowest > max(QUIET, MIN_ROW * float(highest.max()))  # silence has no floor
+        if not heard.any():
+            return True
+        floors, levels = (10.0 * np.log10(power[heard] + QUIET) for power in (noise, level))
+        around = np.lib.stride_tricks.sliding_window_view(np.pad(levels, AROUND, "edge"), 2 * AROUND + 1).max(1)
+        low, high = np.quantile([floors, floors - around], (0.2, 0.8), axis=1)
+        return bool((high - low).min() <= MAX_SWING_DB)
 
     @property
     def removable_noise(self) -> float:
@@ -444,7 +453,8 @@ def hear(path: Path, values: Mapping[str, Value], fired: Collection[str]) -> Fil
     noise = FileNoise(None if low else listener.trust, listener.top)
     if not values.get("floor", True) or "learn" in fired:
         return FileHearing(rate=rate, told=replace(noise, trust=None))
-    steady = low or (listener.steady and listener.removable_noise >= MIN_SPEECH_NOISE_DB)
+    goes_on = values.get("for") == "speech" or listener.steady  # what is said is not asked
+    steady = low or (goes_on and listener.removable_noise >= MIN_SPEECH_NOISE_DB)
     loud = low or listener.removable_noise >= LOUD_NOISE_DB
     spoken = _is_speech(path, values, steady, loud)
     playable = "mode" not in values and not usable(DEEPFILTER)

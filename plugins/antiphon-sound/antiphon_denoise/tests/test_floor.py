@@ -95,6 +95,23 @@ def test_what_ends_after_half_a_file_is_no_floor(tmp_path: Path) -> None:
         assert hear(tmp_path / "in.wav", {"for": "music"}, ()).as_it_is is as_it_is
 
 
+def test_noise_after_near_silence_or_in_a_fade_is_a_floor(tmp_path: Path) -> None:
+    """Near-silence as dither leaves, and a fade-out of all that sounds."""
+    noisy, rng = np.tile(tones() + hiss(-30), 3)[: 12 * RATE], np.random.default_rng(3)
+    dither = (1e-5 * rng.standard_normal(3 * RATE)).astype(np.float32)
+    fade = np.interp(np.arange(12 * RATE), (8 * RATE, 12 * RATE), (1.0, 0.0)).astype(np.float32)
+    for sound in (np.concatenate([dither, noisy]), noisy * fade):
+        soundfile.write(tmp_path / "in.wav", sound, RATE, "FLOAT")
+        assert not hear(tmp_path / "in.wav", {"for": "music"}, ()).as_it_is
+
+
+def test_noise_that_ends_is_removed_from_told_speech(tmp_path: Path) -> None:
+    shape = np.repeat(np.float32((1.0, 0.03)), SECONDS * RATE)
+    soundfile.write(tmp_path / "in.wav", np.tile(tones(), 2) + np.tile(hiss(-20), 2) * shape, RATE, "FLOAT")
+    for told, as_it_is in (("speech", False), ("music", True)):
+        assert hear(tmp_path / "in.wav", {"for": told, "mode": "learned"}, ()).as_it_is is as_it_is
+
+
 def test_noise_that_ends_with_the_band_goes_as_live(tmp_path: Path) -> None:
     """A file of 22.05 kHz is played at 48 kHz, with nothing above 11 kHz."""
     n = np.arange(SECONDS * RATE)
