@@ -31,7 +31,7 @@ async def test_a_route_whose_threads_stand_still_holds_no_other() -> None:
         server.add("GET", "/plugins/slow", slow)
         server.add("GET", "/plugins/quick", quick)
         waiting = [asyncio.create_task(send(server, get(server, "/plugins/slow"))) for _ in range(24)]
-        await comes(lambda: len(server.connections.waiting) == 24, "all ask")
+        await comes(lambda: len(server.connections.busy) == 24, "all ask")
         await comes(lambda: len(begun) == SHARE, "the lane's share works")
         assert body(await send(server, get(server, "/plugins/quick"))) == b"quick"
         assert len(begun) == SHARE
