@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
-from antiphon.api.backends.cli import CliCommand
 from antiphon.api.backends.runtime import argument
+from antiphon.cli.command import Command as CliCommand
 from antiphon_bench.entry import Bench, BenchOptions
 
 if TYPE_CHECKING:
-    from antiphon.api.backends.rendering import Registration
+    from antiphon.kernel.plugins.hook_lists import Registration
 
 
 # ---- The benches by name, with function, duration and requirements
@@ -98,8 +98,8 @@ def bench(
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.api import PluginError, UsageError
-    from antiphon.api.backends.cli import termination_signals
     from antiphon.api.backends.runtime import instead, require_modules
+    from antiphon.cli.errors import termination_signals
 
     chosen = OWN.get(name)
     if chosen is None:

@@ -1,4 +1,4 @@
-"""Every name of `antiphon.api` is documented; plugins import nothing else of Antiphon."""
+"""Every name of `antiphon.api` is documented; plugins import nothing else of Antiphon, but what one alone uses."""
 
 import ast
 import importlib
@@ -15,6 +15,7 @@ from tests.each import each
 from tools import api_reference as reference
 
 from antiphon.api import Processor
+from antiphon.api._former import UNSHARED
 
 ROOT = Path(__file__).parents[2]
 NAMES = [(module, name) for module in reference.modules() for name in reference.exported_names(module)]
@@ -33,10 +34,10 @@ SOURCES = [
 USERS = [*SOURCES, *sources("models"), *sources("bench")]
 TESTING = "antiphon.testing"
 """The module for tests of plugins, for evaluations and for benches."""
-AUTHORS_NAMES = 60
-"""Most names on the page for authors of processors; the last: ProcessorPart, which `Processor.parts` lists."""
-BACKENDS_NAMES = 389
-"""Most names on the page for backends; the last: scores of MusicXML, pictures of sound, Basic Pitch's network."""
+AUTHORS_NAMES = 58
+"""Most names on the page for authors of processors."""
+BACKENDS_NAMES = 269
+"""Most names on the page for backends."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods
     "text_response",  # of the hook antiphon_routes
@@ -128,9 +129,30 @@ def test_every_name_is_documented_and_no_argument_that_there_is_not() -> None:
             assert named(doc) <= arguments(node), named_so
 
 
+@cache
+def unshared() -> dict[str, set[str]]:
+    """Names by module of a room that one plugin or the lab may import, as `_former` lists them."""
+    found: dict[str, set[str]] = {}
+    for (_, name), place in UNSHARED.items():
+        module, _, there = place.partition(":")
+        found.setdefault(f"antiphon.{module}", set()).add(there or name)
+    return found
+
+
+def test_a_name_of_a_room_has_one_plugin_or_the_lab_as_user() -> None:
+    users: dict[str, set[str]] = {}
+    for path in USERS:
+        for node in read(path)[0]:
+            if isinstance(node, ast.ImportFrom) and node.module in unshared():
+                plugin = path.relative_to(ROOT).parts[2 if path in SOURCES else 0]
+                for alias in node.names:
+                    users.setdefault(f"{node.module}.{alias.name}", set()).add(plugin)
+    assert {name: found for name, found in users.items() if len(found) > 1} == {}
+
+
 @each("path", USERS)
 def test_plugins_and_the_lab_import_names_of_the_api_alone(path: Path) -> None:
-    offered = {module: set(reference.exported_names(module)) for module in reference.modules()}
+    offered = unshared() | {module: set(reference.exported_names(module)) for module in reference.modules()}
     if not {"models", "bench"}.isdisjoint(path.parts) or path.suffix == ".txt":
         offered[TESTING] = set(reference.exported_names(TESTING))
     offered["antiphon"] = {"__version__"} if "bench" not in path.parts else {"__version__", "Chain"}
@@ -179,6 +201,8 @@ def test_api_name_is_imported_at_its_first_use() -> None:
         ("cli import by_records", "leave the decorator out"),
         ("cli import closing_socket", "OscConnection"),
         ("cli import complete_named", "names=KIND"),
+        ("files import KeptDecoder", r"one plugin alone used it: antiphon.files.decode, where it is, is no API"),
+        ("files import wobble", "cannot import name 'wobble'"),
         ("cli import wobble", "cannot import name 'wobble'"),
     ],
 )

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, SiluLinear, sigmoid
 from antiphon.kernel.contract.block import Samples
+from antiphon.networks.array_network import gelu
 
 torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
 

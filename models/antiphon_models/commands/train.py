@@ -128,7 +128,7 @@ def _registered() -> dict[str, type]:
 
 
 def say(line: str) -> None:
-    from antiphon.api.backends.cli import clear_progress
+    from antiphon.cli.progress import clear as clear_progress
 
     clear_progress()
     click.echo(line, err=True)

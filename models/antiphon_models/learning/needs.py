@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from antiphon.api import UsageError
-from antiphon.api.backends.runtime import missing_by_error
+from antiphon.kernel.runtime.extras import of_error as missing_by_error
 
 PACKAGES = {
     "espeak-ng": "espeak-ng",

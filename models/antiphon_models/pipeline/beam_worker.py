@@ -3,7 +3,7 @@
 import os
 import sys
 
-from antiphon.api.backends.runtime import end_with_parent
+from antiphon.kernel.runtime.platform import end_with_parent
 
 PARENT = "ANTIPHON_BEAM_PARENT"
 """Environment variable with the worker's parent process."""

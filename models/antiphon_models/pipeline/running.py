@@ -23,9 +23,12 @@ from msgspec import structs
 
 from antiphon import __version__
 from antiphon.api import FileError, UsageError
-from antiphon.api.backends.analysis import LogMel, separate_blocks, separator
+from antiphon.api.backends.analysis import separate_blocks
 from antiphon.api.backends.files import TEMPORARY_NAME, AudioWriter, hold_lock, reason_of_os_error, write_atomic
-from antiphon.api.backends.runtime import ONE_THREAD, require_modules, shorten
+from antiphon.api.backends.runtime import require_modules, shorten
+from antiphon.kernel.runtime.processes.children import ONE_THREAD
+from antiphon.offline.analyses import separator
+from antiphon.signal.mel import LogMel
 from antiphon_library.shard_import import ANALYSES
 from antiphon_models.pipeline import beam_worker
 from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds

@@ -10,15 +10,11 @@ from msgspec import Meta, Struct, structs
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.analysis import MEL, MelSettings
-from antiphon.api.backends.files import Misfit, convert_fields, place_in_toml, reason_of_os_error
-from antiphon.api.backends.runtime import (
-    FRAMEWORK_MODULES,
-    lacking_modules,
-    missing_modules,
-    require_modules,
-    short_repr,
-    suggest,
-)
+from antiphon.api.backends.files import Misfit, convert_fields, reason_of_os_error
+from antiphon.api.backends.runtime import lacking_modules, missing_modules, require_modules, short_repr
+from antiphon.kernel.runtime.extras import FRAMEWORKS as FRAMEWORK_MODULES
+from antiphon.kernel.runtime.suggestion import suggest
+from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
 from antiphon_classify import features
 from antiphon_classify.classifier_session import MAX_VALUES
 from antiphon_models.datasets.layouts import layout_of

@@ -22,7 +22,9 @@ from msgspec import structs
 
 from antiphon.api import F32, FileError, UsageError
 from antiphon.api.backends.analysis import listening_mono
-from antiphon.api.backends.files import FileStalled, Sound, printable_path, read_sound, reason_of_os_error, write_atomic
+from antiphon.api.backends.files import printable_path, read_sound, reason_of_os_error, write_atomic
+from antiphon.files.audiofile import Sound
+from antiphon.files.decode_process import FileStalled
 from antiphon_classify import features
 from antiphon_library.scanning import digest_of
 from antiphon_library.shard_import import KEY, read_shard_metadata

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import PluginError, Samples, UsageError
-from antiphon.api.backends.analysis import ListeningMix, separated_file
+from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.files import (
     AudioWriter,
     MidiNote,
@@ -17,6 +17,7 @@ from antiphon.api.backends.files import (
 )
 from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out, is_midi, spell, spell_parameter
+from antiphon.offline.analyses import separated_file
 from antiphon_hum.notes import Transcription, transcribe
 from antiphon_hum.quantise import KEYS
 

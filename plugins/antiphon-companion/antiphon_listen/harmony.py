@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, SHARP_NAMES
 from antiphon.api.backends.models import ModelError, logistic, read_weights
-from antiphon.api.backends.signal import root_name
+from antiphon.signal.pitch import root_name
 from antiphon_listen import spectra
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.spectra import BINS

@@ -10,17 +10,8 @@ import numpy as np
 import soxr
 
 from antiphon.api import F32, Samples
-from antiphon.api.backends.analysis import (
-    K_STATE,
-    QUIETEST,
-    Analysis,
-    AnalysisRun,
-    LoudnessMeter,
-    Quantity,
-    k_sections,
-    k_weigh,
-    lufs_of,
-)
+from antiphon.api.backends.analysis import K_STATE, Analysis, AnalysisRun, LoudnessMeter, Quantity, k_sections, k_weigh
+from antiphon.signal.loudness import QUIETEST, lufs_of
 
 SHORT_TERM = 30
 """Number of hops in a block of the loudness range, 3 s."""

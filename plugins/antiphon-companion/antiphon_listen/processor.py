@@ -23,9 +23,9 @@ from antiphon.api import (
     Samples,
     StreamSpec,
 )
-from antiphon.api.backends.analysis import QUIETEST
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, WorkerSpec, lead_for
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
+from antiphon.signal.loudness import QUIETEST
 from antiphon_listen import live as answers
 from antiphon_listen.live import CHORDS, FIELDS, HOP, KEYS, LEAD, NextBeats
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from antiphon.api import AntiphonError
 from antiphon.api.backends.runtime import HelperChannel
-from antiphon.api.backends.signal import LyricSyllable, syllables
+from antiphon.signal.lyrics import LyricSyllable, syllables
 from antiphon_sing.song import NEURAL, voice_name
 
 MAX_SYLLABLES = 1200

@@ -26,10 +26,11 @@ from antiphon.api.backends.files import (
     stream_sound,
     temporary_folder,
 )
-from antiphon.api.backends.rendering import TimedNote, load_plugins, render_parts, run_job, transcribe
-from antiphon.api.backends.signal import syllables
+from antiphon.api.backends.rendering import TimedNote, load_plugins, run_job, transcribe
 from antiphon.api.backends.synths import ChannelBends
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, spell, spell_parameter
+from antiphon.offline.plugin_jobs import sounds as render_parts
+from antiphon.signal.lyrics import syllables
 from antiphon_sing.song import NEURAL, voice_name
 from antiphon_sing.texts import texts
 
@@ -156,7 +157,7 @@ def divide_part(part: SungPart, text: str, most: int) -> Sequence[tuple[str, tup
     """Divides a part whose text exceeds the limit of a parameter."""
     if len(text) <= most:
         return [(text, part.notes)]
-    from antiphon.api.backends.signal import syllables
+    from antiphon.signal.lyrics import syllables
 
     starts = sorted({note.start for note in part.notes})
     found, words, done = [], text.split(), 0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.signal import LyricSyllable
+from antiphon.signal.lyrics import LyricSyllable
 
 REFERENCE = 220.0
 """Pulse rate in Hz at which a response has the amplitudes of its envelope."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, IO, Event, FileUse, Param, Samples, Step, StreamSpec
-from antiphon.api.backends.synths import EventWord, Sounding, no_events
+from antiphon.api.backends.synths import Sounding
 from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
+from antiphon.synths.processor import EventWord, no_events
 from antiphon_host import states
 from antiphon_host.card import HostedControl, PluginCard
 from antiphon_host.catalogue import card_of, is_mono, ports, query_plugin_latency

@@ -6,8 +6,9 @@ import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from antiphon.api.backends.cli import epilog, http_port as port_of_http, owner_token
+from antiphon.api.backends.cli import epilog, http_port as port_of_http
 from antiphon.api.backends.runtime import HttpBesideOsc, OscPort, argument, require_modules, say as tell
+from antiphon.files.owner_token import load_token as owner_token
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

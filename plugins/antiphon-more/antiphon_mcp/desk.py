@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.runtime import runtime_folder, start_time
+from antiphon.kernel.runtime.paths import runtime as runtime_folder
+from antiphon.kernel.runtime.platform import start_time
 
 PRIVATE = 0o600
 

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from antiphon.api.backends.http import MAX_SCRIPT_BYTES, Refusal, TokenLevel, maybe, record
+from antiphon.api.backends.http import Refusal, TokenLevel, record
 from antiphon.api.backends.runtime import Request
+from antiphon.web.api.types import maybe
+from antiphon.web.messages import MAX_SCRIPT_BYTES
 from antiphon_mcp.desk import SCENE, Message
 
 OWNER = TokenLevel.OWNER

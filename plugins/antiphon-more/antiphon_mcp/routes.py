@@ -13,16 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from antiphon.api.backends.http import (
-    MAX_SCRIPT_VERSION,
-    HttpRequest,
-    HttpServer,
-    OscSubscription,
-    Refusal,
-    Response,
-    operation,
-)
+from antiphon.api.backends.http import HttpRequest, HttpServer, Refusal, Response, operation
 from antiphon.api.backends.transports import WireError
+from antiphon.web.messages import MAX_VERSION as MAX_SCRIPT_VERSION
+from antiphon.web.osc_socket import ValueSubscription as OscSubscription
 from antiphon_mcp import route_types as types
 from antiphon_mcp.desk import (
     CUE,

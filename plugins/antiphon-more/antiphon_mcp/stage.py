@@ -26,23 +26,20 @@ from antiphon.api.backends.analysis import (
     LoudnessMeter,
     analyse_file,
     level_rises,
-    levels_picture,
     listening_mono,
-    piano_roll,
     piece_frames,
-    spectrogram,
 )
 from antiphon.api.backends.files import read_midi, read_sound, temporary_folder
-from antiphon.api.backends.rendering import (
-    REHEARSED_RATE,
-    Loaded,
-    perform_change,
-    prepared_to_rehearse,
-    rehearse_change,
-    transcribe,
-    warm_patch,
-)
+from antiphon.api.backends.rendering import Loaded, transcribe
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, run_forked
+from antiphon.files.sound_picture import levels_picture, piano_roll, spectrogram
+from antiphon.offline.rehearsing import (
+    RATE as REHEARSED_RATE,
+    perform_change,
+    preload as warm_patch,
+    prepared as prepared_to_rehearse,
+    rehearse_change,
+)
 
 # ---- Sound as figures: levels of bands, onsets
 

@@ -21,9 +21,10 @@ from msgspec import Struct
 from pydantic import ConfigDict, Field
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.cli import http_request, owner_token
+from antiphon.api.backends.cli import http_request
 from antiphon.api.backends.files import built_in_folder, config_folder
-from antiphon.api.backends.transports import offered
+from antiphon.files.owner_token import load_token as owner_token
+from antiphon.operations.lists import offered
 from antiphon_mcp.route_types import HearBody, LandBody, ProposeBody, SayBody
 
 SECONDS = 60.0

@@ -20,8 +20,9 @@ import numpy as np
 
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.backends.files import lock_file, write_atomic
-from antiphon.api.backends.models import ModelError, looks_like_onnx
+from antiphon.api.backends.models import ModelError
 from antiphon.api.backends.runtime import ForkedEnd, limit_resources, run_forked
+from antiphon.networks.onnx_wire import looks_like as looks_like_onnx
 from antiphon_model import archive
 from antiphon_model.landlock import StreamProgram, restrict_process, sentence
 from antiphon_model.model_file import MAX_BYTES, MIN_HOP, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod

@@ -56,7 +56,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
 def _opened(spec: WorkerSpec) -> str:
     """The device that works, "cpu" or the spec's, opened before the process loses its rights."""
     if spec.device != "cpu":
-        from antiphon.api.backends.networks import open_card
+        from antiphon.networks.cuda import card as open_card
 
         try:
             open_card(spec.name)

@@ -13,19 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, Samples, note_number
-from antiphon.api.backends.analysis import (
-    K_STATE,
-    Analysis,
-    AnalysisRun,
-    LogMelStream,
-    MelSettings,
-    Quantity,
-    gated_loudness,
-    k_sections,
-    k_weigh,
-)
+from antiphon.api.backends.analysis import K_STATE, Analysis, AnalysisRun, MelSettings, Quantity, k_sections, k_weigh
 from antiphon.api.backends.models import ModelError
 from antiphon.api.backends.signal import hann
+from antiphon.signal.loudness import gated_loudness
+from antiphon.signal.mel import LogMelStream
 from antiphon_classify.instruments import Instruments, InstrumentsRun
 
 BLOCK = 0.01

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError, FileError, PluginError, Samples, UsageError
-from antiphon.api.backends.analysis import Analysis, AnalysisFeed, analyses, is_classifier
-from antiphon.api.backends.files import SOUND_KINDS, Decoder
+from antiphon.api.backends.analysis import Analysis, AnalysisFeed, analyses
+from antiphon.api.backends.files import Decoder
+from antiphon.files.containers.layout import KINDS as SOUND_KINDS
+from antiphon.signal.analysis import is_classifier
 
 MAX_SECONDS = 3600.0
 """Maximum seconds of a file: half a minute of processor time."""

@@ -7,15 +7,9 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import F32, UsageError
-from antiphon.api.backends.analysis import (
-    FEATURE_DEFAULTS,
-    MelSettings,
-    Quantity,
-    feature_extractor,
-    feature_fault,
-    feature_stream,
-)
+from antiphon.api.backends.analysis import MelSettings, Quantity
 from antiphon.api.backends.models import read_weights
+from antiphon.signal.features import FEATURE_DEFAULTS, feature_extractor, feature_fault, feature_stream
 from antiphon_classify.musicnn import (
     MEL,
     NETWORKS,

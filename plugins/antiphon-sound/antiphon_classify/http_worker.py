@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError, PluginError
-from antiphon.api.backends.runtime import HelperChannel, lower_priority
+from antiphon.api.backends.runtime import HelperChannel
+from antiphon.offline.priority import lower_priority
 
 
 def main(channel: HelperChannel, *words: str) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64, Samples
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings, Quantity
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, MelSettings, Quantity
 from antiphon.api.backends.models import ModelError, logistic, manifest_entry, read_weights
+from antiphon.signal.mel import LogMelStream
 from antiphon_classify.musicnn import PatchStream, answers, check_length, is_audible, tag_probabilities
 
 RANGE = 80.0

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F32, Samples, UsageError
-from antiphon.api.backends.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
+from antiphon.api.backends.analysis import Analysis, AnalysisRun, MelSettings
 from antiphon.api.backends.models import ModelError, logistic, manifest_entry, read_weights
+from antiphon.signal.mel import LogMelStream
 
 MEL = MelSettings(rate=16000, window=512, hop=256, bands=96, low=0.0, high=8000.0)
 FRAMES = 187

@@ -19,21 +19,13 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from antiphon.api import AntiphonError
-from antiphon.api.backends.http import (
-    EXAMPLE_FILE,
-    MAX_FILE,
-    HttpRequest,
-    HttpServer,
-    Refusal,
-    Response,
-    convert,
-    list_of,
-    operation,
-    record,
-    write_pieces,
-)
-from antiphon.api.backends.runtime import Child, Request, cores, spawn
+from antiphon.api.backends.http import HttpRequest, HttpServer, Refusal, Response, list_of, operation, record
+from antiphon.api.backends.runtime import Child, Request, spawn
 from antiphon.api.backends.transports import WireError
+from antiphon.jobs.files import MAX_FILE, write_pieces
+from antiphon.kernel.runtime.platform import cores
+from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
+from antiphon.web.operations import convert
 
 START_SECONDS = 60.0
 """Maximum seconds for a process to import its plugins, on a busy machine too."""

@@ -12,9 +12,9 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.intrinsics import address_i64
 from antiphon.api.backends.signal import SpectrumSizes, symlet_filters, wavelet_join, wavelet_split
 from antiphon.api.kernels import address, address_f32, f32, f32p, i64p, kernel
+from antiphon.native.intrinsics import address_i64
 
 DEPTH = 6
 FORCE = 2.0

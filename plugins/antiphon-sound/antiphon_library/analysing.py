@@ -14,7 +14,8 @@ from pathlib import Path
 
 from antiphon.api import FileError
 from antiphon.api.backends.analysis import AnalysisResult, analyse_file, analyses
-from antiphon.api.backends.files import FileClaims, printable_path
+from antiphon.api.backends.files import printable_path
+from antiphon.files.own_files import Claims as FileClaims
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.scanning import Progress
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.api.backends.analysis import FolderSound
+from antiphon.signal.analysis import FolderSound
 from antiphon_library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, to_compact_json, words_of
 from antiphon_library.schema import FILE, Reader, explain_errors, open_database, transaction
 from antiphon_library.taste_tables import TasteTables

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import FileError
-from antiphon.api.backends.analysis import unpack_landmarks
 from antiphon.api.backends.files import make_folder, write_atomic
+from antiphon.signal.landmarks import unpack_landmarks
 from antiphon_library.catalogue import Catalogue
 
 FRAME = 0.025

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
-from antiphon.api.backends.analysis import IdentifiedFile, analyse_file, analyses, unpack_landmarks
+from antiphon.api.backends.analysis import IdentifiedFile, analyse_file, analyses
+from antiphon.signal.landmarks import unpack_landmarks
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.fingerprints import (
     ASKED,

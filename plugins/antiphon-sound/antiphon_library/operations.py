@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from msgspec import UNSET, Struct, UnsetType, defstruct
 
 from antiphon.api import UsageError
-from antiphon.api.backends.runtime import Host, HttpBesideOsc, OscForm, OscPort, Request, argument
+from antiphon.api.backends.runtime import HttpBesideOsc, OscForm, OscPort, Request, argument
+from antiphon.cli.ports import Host
 from antiphon_library.records import KINDS
 
 

@@ -204,7 +204,8 @@ def _row(id: str, catalogue: Catalogue, *only: str) -> CatalogueRow:
 
 def _sampler_location(path: Path) -> dict[str, Any]:
     """Folder, name and number by which a sampler plays a file, which is copied where it is in no folder of it."""
-    from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, copy_into, library_folder
+    from antiphon.api.backends.files import SOUND_FORMATS, built_in_folder, library_folder
+    from antiphon.files.own_files import copy_into
 
     if path.suffix.lower() not in SOUND_FORMATS:
         raise Refusal(415, f"a pad plays {', '.join(SOUND_FORMATS)}; export {path.name} as one of these")

@@ -14,16 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import FileError, Samples
-from antiphon.api.backends.analysis import AnalysisResult, analyse_decoded
-from antiphon.api.backends.files import (
-    READ_SUFFIXES,
-    AudioInfo,
-    Decoder,
-    open_ordinary,
-    printable_path,
-    reason_of_os_error as why,
-)
+from antiphon.api.backends.analysis import AnalysisResult
+from antiphon.api.backends.files import READ_SUFFIXES, AudioInfo, Decoder, printable_path, reason_of_os_error as why
 from antiphon.api.backends.runtime import shorten
+from antiphon.kernel.runtime.paths import open_ordinary
+from antiphon.offline.analyses import analyse_decoded
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.records import SUMMARY, FileEntry, FileState, SoundIdentity
 

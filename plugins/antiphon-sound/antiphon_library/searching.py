@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, FileError, UsageError
-from antiphon.api.backends.analysis import FIT, HARMONY, analyses
+from antiphon.api.backends.analysis import analyses
 from antiphon.api.backends.files import Decoder, printable_path, write_atomic
 from antiphon.api.backends.runtime import ASKER, instead, short_repr, shorten
 from antiphon.api.backends.signal import KEY_NAMES
 from antiphon.api.jobs import spell
+from antiphon.signal.fit_vector import FIT, HARMONY
 from antiphon_library import vector_file
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.commands.options import catalogue_paths, open_catalogue, row_of
@@ -442,7 +443,8 @@ def _fits_on_server(asked: Fits) -> list[dict[str, Any]]:
 
 def _request_reply(host: str, port: int | None, address: str, *args: Any) -> Sequence[Any]:
     """What a running server replies. Raises EngineError: none answers; WireError: it refuses."""
-    from antiphon.api.backends.cli import ask_server, osc_port
+    from antiphon.api.backends.cli import osc_port
+    from antiphon.client.asking import answers as ask_server
 
     typed = [("s" if isinstance(one, str) else "i", one) for one in args]
     (reply,) = ask_server(address, typed, host, osc_port(port, None, host), timeout=FITTING_SECONDS)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.api.backends.analysis import FolderSound, IdentifiedFile
+from antiphon.api.backends.analysis import IdentifiedFile
+from antiphon.signal.analysis import FolderSound
 from antiphon_library import scanning
 from antiphon_library.catalogue import Catalogue
 from antiphon_library.fingerprints import F64, present

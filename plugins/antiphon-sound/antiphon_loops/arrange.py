@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, UsageError
-from antiphon.api.backends.analysis import fit_compatibility, transpose_fit
+from antiphon.signal.fit_vector import fit_compatibility, transpose_fit
 from antiphon_loops.record import MOODS, ROLES, Loop, scale_of
 from antiphon_loops.rules import Rules
 

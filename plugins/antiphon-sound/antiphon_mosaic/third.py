@@ -20,9 +20,10 @@ from antiphon.api.backends.files import (
     temporary_folder,
     write_midi,
 )
-from antiphon.api.backends.rendering import TimedNote, load_plugins, play_through, render_notes, run_job
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes, run_job
 from antiphon.api.backends.signal import FLAT_NAMES, hann
 from antiphon.api.jobs import FileJob, Written, fade_out
+from antiphon.offline.plugin_jobs import play_through
 from antiphon_mosaic.corpus import read
 
 GENRES: dict[str, dict[str, Value]] = {

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import F32, F64, FileError, frequency
-from antiphon.api.backends.models import Linear, ModelError, SiluLinear, find_array, model_names, read_weights
+from antiphon.api.backends.models import Linear, ModelError, SiluLinear, find_array, read_weights
 from antiphon.api.backends.signal import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin, hann
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
+from antiphon.networks.model_files import names as model_names
 from antiphon_transfer.stream import Framing, PeakLimiter
 
 LAG = 2

@@ -17,13 +17,12 @@ from antiphon.api.backends.transports import (
     NudgeBeat,
     OscRequest,
     Panic,
-    PatchClip,
     RequestError,
     SetTransport,
     Transport,
     TransportServer,
-    clip_room,
 )
+from antiphon.kernel.graph.clips import PatchClip, clip_room
 from antiphon_clip.take import ClipRun, Message, Take, due
 
 POLL_SECONDS = 0.04

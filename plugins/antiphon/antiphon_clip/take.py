@@ -9,15 +9,12 @@ from struct import pack, unpack
 
 from antiphon.api import Event, Param, Value
 from antiphon.api.backends.transports import (
-    EVENTS,
     VALUES_BEGIN,
     Arg,
     EngineEffect,
     Node,
-    NodeSet,
     NoteWord,
     Now,
-    PatchClip,
     Play,
     RequestError,
     Sample,
@@ -26,6 +23,9 @@ from antiphon.api.backends.transports import (
     plays,
     value_place,
 )
+from antiphon.kernel.graph.clips import PatchClip
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.events import EVENTS
 
 _MAX_VALUES = 2048
 """Upper bound of the values per note."""

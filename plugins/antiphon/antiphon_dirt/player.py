@@ -29,11 +29,10 @@ from antiphon.api.backends.transports import (
     TransportServer,
     When,
     WireError,
-    is_held,
     note_params,
-    play_commands,
     plays,
 )
+from antiphon.kernel.session.play import is_held, read as play_commands
 
 # ---- Fields of a `/dirt/play` message: names and values in turn, in any order, of mixed types
 # Source: SuperDirt's API page and its used-parameters, and the messages of Tidal 1.7 to 1.10. An unknown name is

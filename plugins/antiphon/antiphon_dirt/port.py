@@ -16,10 +16,10 @@ from antiphon.api.backends.transports import (
     Panic,
     Sample,
     TransportServer,
-    beside_on_ipv6,
     decode,
     encode,
 )
+from antiphon.kernel.io.listening import open_ipv6_loopback as beside_on_ipv6
 from antiphon_dirt.player import PLAY, SOURCE, DirtPlayer
 
 MAX_BYTES = 65_507

@@ -7,8 +7,9 @@ from typing import Any
 
 from antiphon.api import UsageError
 from antiphon.api.backends.runtime import ServeOption
-from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer, beside_on_ipv6
+from antiphon.api.backends.transports import ServeSettings, Transport, TransportServer
 from antiphon.api.jobs import spell
+from antiphon.kernel.io.listening import open_ipv6_loopback as beside_on_ipv6
 
 DIRT_PORT = ServeOption(
     "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0

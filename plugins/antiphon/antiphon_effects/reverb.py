@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.backends.intrinsics import prefetch
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
+from antiphon.native.intrinsics import prefetch
 from antiphon_effects.shared import (
     effects_exp,
     effects_finite,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Param, ProcessorPart
-from antiphon.api.backends.intrinsics import bits_f64, f64_bits
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
+from antiphon.native.intrinsics import bits_f64, f64_bits
 
 GRID = 16
 """Interval in frames of filter coefficient updates, counted from the reset."""

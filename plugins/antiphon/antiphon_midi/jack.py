@@ -15,9 +15,10 @@ from enum import IntEnum
 from typing import Any
 
 from antiphon.api import EngineError
-from antiphon.api.backends.intrinsics import as_u8p, call_c, compile_all, load_acquire, store_release
-from antiphon.api.backends.runtime import MONOTONIC, c_function
+from antiphon.api.backends.intrinsics import call_c, compile_all, load_acquire, store_release
 from antiphon.api.kernels import address_f32, i64, i64p, kernel, offset
+from antiphon.kernel.runtime.platform import MONOTONIC, c_function
+from antiphon.native.intrinsics import as_u8p
 
 # ---- JACK process callback for MIDI, in machine code: events in and out through one array of 64-bit words
 # No interpreter runs in it, so a busy control process delays no sound. (A callback in Python would wait for the

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from antiphon.api.backends.files import write_atomic
-from antiphon.api.backends.transports import RequestError, TransportServer, pressed_message
+from antiphon.api.backends.transports import RequestError, TransportServer
+from antiphon.joining.controllers import pressed_message
 
 DATA, DATA_FINE, NRPN_FINE, NRPN, RPN_FINE, RPN = 6, 38, 98, 99, 100, 101
 FINE_OFFSET = 32

@@ -26,9 +26,8 @@ from antiphon.api.backends.transports import (
     SetParam,
     TransportServer,
     When,
-    pressable,
-    settable,
 )
+from antiphon.joining.controllers import pressable, settable
 from antiphon_midi import messages as midi
 from antiphon_midi.clock import SLACK, MidiClock
 from antiphon_midi.learn import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from antiphon.api import EVENTS_OUT, IO, Event, FileUse, Param, Port
-from antiphon.api.backends.signal import CHORDS, SCALES
+from antiphon.signal.harmony import CHORDS, SCALES
 from antiphon_notes.node import Key, Made, NoteNode, dice
 
 MODES = ("sustain", "latch", "toggle")

@@ -21,7 +21,6 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.files import (
-    PACK_MARK,
     SOUND_FORMATS,
     TEMPORARY_NAME,
     hold_lock,
@@ -33,6 +32,7 @@ from antiphon.api.backends.files import (
     temporary_beside,
 )
 from antiphon.api.jobs import spell
+from antiphon.kernel.runtime.sound_packs import MARK as PACK_MARK
 from antiphon_sampler.library import MAX_FILES
 
 # ---- Where the files of a pack are read from: a folder, a ZIP file, addresses. Each gives bytes within a limit

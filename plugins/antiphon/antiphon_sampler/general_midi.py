@@ -20,7 +20,8 @@ import numpy as np
 from antiphon.api import Event, Samples
 from antiphon.api.backends.files import cache_folder
 from antiphon.api.backends.runtime import ChildLane, ChildLimits, say, spawn
-from antiphon.api.backends.synths import SynthSettings, synth_infos
+from antiphon.api.backends.synths import SynthSettings
+from antiphon.backends.info import infos as synth_infos
 from antiphon_sampler.library import Listing, SampleFiles
 from antiphon_sampler.loops import write_looped
 from antiphon_sampler.samples import DecodedSample, Sample

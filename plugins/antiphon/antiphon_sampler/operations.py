@@ -52,7 +52,7 @@ def lines_of_pack(pack: Added) -> Iterator[str]:
 
 def list_packs(asked: ListPacksRequest) -> dict[str, Any]:
     """The added packs: folder, source and licence files of each."""
-    from antiphon.api.backends.files import sound_packs
+    from antiphon.kernel.runtime.sound_packs import sound_packs
 
     found = sound_packs()
     return {"packs": [{"name": p.folder.name, "source": p.source, "licences": list(p.licences)} for p in found]}

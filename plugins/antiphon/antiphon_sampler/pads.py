@@ -8,7 +8,7 @@ from pathlib import Path
 
 from antiphon.api import PluginError
 from antiphon.api.backends.runtime import composed, instead
-from antiphon.api.backends.transports import other_words
+from antiphon.kernel.session.play import other_words
 
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""

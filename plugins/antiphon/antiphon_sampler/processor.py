@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Processor, Samples, Step, StreamSpec
-from antiphon.api.backends.files import sound_packs
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
+from antiphon.kernel.runtime.sound_packs import sound_packs
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import add_packs, folder_of, list_folder
 from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, slice_frames

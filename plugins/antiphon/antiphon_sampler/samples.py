@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import FileError, Samples
-from antiphon.api.backends.files import KeptDecoder
 from antiphon.api.backends.intrinsics import load_acquire, store_release
 from antiphon.api.kernels import i64, i64p, kernel
+from antiphon.files.decode import KeptDecoder
 from antiphon_sampler.library import sample_name
 
 HOURS = 6

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import FileError, Samples
-from antiphon.api.backends.files import KeptDecoder, file_size, printable_path
+from antiphon.api.backends.files import file_size, printable_path
 from antiphon.api.backends.runtime import say
+from antiphon.files.decode import KeptDecoder
 from antiphon_sampler.library import Listing, add_packs, list_folder, sample_name
 from antiphon_sampler.loops import build_held_sample, read_sample_marks, sample_from_sound
 from antiphon_sampler.samples import (

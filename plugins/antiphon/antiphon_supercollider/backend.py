@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import Sounding, SynthSettings
-from antiphon.api.backends.workers import DropoutFader, short_slices
+from antiphon.api.backends.workers import DropoutFader
+from antiphon.kernel.runtime.platform import short_slices
 from antiphon_supercollider.info import ahead, delay
 from antiphon_supercollider.scsynth.jack_bridge import NAME, Wires
 from antiphon_supercollider.scsynth.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor

@@ -2,21 +2,20 @@
 
 from antiphon.api import IO, Event, Param, StreamSpec
 from antiphon.api.backends.synths import (
-    DIALS,
     DROPPED,
     FIRST_DIAL,
     INSTRUMENTS,
     LEVEL,
-    MORE_INSTRUMENTS,
-    NULL,
     VOICES,
     BackendChoice,
     SynthInfo,
     SynthProcessor,
     SynthSettings,
-    chosen_backend,
     parse_controls,
 )
+from antiphon.backends.backend import MORE_INSTRUMENTS
+from antiphon.backends.info import NULL, chosen as chosen_backend
+from antiphon.synths.processor import DIALS
 
 
 def null() -> SynthInfo:

@@ -1,6 +1,7 @@
 """The plugin API: `from antiphon.api import Param, Processor`, and modules for further subjects.
 
-Plugins and the lab import nothing else. Names defined in any room are exported and documented here.
+Plugins and the lab import nothing else, but what one of ours alone uses, from its room (`_former.py` lists it).
+Names defined in any room are exported and documented here.
 
 For authors of processors (`make docs` writes these on one page):
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from antiphon.api import FileError, PluginError, UsageError
 from antiphon.api.backends.files import make_folder, path_inside, reason_of_os_error, write_atomic
-from antiphon.api.backends.rendering import check_type_name, registrations
+from antiphon.api.backends.rendering import registrations
 from antiphon.api.backends.runtime import require_modules
+from antiphon.kernel.plugins.checks import check_type_name
 from antiphon_classify.classifier_session import DETAILS, MODEL, ClassifierDetails, read_details
 from antiphon_classify.labels import classifiers_folder
 from antiphon_models.pipeline.apart import ParentLink, run_in_child

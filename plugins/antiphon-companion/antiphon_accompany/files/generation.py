@@ -17,8 +17,10 @@ from antiphon.api.backends.files import (
     temporary_folder,
     write_midi,
 )
-from antiphon.api.backends.rendering import NOTHING, run_job
-from antiphon.api.jobs import FileJob, Written, is_midi, spell, spell_call, spell_parameter
+from antiphon.api.backends.rendering import run_job
+from antiphon.api.jobs import FileJob, Written, is_midi, spell, spell_parameter
+from antiphon.kernel.contract.file_use import NOTHING
+from antiphon.kernel.runtime.terms import spell_call
 from antiphon_accompany.band.styles import PARTS
 from antiphon_accompany.files.file_chords import key_of
 from antiphon_accompany.files.jobs import check_texts, run as accompany

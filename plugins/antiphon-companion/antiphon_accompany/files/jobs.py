@@ -26,7 +26,8 @@ from antiphon.api.backends.files import (
     write_midi,
 )
 from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
-from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, spell, spell_call
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, spell
+from antiphon.kernel.runtime.terms import spell_call
 from antiphon_accompany.band.parts import BeatNote
 from antiphon_accompany.band.styles import parts_of
 from antiphon_accompany.files.file_chords import FILE

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from antiphon.api.backends.signal import FLAT_NAMES, chord_steps, named_note, read_symbol
+from antiphon.api.backends.signal import FLAT_NAMES, named_note
+from antiphon.signal.harmony import chord_steps, read_symbol
 
 KEYS = FLAT_NAMES + tuple(f"{name}m" for name in FLAT_NAMES)
 """The 24 keys, and the 24 triads, by number."""

@@ -6,8 +6,8 @@ import mido
 import pytest
 
 from antiphon.api.backends.files import read_midi
-from antiphon.api.backends.rendering import NOTHING
 from antiphon.api.jobs import FileJob
+from antiphon.kernel.contract.file_use import NOTHING
 from antiphon_accompany.files.generation import run
 from antiphon_accompany.harmony.chords import KEYS
 from antiphon_models.learning.user_commands import command

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, Weights, find_array, gelu, sigmoid
+from antiphon.api.backends.models import BandedSums, Conv1d, Gru, Linear, Weights, find_array, sigmoid
+from antiphon.networks.array_network import gelu
 from antiphon_hum import learned
 from antiphon_hum.learned import (
     BANDS,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.backends.signal import syllables
+from antiphon.signal.lyrics import syllables
 from antiphon.testing import render
 from antiphon_sing import processor, song
 from antiphon_sing.song import Phone, SpokenLine

@@ -12,9 +12,9 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.api import F32
-from antiphon.api.backends.intrinsics import address_f64, address_i64
 from antiphon.api.backends.signal import SpectrumSizes
 from antiphon.api.kernels import address, address_f32, f32, f32p, f64, i64, i64p, kernel, offset
+from antiphon.native.intrinsics import address_f64, address_i64
 from antiphon_denoise.bands import BINS, COUNT, BandMeans, denoise_band_means, places
 from antiphon_denoise.gate.gains import (
     MIN_POWER,

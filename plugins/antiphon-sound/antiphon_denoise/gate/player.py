@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import F32, IO, Step
-from antiphon.api.backends.intrinsics import address_f64, address_i64
-from antiphon.api.backends.signal import SpectrumSizes, power_unit, windows
+from antiphon.api.backends.signal import SpectrumSizes, windows
 from antiphon.api.kernels import (
     Audio,
     RealFft,
@@ -30,6 +29,8 @@ from antiphon.api.kernels import (
     kernel,
     offset,
 )
+from antiphon.native.intrinsics import address_f64, address_i64
+from antiphon.signal.hop_spectrum import power_unit
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.gate.estimate import (
     LEVEL,

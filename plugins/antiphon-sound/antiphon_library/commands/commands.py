@@ -97,7 +97,7 @@ class AnalysedSound:
 def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
     """Analyses sounds that lack results."""
     if asked.files == ("-",):
-        from antiphon.api.backends.files import standard_input
+        from antiphon.files.pipes import input_file as standard_input
 
         with standard_input() as given:
             ROOT.set(given.parent)
@@ -246,8 +246,9 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
     Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:
     it refuses.
     """
-    from antiphon.api.backends.cli import OscConnection, follow
     from antiphon.api.backends.transports import encode
+    from antiphon.client.asking import follow
+    from antiphon.client.connection import OscConnection
 
     with OscConnection(host, port, tcp=False) as server:
         nodes: set[str] | None = None

@@ -60,8 +60,9 @@ def add_root_option(text: str) -> str:
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     """Returns the row of a file; raises UsageError if it is not in the library, whether the file exists or not."""
-    from antiphon.api.backends.files import path_as_spelled, printable_path
+    from antiphon.api.backends.files import printable_path
     from antiphon.api.backends.runtime import shorten
+    from antiphon.kernel.runtime.paths import path_as_spelled
 
     path = file if isinstance(file, bytes) else os.fsencode(path_as_spelled(file.absolute()))
     rows = list(catalogue.rows(path=path))
@@ -80,6 +81,6 @@ def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
 
 def catalogue_paths(files: Sequence[Path] | None) -> list[bytes | None]:
     """Paths for `Catalogue.rows`: each of these, or None for all files."""
-    from antiphon.api.backends.files import path_as_spelled
+    from antiphon.kernel.runtime.paths import path_as_spelled
 
     return [os.fsencode(path_as_spelled(file.absolute())) for file in files or ()] or [None]

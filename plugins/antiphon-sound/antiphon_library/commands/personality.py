@@ -62,7 +62,7 @@ def personality(
     as_json: Json = False,
 ) -> None:
     """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
-    from antiphon.api.backends.cli import refuse_existing
+    from antiphon.offline.file_job import check_free as refuse_existing
     from antiphon_library.taste.choosing import TrackTable, playlist
     from antiphon_library.taste.personality import question, voices
 

@@ -18,12 +18,11 @@ from antiphon.api.backends.transports import (
     WireError,
     decode,
     note_params,
-    play_commands,
 )
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
-from antiphon.kernel.session.play import value_control_number
+from antiphon.kernel.session.play import read as play_commands, value_control_number
 from antiphon_dirt.player import MAX_FIELDS, DirtEvent, NoteNumbers, commands, length, orbits, read
 
 STRUDEL_BANK = (

@@ -8,7 +8,7 @@ import soundfile
 from tests.waiting import until
 
 from antiphon.api import Event, StreamSpec
-from antiphon.api.backends.files import KeptDecoder
+from antiphon.files.decode import KeptDecoder
 from antiphon.testing import render
 from antiphon_sampler import processor as processors, sounds
 from antiphon_sampler.processor import Sampler

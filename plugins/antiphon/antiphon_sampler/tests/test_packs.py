@@ -16,8 +16,9 @@ import soundfile
 from tests.each import each
 
 from antiphon.api import AntiphonError, FileError, UsageError
-from antiphon.api.backends.files import PACK_MARK, library_folder, sound_packs
+from antiphon.api.backends.files import library_folder
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.sound_packs import MARK as PACK_MARK, sound_packs
 from antiphon.offline.script_run import ScriptProcess
 from antiphon.paste.translation import translation
 from antiphon.web.routes import OPERATIONS

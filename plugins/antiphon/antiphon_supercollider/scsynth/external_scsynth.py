@@ -14,7 +14,8 @@ from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.runtime import Child, ChildLane, spawn
 from antiphon.api.backends.synths import Unanswered
-from antiphon.api.backends.workers import process_at, process_start
+from antiphon.api.backends.workers import process_start
+from antiphon.kernel.runtime.platform import process_at
 from antiphon_supercollider.scsynth.server import Scsynth
 
 ANSWER_SECONDS = 1.0

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from antiphon.api import EngineError
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.runtime import ChildLane, end_before_exec, exit_cause, spawn
-from antiphon.api.backends.workers import process_start, short_slices
+from antiphon.api.backends.runtime import ChildLane, spawn
+from antiphon.api.backends.workers import process_start
+from antiphon.kernel.runtime.platform import end_before_exec, short_slices
+from antiphon.kernel.runtime.processes.child_process import exit_cause
 
 PREFIX = "antiphon-scsynth-"
 RUNNING = "running"

@@ -18,7 +18,8 @@ from pathlib import Path
 from antiphon.api import FileError, ParamError
 from antiphon.api.backends.files import built_in_folder, read_ordinary
 from antiphon.api.backends.runtime import instead
-from antiphon.api.backends.synths import RESERVED, SynthSettings, parse_controls
+from antiphon.api.backends.synths import SynthSettings, parse_controls
+from antiphon.synths.processor import RESERVED
 
 MAX_BYTES = 1 << 20
 MAX_CONTROLS, MAX_UGENS, MAX_CONSTANTS, MAX_PORTS = 1024, 8192, 8192, 1024

@@ -6,7 +6,8 @@ the block of its frame and delays its sound to the frame. A control bus, `door_h
 
 from antiphon.api import Event, frequency
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.synths import RESERVED, SynthSettings
+from antiphon.api.backends.synths import SynthSettings
+from antiphon.synths.processor import RESERVED
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
 from antiphon_supercollider.voices.players import (
     IMMEDIATE,

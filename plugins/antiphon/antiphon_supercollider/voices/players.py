@@ -17,7 +17,6 @@ from antiphon.api.backends import transports as osc
 from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.synths import (
     FIRST_DIAL,
-    RESERVED,
     ChannelBends,
     NamedValues,
     NoteShapes,
@@ -25,6 +24,7 @@ from antiphon.api.backends.synths import (
     parse_controls,
     pressure_gain,
 )
+from antiphon.synths.processor import RESERVED
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in, find_definition
 
 

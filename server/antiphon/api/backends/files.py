@@ -2,24 +2,20 @@
 
 from typing import TYPE_CHECKING
 
+import antiphon.api._former as _former
 import antiphon.kernel.runtime.importing as _importing
 
 if TYPE_CHECKING:
-    from antiphon.files.audiofile import Sound, read as read_sound, stream as stream_sound
+    from antiphon.files.audiofile import read as read_sound, stream as stream_sound
     from antiphon.files.audiowrite import AudioWriter
-    from antiphon.files.containers.layout import KINDS as SOUND_KINDS
-    from antiphon.files.decode import AudioInfo, Decoder, KeptDecoder
-    from antiphon.files.decode_process import FileStalled
+    from antiphon.files.decode import AudioInfo, Decoder
     from antiphon.files.own_files import (
-        Claims as FileClaims,
-        copy_into,
         folder_in_library,
         hold_lock,
         lock as lock_file,
         read_toml,
         size_of as file_size,
     )
-    from antiphon.files.pipes import input_file as standard_input
     from antiphon.files.scores.midi_song import (
         MidiNote,
         MidiSong,
@@ -46,10 +42,8 @@ if TYPE_CHECKING:
         data as data_folder,
         library as library_folder,
         make_folder,
-        open_ordinary,
         os_error_text as reason_of_os_error,
         patches as patches_folder,
-        path_as_spelled,
         path_inside,
         read_ordinary,
         temporary_beside,
@@ -57,10 +51,8 @@ if TYPE_CHECKING:
     )
     from antiphon.kernel.runtime.resources import folder as built_in_folder
     from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES, format_of
-    from antiphon.kernel.runtime.sound_packs import MARK as PACK_MARK, sound_packs
     from antiphon.kernel.runtime.terms import path_text as printable_path
-    from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
     from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields
     from antiphon.offline.note_file import CHORD_SUFFIXES, chord_text
 
-__getattr__, __dir__ = _importing.import_late(__name__)
+__getattr__, __dir__ = _importing.import_late(__name__, _former.refuse(__name__))

@@ -1,8 +1,9 @@
 """HTTP routes of a plugin, for `antiphon_routes`: operations, and the arguments and results of their handlers."""
 
-from antiphon.jobs.files import MAX_FILE, write_pieces
-from antiphon.web.api.jobs import FILE as EXAMPLE_FILE
-from antiphon.web.api.types import list_of, maybe, record
+from typing import TYPE_CHECKING
+
+import antiphon.api._former as _former
+from antiphon.web.api.types import list_of, record
 from antiphon.web.http_message import (
     HttpRefusal as Refusal,
     HttpRequest,
@@ -10,7 +11,8 @@ from antiphon.web.http_message import (
     answer as json_response,
     text as text_response,
 )
-from antiphon.web.messages import MAX_SCRIPT_BYTES, MAX_VERSION as MAX_SCRIPT_VERSION
-from antiphon.web.operations import TokenLevel, convert, operation
-from antiphon.web.osc_socket import ValueSubscription as OscSubscription
+from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.server import HttpServer
+
+if not TYPE_CHECKING:  # a type checker would find every name
+    __getattr__ = _former.refuse(__name__)

@@ -3,16 +3,12 @@
 Memory is shared by `load_acquire` and `store_release`. A library of C may call back what `compile_all` has compiled.
 """
 
+from typing import TYPE_CHECKING
+
+import antiphon.api._former as _former
 from antiphon.native.compiling import compile_all
-from antiphon.native.intrinsics import (
-    address_f64,
-    address_i64,
-    as_u8p,
-    bits_f64,
-    call_c,
-    f64_bits,
-    load_acquire,
-    prefetch,
-    store_release,
-)
+from antiphon.native.intrinsics import call_c, load_acquire, store_release
 from antiphon.native.kernel import u8p
+
+if not TYPE_CHECKING:  # a type checker would find every name
+    __getattr__ = _former.refuse(__name__)

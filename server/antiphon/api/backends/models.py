@@ -5,6 +5,7 @@ No torch: the layers equal torch's, and `antiphon.api.backends.networks` has the
 
 from typing import TYPE_CHECKING
 
+import antiphon.api._former as _former
 import antiphon.kernel.runtime.importing as _importing
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         SiluLinear,
         Weights,
         find_array,
-        gelu,
         load as load_arrays,
         logistic,
         sigmoid,
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from antiphon.networks.model_files import (
         ModelError,
         entry as manifest_entry,
-        names as model_names,
         weights as read_weights,
         write as write_weights,
     )
-    from antiphon.networks.onnx_wire import check as check_onnx, looks_like as looks_like_onnx
+    from antiphon.networks.onnx_wire import check as check_onnx
 
-__getattr__, __dir__ = _importing.import_late(__name__)
+__getattr__, __dir__ = _importing.import_late(__name__, _former.refuse(__name__))

@@ -3,7 +3,10 @@
 `antiphon.api.backends.models` builds on this for torch models.
 """
 
-from antiphon.kernel.runtime.platform import process_at, short_slices, start_time as process_start
+from typing import TYPE_CHECKING
+
+import antiphon.api._former as _former
+from antiphon.kernel.runtime.platform import start_time as process_start
 from antiphon.kernel.workers.spec import Stepper, WorkerSpec
 from antiphon.networks.lockstep import current as current_pool
 from antiphon.networks.rebuffer import DropoutFader, Rebuffer, lead_for
@@ -15,3 +18,6 @@ from antiphon.networks.worker_processor import (
     WorkerReporter,
     convert_channels,
 )
+
+if not TYPE_CHECKING:  # a type checker would find every name
+    __getattr__ = _former.refuse(__name__)

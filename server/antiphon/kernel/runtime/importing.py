@@ -79,8 +79,14 @@ def add_checkout_plugins() -> None:
             sys.path.append(str(folder))
 
 
-def import_late(module: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a module whose imports below `if TYPE_CHECKING` are made when a name is used."""
+def import_late(
+    module: str, refuse: Callable[[str], NoReturn] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a module whose imports below `if TYPE_CHECKING` are made when a name is used.
+
+    `refuse` raises for a name that the module has not.
+    """
+    refuse = refuse or refuse_former(module, {})
     facade = sys.modules[module]
 
     @cache
@@ -93,7 +99,7 @@ def import_late(module: str) -> tuple[Callable[[str], Any], Callable[[], list[st
 
     def get(name: str) -> Any:
         if name.startswith("__") or name not in places():
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            refuse(name)
         place, there = places()[name]
         value = getattr(importlib.import_module(place), there)
         setattr(facade, name, value)
