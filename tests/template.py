@@ -37,7 +37,7 @@ IMPORTED = (
     "kernel.engine.callback",
     "kernel.engine.loop",
     "kernel.engine.process",
-    "offline.rendering",
+    "offline.player",
     "web.process",
 )
 """What commands and the processes of a server import."""

@@ -20,7 +20,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
-from antiphon.offline.runner import PlanRunner, TimedTrigger, process_stream
+from antiphon.offline.player import Player, plugin_player
 from antiphon.operations.plan import plan
 from antiphon.operations.requests import RunRequest
 from antiphon.testing import sound as audio
@@ -108,8 +108,8 @@ CATALOG = Catalog(
 )
 
 
-def late(spec: StreamSpec, *firings: TimedTrigger) -> PlanRunner:
-    return PlanRunner("late", CATALOG, lambda name: TYPES[name](), spec, firings=firings)
+def late(spec: StreamSpec, *fires: tuple[str, float]) -> Player:
+    return plugin_player("late", CATALOG, lambda name: TYPES[name](), spec, fires=fires)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_the_latency_is_taken_out_to_the_sample(frames: int, pieces: int) -> Non
     x = audio.noise(frames, 2)
     source = (x[:, at : at + pieces] for at in range(0, frames, pieces))
     told: list[int] = []
-    got = [y.copy() for y in process_stream(source, late(StreamSpec(48000, 128, 2)), progress=told.append)]
+    got = [y.copy() for y in late(StreamSpec(48000, 128, 2)).play(source, progress=told.append)]
     assert np.array_equal(np.concatenate([np.zeros((2, 0), np.float32), *got], axis=1), x)
     assert (told or [0])[-1] == frames
 
@@ -145,8 +145,7 @@ def test_the_latency_is_taken_out_to_the_sample(frames: int, pieces: int) -> Non
 @pytest.mark.parametrize("wanted", [0, 1, 300, 1000, 3333])
 def test_a_wanted_length_cuts_or_goes_on_in_silence(wanted: int) -> None:
     x = audio.noise(1000, 1)
-    got = [y.copy() for y in process_stream([x], late(StreamSpec(48000, 128, 1)), wanted)]
-    y = np.concatenate([np.zeros((1, 0), np.float32), *got], axis=1)
+    y = late(StreamSpec(48000, 128, 1)).sound([x], wanted)
     assert y.shape == (1, wanted)
     both = min(wanted, 1000)
     assert np.array_equal(y[:, :both], x[:, :both])
@@ -155,9 +154,7 @@ def test_a_wanted_length_cuts_or_goes_on_in_silence(wanted: int) -> None:
 
 @pytest.mark.parametrize("at", [0, 1, 127, 128, 4999])
 def test_a_trigger_fires_at_its_very_sample_for_the_sound_that_is_there(at: int) -> None:
-    runner = late(StreamSpec(48000, 128, 1), TimedTrigger(at, "mark"))
-    whole = [y.copy() for y in process_stream([np.zeros((1, 6000), np.float32)], runner, 6000)]
-    y = np.concatenate(whole, axis=1)
+    y = late(StreamSpec(48000, 128, 1), ("mark", at / 48000)).sound(frames=6000)
     # it enters the node at sample `at`; what the node gives out then belongs 700 frames earlier
     assert audio.onsets(y) == ([at - 700] if at >= 700 else [])
 
@@ -167,13 +164,12 @@ def test_a_trigger_fires_at_its_very_sample_for_the_sound_that_is_there(at: int)
 def test_a_preroll_is_the_beginning_of_the_file_without_output(block: int, seconds: float, first: list[int]) -> None:
     x = np.zeros((1, 7000), np.float32)
     x[0, 100], x[0, 6000] = 0.25, 0.5
-    runner = PlanRunner(
+    player = plugin_player(
         "settled", CATALOG, lambda name: TYPES[name](), StreamSpec(48000, block, 1), {"before": seconds}
     )
-    assert runner.wants_preroll == bool(first)
     if first:
-        runner.preroll(x[:, at : at + 300] for at in range(0, 7000, 300))
-    got = np.concatenate([y.copy() for y in process_stream([x], runner)], axis=1)
+        player.pass_over((x[:, at : at + 300] for at in range(0, 7000, 300)), round(seconds * 48000))
+    got = player.sound([x])
     assert Settled.played == [*first, 7000]
     highest = max((x[0, :n].max() for n in first), default=0.0)
     np.testing.assert_array_equal(got, x - highest)

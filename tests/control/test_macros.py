@@ -21,7 +21,7 @@ from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import Beat, SetParam
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.layout.controls import pages
-from antiphon.offline.rendering import convert_to_actions, param_finder
+from antiphon.offline.commands import convert_to_actions, param_finder
 from antiphon.web import control_status
 
 TEXT = """format = 1

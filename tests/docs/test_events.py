@@ -15,7 +15,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import Beat, Sample
 from antiphon.kernel.session.notes import Players
 from antiphon.offline import event_file
-from antiphon.offline.rendering import convert_to_actions, param_finder
+from antiphon.offline.commands import convert_to_actions, param_finder
 from antiphon.operations.rendering import MAX_EVENT_BYTES, RATE
 
 ROOT = Path(__file__).parents[2]

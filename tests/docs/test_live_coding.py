@@ -22,7 +22,7 @@ from antiphon.live.patterns.mini_reading import MAX_EVENTS, read
 from antiphon.live.performance import MAX_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_child
-from antiphon.offline.rendering import convert_to_actions, param_finder
+from antiphon.offline.commands import convert_to_actions, param_finder
 from antiphon.offline.script_run import TIMEOUT_SECONDS, ScriptHeader, ScriptProcess, commands
 from antiphon.testing import sound as audio
 from antiphon_sampler.library import folder_of, list_folder

@@ -21,8 +21,8 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
 from antiphon.live.reference import PATCHES, Entry, entries
+from antiphon.offline.commands import param_finder
 from antiphon.offline.event_file import FindParam
-from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import commands, drop_missing_macros
 from antiphon.signal.harmony import CHORDS, SCALES
 

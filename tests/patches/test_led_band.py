@@ -10,8 +10,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.offline.rendering import PlayerRunner
-from antiphon.offline.runner import process_stream
+from antiphon.offline.player import Player
 
 PATCH = """format = 1
 name = "Led"
@@ -53,7 +52,7 @@ def strummed(count: int) -> Iterator[tuple[int, np.ndarray]]:
 def test_a_strummed_chord_is_the_bands_within_a_beat(loaded: Loaded, tmp_path: Path) -> None:
     (tmp_path / "led.toml").write_text(PATCH)
     patch = load(tmp_path / "led.toml", loaded.catalog, trusted=True)
-    runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 1), patch.tempo)
+    runner = Player(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 1), patch.tempo)
     cells = {
         (number, cell): name
         for number, name in runner._names.items()
@@ -71,8 +70,7 @@ def test_a_strummed_chord_is_the_bands_within_a_beat(loaded: Loaded, tmp_path: P
 
     runner.listener = hear
     sounds = [sound[None] for _, sound in played]
-    assert all(np.isfinite(part).all() for part in process_stream(sounds, runner))
-    runner.close()
+    assert np.isfinite(runner.sound(sounds)).all()
     assert heard.keys() == {"listen", "direct", "band"}
     for name, chords in heard.items():
         right = [

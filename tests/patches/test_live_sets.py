@@ -22,8 +22,8 @@ from antiphon.live import NodeNote
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
-from antiphon.offline.rendering import PlayerRunner, param_finder
-from antiphon.offline.runner import process_stream
+from antiphon.offline.commands import param_finder
+from antiphon.offline.player import Player
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.testing import sound as audio
@@ -79,13 +79,9 @@ def rendered(name: str, loaded: Loaded, bars: tuple[int, int] | None = None) -> 
     graph = patch.graph
     played = commands(events, name, param_finder(graph, loaded.catalog), Players(graph, loaded.catalog))
     begun = (SetTransport(True), *played)
-    runner = PlayerRunner(graph, loaded.catalog, loaded.make, SPEC, patch.tempo, begun)
-    try:
-        frames = frames_of(events, (last - first) * bar, RATE, patch.tempo)
-        sound = np.concatenate([part.copy() for part in process_stream((), runner, frames)], axis=1)
-        assert (runner.failures, runner.dropped, list(runner.counts())) == ([], 0, [])
-    finally:
-        runner.close()
+    player = Player(graph, loaded.catalog, loaded.make, SPEC, patch.tempo, begun)
+    sound = player.sound(frames=frames_of(events, (last - first) * bar, RATE, patch.tempo))
+    assert (player.failures, player.dropped, list(player.counts())) == ([], 0, [])
     return sound
 
 

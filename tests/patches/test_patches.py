@@ -14,8 +14,7 @@ from antiphon.kernel.graph.patch import load
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Sample, SetParam
 from antiphon.kernel.session.notes import Players
-from antiphon.offline.rendering import PlayerRunner
-from antiphon.offline.runner import process_stream
+from antiphon.offline.player import Player
 from antiphon.testing import sound
 
 RATE = 48000
@@ -24,9 +23,9 @@ BUILT_IN = sorted(path.stem for path in resources.patches().glob("*.toml"))
 
 def played(loaded, name, audio, commands=(), block=256):
     patch = load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
-    runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), patch.tempo, commands)
-    out = np.concatenate([part.copy() for part in process_stream([audio], runner)], axis=1)
-    assert runner.failures == []
+    player = Player(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), patch.tempo, commands)
+    out = player.sound([audio])
+    assert player.failures == []
     return out
 
 

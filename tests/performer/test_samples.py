@@ -13,7 +13,8 @@ from antiphon.kernel.session.notes import Players
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
-from antiphon.offline.rendering import PlayerRunner, param_finder
+from antiphon.offline.commands import param_finder
+from antiphon.offline.player import Player
 from antiphon.offline.script_run import commands
 
 RATE, BLOCK, SECONDS, BEATS = 48000, 256, 7, 14
@@ -34,10 +35,8 @@ def rendered(events: list[LiveEvent]) -> NDArray[np.float32]:
     find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
     played = commands(events, "set.py", find, players)
     spec = StreamSpec(RATE, BLOCK, 2)
-    runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, 120.0, played)
-    blocks = [runner.run(np.zeros((2, BLOCK), np.float32)).copy() for _ in range(SECONDS * RATE // BLOCK)]
-    runner.close()
-    return np.concatenate(blocks, axis=1)
+    player = Player(patch.graph, loaded.catalog, loaded.make, spec, 120.0, played)
+    return player.sound(frames=SECONDS * RATE // BLOCK * BLOCK)
 
 
 def test_the_samples_are_those_of_a_render_whatever_is_saved_meanwhile(stage: PlayerRig) -> None:

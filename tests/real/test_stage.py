@@ -21,8 +21,7 @@ from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.patch import find, load
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command, Play, Sample, SetParam, SetTransport
-from antiphon.offline.rendering import PlayerRunner
-from antiphon.offline.runner import process_stream
+from antiphon.offline.player import Player
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.signal.pitch import frequency
 
@@ -109,11 +108,8 @@ def test_an_act_sounds_throughout_at_the_level_of_a_set(act: str, loaded: Loaded
     bar = 240.0 / played.tempo
     given, commands = ACTS[act](bar)
     begun = (SetTransport(True), *commands)
-    runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, begun)
-    try:
-        sound = np.concatenate([part.copy() for part in process_stream([given], runner)], axis=1)
-    finally:
-        runner.close()
+    player = Player(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, begun)
+    sound = player.sound([given])
     minutes = [LoudnessMeter.of(sound[:, at : at + 60 * RATE], RATE) for at in range(0, sound.shape[1], 60 * RATE)]
     loud = np.abs(sound).max(axis=0) > QUIET
     gaps = np.diff(np.flatnonzero(loud)) / RATE
@@ -124,7 +120,7 @@ def test_an_act_sounds_throughout_at_the_level_of_a_set(act: str, loaded: Loaded
         "longest gap, s": round(float(gaps.max()), 2),
     }
     print(act, json.dumps(found))
-    assert runner.failures == []
+    assert player.failures == []
     assert np.isfinite(sound).all()
     assert found["clipped"] == 0
     assert found["silent bars"] == 0

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
@@ -279,6 +279,25 @@ def chosen() -> BackendChoice:
     if _chosen is not None:
         return _chosen
     return BackendChoice(NULL if workers_disabled() else _choose_automatic_backend())
+
+
+@contextmanager
+def play_ahead(play: Callable[[], int], rate: int, live: int = 0) -> Iterator[None]:
+    """Context in which the chosen synth plays what it rendered in passes over the whole file.
+
+    `play`: plays the file without its output; returns the frames that the next pass needs. `live`: as of
+    `SynthSupport.passes`.
+    """
+    passes = chosen().info.make_support().passes(live=live)
+    if passes is None:
+        yield
+        return
+    with passes as each:
+        while True:
+            each.begin()
+            if each.done(play(), rate):
+                break
+        yield
 
 
 @cache

@@ -26,7 +26,7 @@ from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, MESSAGES, s
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.native.compiling import compile_all
-from antiphon.offline.rendering import PlayerRunner
+from antiphon.offline.player import Player
 
 CLIENT = "antiphon-doctor"
 BURST = 512
@@ -230,9 +230,7 @@ def _measure_engine_round_trip(options: DriverOptions) -> RoundTrip:
     """Measures the round trip without a device: from the engine's input, through the patch `through`, to its output."""
     loaded = load(check=False)
     patch = load_patch("through", loaded.catalog, trusted=True)
-    runner = PlayerRunner(
-        patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels)
-    )
+    runner = Player(patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels))
     at, sound = generate_noise_bursts(options.rate, options.block)
     recorded = np.zeros_like(sound)
     compile_all()  # those of the plugins too

@@ -367,7 +367,7 @@ def _patch_param_functions(patch: str) -> tuple[FindParam, Players]:
     from antiphon.kernel.graph.patch import load
     from antiphon.kernel.plugins import loader
     from antiphon.kernel.session.notes import Players
-    from antiphon.offline.rendering import param_finder
+    from antiphon.offline.commands import param_finder
 
     catalog = loader.load(check=False).catalog
     graph = load(patch, catalog).graph

@@ -165,6 +165,16 @@ def find_song_players(graph: Graph, catalog: Catalog, score: TimedScore) -> Song
     return SongPlayers(replace(graph, nodes=(*graph.nodes, kit), wires=wires), (), pitched, (name,), said)
 
 
+def find_plugin_players(graph: Graph, catalog: Catalog, score: TimedScore) -> SongPlayers:
+    """Players of a song where the graph is one plugin: that one, and beside a `synth` another for the drums."""
+    (node,) = graph.nodes
+    if node.type != "synth":
+        return SongPlayers(graph, (node.name,))
+    players = find_song_players(graph, catalog, score)
+    nodes = tuple(replace(each, values={**node.values, **each.values}) for each in players.graph.nodes)
+    return replace(players, graph=replace(players.graph, nodes=nodes))
+
+
 def commands(score: TimedScore, players: SongPlayers) -> list[Command]:
     """Commands of a MIDI file for a patch: its beat and tempo, and its notes for each node that plays them."""
     result: list[Command] = [SetTransport(None, score.begins, Sample(0))] if score.begins else []

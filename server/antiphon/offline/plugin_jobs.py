@@ -23,8 +23,7 @@ from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.session.commands import Command, Play, Sample
 from antiphon.offline.file_job import FileJob
-from antiphon.offline.rendering import PlayerRunner
-from antiphon.offline.runner import PlanRunner, process_stream
+from antiphon.offline.player import Player, plugin_player
 
 NODE = "keys"
 
@@ -82,12 +81,12 @@ def sounds(
     ]
     spec = StreamSpec(rate, block, channels)
     try:
-        runner = PlayerRunner(graph, loaded.catalog, loaded.make, spec, 120.0, commands)
+        player = Player(graph, loaded.catalog, loaded.make, spec, 120.0, commands)
     except NodeError as error:
         # the node's name is from here: the user, who reads the reason, has not given it
         raise error.__cause__ if isinstance(error.__cause__, AntiphonError) else error from None
-    with closing(runner):
-        yield from process_stream((), runner, frames)
+    with closing(player):
+        yield from player.play(frames=frames)
 
 
 def _commands(node: str, notes: Iterable[TimedNote], frames: int) -> Iterator[Command]:
@@ -144,6 +143,6 @@ def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Va
     `sound`: float32 `[channels, frames]`. Raises AntiphonError: the node cannot be prepared, or fails.
     """
     loaded = load(check=False)
-    runner = PlanRunner(plugin, loaded.catalog, loaded.make, StreamSpec(rate, BLOCK, len(sound)), values)
-    with closing(runner):
-        return np.concatenate([sound[:, :0], *(part.copy() for part in process_stream([sound], runner))], axis=1)
+    return plugin_player(plugin, loaded.catalog, loaded.make, StreamSpec(rate, BLOCK, len(sound)), values).sound(
+        [sound]
+    )

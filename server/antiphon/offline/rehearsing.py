@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise, repeat
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.backends.info import BackendChoice, choose, chosen, use
+from antiphon.backends.info import BackendChoice, choose, play_ahead, use
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import AntiphonError, PatchError
@@ -34,10 +34,10 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
+from antiphon.offline.commands import param_finder
 from antiphon.offline.event_file import commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
-from antiphon.offline.rendering import PlayerRunner, param_finder, patch_runner
-from antiphon.offline.runner import process_stream
+from antiphon.offline.player import Player, patch_player
 from antiphon.offline.script_child import begin_step, end_step, set_limits
 from antiphon.offline.script_run import TIMEOUT_SECONDS, accepts_event, commands, drop_missing_macros, unknown_values
 from antiphon.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
@@ -285,15 +285,15 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     sounds += parse_events(shifted, RATE, find, "the change", players, patch)
     times = tempo_map(events, RATE, tempo)
     edges = [round(times.sample_at(float(played.lead + played.bar * k))) for k in range(trial.bars + 1)]
-    runner, words, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1], heard)
-    failed = [*played.failed, *(f"{node} fails: {reason}" for node, reason in runner.failures)]
-    if runner.dropped:
-        failed.append(f"{runner.dropped} events exceed the limit of one block")
+    player, sound, spent = _rendered(patch, loaded, tempo, sounds, edges[-1], heard)
+    failed = [*played.failed, *(f"{node} fails: {reason}" for node, reason in player.failures)]
+    if player.dropped:
+        failed.append(f"{player.dropped} events exceed the limit of one block")
     first = [0] if played.lead else []
     verdict = judge(
         sound, RATE, [*first, *edges], notes, spent * RATE / edges[-1], failed,
-        limited=runner.beyond * BLOCK / edges[-1],
-        remarks=[*played.remarks, *remarks, *unknown_values(played.events, words)[:MAX_REMARKS]],
+        limited=player.beyond * BLOCK / edges[-1],
+        remarks=[*played.remarks, *remarks, *unknown_values(played.events, player.vocabularies())[:MAX_REMARKS]],
     )  # fmt: skip
     why = list(verdict.why)
     if not why and max(verdict.bars[len(first) :]) < SILENCE:
@@ -302,7 +302,7 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     if first and steps:
         unchanged = drop_missing_macros(played.unchanged, players)[0]
         usual = [*commands(unchanged, trial.name, find, players), *present]
-        before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[2]
+        before = _rendered(patch, loaded, tempo, usual, edges[steps[-1] + 1], heard)[1]
         why += caused_loudness_steps(verdict.bars, before, edges, steps, RATE)
     verdict = replace(verdict, why=tuple(why), bars=verdict.bars[len(first) :])
     return RehearsalResult(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
@@ -322,8 +322,8 @@ def prepared() -> Loaded:
 
 def preload(patch: str, loaded: Loaded) -> None:
     """Preloads a patch's machine code and sounds, so that forks of this process inherit them."""
-    with closing(patch_runner(patch, loaded, StreamSpec(RATE, BLOCK, 2), trusted=False)) as runner:
-        runner.run(np.zeros((2, BLOCK), np.float32))
+    with closing(patch_player(patch, loaded, StreamSpec(RATE, BLOCK, 2), trusted=False)) as player:
+        player.run(np.zeros((2, BLOCK), np.float32))
 
 
 def perform_change(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -493,24 +493,14 @@ def _end(text: str) -> End:
 
 def _rendered(
     patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int, heard: Samples
-) -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples, float]:
-    """Renders; returns the closed runner, vocabularies of its nodes, the sound, and the processor time in seconds."""
-    spec = StreamSpec(RATE, BLOCK, 2)
+) -> tuple[Player, Samples, float]:
+    """Renders; returns the closed player, the sound, and the processor time in seconds."""
 
-    def run() -> tuple[PlayerRunner, Mapping[str, Mapping[str, Sequence[str]]], Samples]:
-        runner = PlayerRunner(patch.graph, loaded.catalog, loaded.make, spec, tempo, (SetTransport(True), *played))
-        source = repeat(heard) if heard.shape[1] else ()
-        with closing(runner):
-            blocks = [samples.copy() for samples in process_stream(source, runner, frames)]
-            words = runner.vocabularies()
-        return runner, words, np.concatenate(blocks, axis=1)
+    def play() -> tuple[Player, Samples]:
+        spec, commands = StreamSpec(RATE, BLOCK, 2), (SetTransport(True), *played)
+        player = Player(patch.graph, loaded.catalog, loaded.make, spec, tempo, commands)
+        return player, player.sound(repeat(heard) if heard.shape[1] else (), frames)
 
-    with ExitStack() as stack:
-        passes = chosen().info.make_support().passes(live=0)
-        if passes is not None:
-            rounds = stack.enter_context(passes)
-            rounds.begin()
-            while not rounds.done(frames + run()[0].latency + BLOCK, RATE):
-                rounds.begin()
+    with play_ahead(lambda: frames + play()[0].latency + BLOCK, RATE):
         begun = time.process_time()
-        return *run(), time.process_time() - begun
+        return *play(), time.process_time() - begun

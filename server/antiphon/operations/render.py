@@ -33,10 +33,10 @@ from antiphon.kernel.session.play import find_substituted_words, silent, stands_
 from antiphon.live.listening import missing
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.offline.commands import param_finder
 from antiphon.offline.file_job import check_distinct, check_free
 from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
-from antiphon.offline.rendering import param_finder
 from antiphon.offline.script_run import ScriptProcess, commands, drop_missing_macros, frames_of, is_script
 from antiphon.operations.drums import DRUMS
 from antiphon.operations.file_tasks import count_failures, gather_tasks, play_with, sound_suffix

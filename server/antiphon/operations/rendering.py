@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.backends.info import OfflinePasses, chosen
+from antiphon.backends.info import play_ahead
 from antiphon.files.audiofile import stream
 from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.scores.midi_suffixes import is_midi
@@ -32,14 +32,14 @@ from antiphon.kernel.runtime.terms import path_text
 from antiphon.kernel.session.commands import Beat, Command, Play, SetTransport
 from antiphon.kernel.session.notes import Players
 from antiphon.offline import note_file
+from antiphon.offline.commands import param_finder
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NO_TAIL, Tail, choose_tail, fade_end
 from antiphon.offline.file_job import transposes
 from antiphon.offline.hearing import BlockListener
 from antiphon.offline.output_summary import Written
-from antiphon.offline.rendering import PlayerRunner, param_finder
+from antiphon.offline.player import Player
 from antiphon.offline.replay import write_replayed_tracks
-from antiphon.offline.runner import process_stream
 from antiphon.operations.finishing import add_source_marks, convert_finish_request
 from antiphon.operations.requests import SILENT, RenderRequest, Reporting
 from antiphon.operations.tracks import TrackNotes, claim, describe, linear
@@ -85,40 +85,43 @@ class PatchRender:
         """
         rate, channels = self.spec.rate, 2 * len(self._pairs) if self._pairs else self.spec.channels
 
-        def prepared() -> PlayerRunner:
-            return self._runner(commands)
+        def play() -> int:
+            # the synth is silent in these passes, so the tail's end cannot be found by level
+            whole = replace(self.tail, level=0.0)
+            with ExitStack() as stack:
+                player = stack.enter_context(closing(self._player(commands)))
+                played: int = sum(part.shape[1] for part in player.play(self._blocks(stack), self.frames, tail=whole))
+            return played + player.latency + self.spec.block
 
         self.reporting.stage("loading")
         with ExitStack() as stack:
-            passes = chosen().info.make_support().passes(live=0)
-            if passes is not None:
-                self._play_passes(stack.enter_context(passes), prepared)
+            stack.enter_context(play_ahead(play, rate))
             heard_by = Likeness()
             blocks = heard_by.record_input_means(self._blocks(stack))
-            runner = stack.enter_context(closing(prepared()))
+            player = stack.enter_context(closing(self._player(commands)))
             told: list[dict[str, Any]] = []
             tracks = None
             if stems is not None:
-                tracks = stack.enter_context(write_replayed_tracks(stems, self.spec, 0, told.append, runner.latency))
-                runner.record(tracks)
+                tracks = stack.enter_context(write_replayed_tracks(stems, self.spec, 0, told.append, player.latency))
+                player.record(tracks)
             writer = stack.enter_context(AudioWriter(out, rate, channels, self.subtype, self.finish))
             progress = stack.enter_context(self.reporting.progress(name, self.expected, rate))
             tail = replace(self.tail, bar=float(bar), fade=self.fade) if self.tail.level else self.tail
-            rendered = process_stream(blocks, runner, self.frames, progress.update, tail, runner.beat)
+            rendered = player.play(blocks, self.frames, progress.update, tail)
             for samples in fade_end(rendered, rate, self.fade):
                 heard_by.leaving(samples)
                 writer.write(samples)
-            lost, words = tuple(runner.counts()), runner.vocabularies()
-            limited = runner.beyond * self.spec.block / max(1, writer.frames)
+            lost, words = tuple(player.counts()), player.vocabularies()
+            limited = player.beyond * self.spec.block / max(1, writer.frames)
             if tracks is not None:
                 tracks.files.frames = min(tracks.files.frames, writer.frames)
                 heard, beats = ([line for line in told if key in line] for key in ("heard", "beat_line"))
         if tracks is not None:
-            notes = TrackNotes(beats, heard, bar=bar, gain=linear(runner.gain), meters=meters)
+            notes = TrackNotes(beats, heard, bar=bar, gain=linear(player.gain), meters=meters)
             describe(tracks.files, notes, self.reporting)
         written = Written.sound(writer, name)
         idle = self._idle() if not commands and heard_by.alike else ()
-        return RenderedFile(written, tuple(runner.failures), runner.dropped, lost, words, limited, idle)
+        return RenderedFile(written, tuple(player.failures), player.dropped, lost, words, limited, idle)
 
     def _idle(self) -> tuple[str, ...]:
         """Nodes that sound only by notes, and to which no wire brings any."""
@@ -135,9 +138,9 @@ class PatchRender:
     def hear(self, commands: Sequence[Command], hearing: BlockListener) -> None:
         """Runs the patch with commands and without a file, for the listeners."""
         with ExitStack() as stack:
-            runner = stack.enter_context(closing(self._runner(commands)))
-            runner.listener = hearing.block
-            for _ in process_stream(self._blocks(stack), runner, self.frames):
+            player = stack.enter_context(closing(self._player(commands)))
+            player.listener = hearing.block
+            for _ in player.play(self._blocks(stack), self.frames):
                 pass
 
     @property
@@ -148,12 +151,12 @@ class PatchRender:
             raise UsageError(f"the patch plays {len(pairs)} pairs of channels; give a sound of one or two channels")
         return pairs if len(pairs) > 1 else ()
 
-    def _runner(self, commands: Sequence[Command]) -> PlayerRunner:
+    def _player(self, commands: Sequence[Command]) -> Player:
         loaded, patch = self.loaded, self.patch
         if self.source is None and not any(self._plays(one) for one in commands):
             # without a player a clock that waits for one begins at once
             commands = (SetTransport(True), *commands)
-        return PlayerRunner(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
+        return Player(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
 
     def _plays(self, one: Command) -> bool:
         """Whether a command is a note of a player, for a node that may follow it."""
@@ -163,19 +166,6 @@ class PatchRender:
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
         return stack.enter_context(stream(self.source))[1] if self.source is not None else ()
-
-    def _play_passes(self, passes: OfflinePasses, prepared: Callable[[], PlayerRunner]) -> None:
-        """Runs the patch without output until the synth has rendered its notes; the next runner uses that sound."""
-        # the synth is silent in these passes, so the tail's end cannot be found by level
-        whole = replace(self.tail, level=0.0)
-        while True:
-            passes.begin()
-            with ExitStack() as inner:
-                blocks = self._blocks(inner)
-                runner = inner.enter_context(closing(prepared()))
-                played = sum(samples.shape[1] for samples in process_stream(blocks, runner, self.frames, tail=whole))
-            if passes.done(played + runner.latency + runner.spec.block, runner.spec.rate):
-                return
 
 
 class Likeness:

@@ -17,17 +17,17 @@ from antiphon.files.audiowrite import AudioWriter
 from antiphon.files.scores.midi_suffixes import is_midi
 from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
-from antiphon.kernel.contract.catalog import ProcessorInfo
+from antiphon.kernel.contract.catalog import ProcessorInfo, defaults
 from antiphon.kernel.contract.file_use import FileHearing
-from antiphon.kernel.errors import FileError, UsageError
+from antiphon.kernel.errors import UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import write_atomic
-from antiphon.kernel.runtime.terms import path_text, spell, spell_parameter
+from antiphon.kernel.runtime.terms import path_text, spell_parameter
 from antiphon.offline.file_ends import choose_tail, fade_end
 from antiphon.offline.file_job import Fires, transposes
 from antiphon.offline.output_summary import Written
-from antiphon.offline.runner import MAX_LOOK_AHEAD_SECONDS, PlanRunner, TimedTrigger, process_stream
+from antiphon.offline.player import Player, plugin_player
 from antiphon.operations.finishing import add_source_marks, find_video_picture
 from antiphon.operations.requests import Reporting
 
@@ -102,6 +102,8 @@ def attenuation_text(before: PieceLevels, after: PieceLevels, param: str) -> str
     return said if whole <= NOTABLE_DB or not param else f"{said}; to keep more of it: {spell_parameter(param, 0.5)}"
 
 
+MAX_LOOK_AHEAD_SECONDS = 1800.0
+"""Maximum seconds of a file for a processor's look-ahead pass, which stores its analysis."""
 MAX_PASSES = 4
 """Maximum analysis passes over a file, for processors that would always request another."""
 RATE, CHANNELS = 48000, 2
@@ -178,7 +180,6 @@ def process_file(
     with ExitStack() as stack:
         given = _read_notes(source, plan.finish) if plays else _open_sound(stack, source, plan, reporting, piped)
         rate, length, hearing, finish = given.rate, given.length, given.hearing, given.finish
-        fires = [TimedTrigger(round(seconds * rate), name) for name, seconds in plan.fires]
         spec = StreamSpec(rate, asked.block, given.channels)
         writer = None
         if not writes:
@@ -186,18 +187,21 @@ def process_file(
         progress = stack.enter_context(reporting.progress(source.name, length, rate))
         reporting.stage("loading")
         values = {**plan.values, **hearing.values}
-        runner = stack.enter_context(
-            closing(PlanRunner(asked.plugin, loaded.catalog, loaded.make, spec, values, fires, given.score))
-        )
+        player = plugin_player(asked.plugin, loaded.catalog, loaded.make, spec, values, plan.fires, given.score)
+        stack.enter_context(closing(player))
         if given.twice and not hearing.as_it_is:
-            runner.heard(hearing.told)
-            _play_passes(runner, source, given.heard, length, reporting)
+            player.processor.heard(hearing.told)
+            _play_passes(player, source, given.heard, length, reporting)
+            if beginning := info.on_files.preroll:
+                frames = round(float({**defaults(info), **values}[beginning]) * rate)
+                with stream(given.heard, rate=rate) as (_, blocks):
+                    player.pass_over(blocks, frames)
         tail = choose_tail(asked.tail, info.on_files.tail and not writes)
         done, sums = 0, {"in": 0, "out": 0}
         before, after = PieceLevels(rate), PieceLevels(rate)
         played = before.measure(_checksum_blocks(given.blocks, sums, "in"))
         if not hearing.as_it_is:
-            played = process_stream(played, runner, length if plays else None, progress.update, tail)
+            played = player.play(played, length if plays else None, progress.update, tail)
         # an OUT that ends where IN does is as long and as loud there as IN, which may be a loop
         usual = FADE if plays or info.on_files.tail else 0.0
         written = after.measure(
@@ -209,7 +213,7 @@ def process_file(
             done += samples.shape[1]
             if writer is not None:
                 writer.write(samples)
-        _check_played(runner, source, fires, done)
+        _check_fires(plan.fires, source, done, rate)
         if plays and writer is not None and writer.silent and info.first("audio", "in") is not None:
             raise UsageError(
                 f"{asked.plugin} changes sound, and {path_text(source)} has notes alone, which give silence: wire both "
@@ -218,7 +222,7 @@ def process_file(
     if asked.report:
         write_atomic(Path(asked.report), json.dumps(hearing.report, indent=1).encode())
     if writer is None:
-        return _write_midi_result(task, runner, given.score, done, reporting)
+        return _write_midi_result(task, player, given.score, done, reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
     if changed and info.on_files.takes and given.rest is None and finish.loudness is None and task.target.is_file():
         _measure(task.target, after := PieceLevels(rate), rate)
@@ -258,23 +262,21 @@ def _analyse_file(heard: Path, plan: FilePlan) -> FileHearing:
     return hearing
 
 
-def _play_passes(runner: PlanRunner, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
-    """Feeds a processor its analysis passes: the whole file, or its beginning. `length`: frames, if known."""
-    if length is None and runner.requests_look_ahead(None):
-        length = _count_frames(heard, runner.spec.rate)
-    known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * runner.spec.rate else None
+def _play_passes(player: Player, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
+    """Feeds a processor its analysis passes over the whole file. `length`: frames, if known."""
+    rate, look_ahead = player.spec.rate, player.processor.look_ahead
+    if length is None and look_ahead(None):
+        length = _count_frames(heard, rate)
+    known = length if length is not None and length <= MAX_LOOK_AHEAD_SECONDS * rate else None
     for _ in range(MAX_PASSES):
-        if not runner.requests_look_ahead(known):
+        if not look_ahead(known):
             break
         if known is None:
             longer = "is not known to be shorter" if length is None else "is longer"
-            reporting.complain(f"{path_text(source)} {longer} than half an hour: {runner.type} works as live")
+            reporting.complain(f"{path_text(source)} {longer} than half an hour: {player.plugin} works as live")
             break
-        with stream(heard, rate=runner.spec.rate) as (_, whole):
-            runner.look_ahead(whole, known)
-    if runner.wants_preroll:
-        with stream(heard, rate=runner.spec.rate) as (_, beginning):
-            runner.preroll(beginning)
+        with stream(heard, rate=rate) as (_, whole):
+            player.pass_over(whole, known, player.latency)
 
 
 def _count_frames(heard: Path, rate: int) -> int | None:
@@ -319,31 +321,24 @@ def _checksum_blocks(blocks: Iterable[Samples], sums: dict[str, int], side: str)
         yield samples
 
 
-def _check_played(runner: PlanRunner, source: Path, fires: list[TimedTrigger], frames: int) -> None:
-    """Raises `AntiphonError` for notes rejected by a block, and for triggers after `frames`, the end."""
-    if runner.dropped:
-        raise FileError(
-            f"{path_text(source)} has more notes at once than a block takes, {runner.dropped} of them too many; "
-            f"give a smaller {spell('block')}"
-        )
-    rate = runner.spec.rate
-    for late in (f for f in fires if f.sample >= frames > 0):
-        raise UsageError(
-            f"{late.param} would fire at {late.sample / rate:g} s, after the end of {path_text(source)} "
-            f"({frames / rate:g} s)"
-        )
+def _check_fires(fires: Fires, source: Path, frames: int, rate: int) -> None:
+    """Raises UsageError for triggers after `frames`, the end."""
+    for name, seconds in fires:
+        if round(seconds * rate) >= frames > 0:
+            end = f"after the end of {path_text(source)} ({frames / rate:g} s)"
+            raise UsageError(f"{name} would fire at {round(seconds * rate) / rate:g} s, {end}")
 
 
 def _write_midi_result(
-    task: FileTask, runner: PlanRunner, score: TimedScore | None, frames: int, reporting: Reporting
+    task: FileTask, player: Player, score: TimedScore | None, frames: int, reporting: Reporting
 ) -> Written:
     from antiphon.offline import note_file
 
-    rate = runner.spec.rate
+    rate = player.spec.rate
     like = None if score is None else score.song
-    count = note_file.write(task.target, runner.emitted, frames, rate, like)
+    count = note_file.write(task.target, player.emitted, frames, rate, like)
     if not count:
         reporting.complain(
-            f"{path_text(task.source)}: {runner.type} gives no note for it; {path_text(task.target)} holds none"
+            f"{path_text(task.source)}: {player.plugin} gives no note for it; {path_text(task.target)} holds none"
         )
     return Written(task.target, path_text(task.source), frames / rate, notes=count)

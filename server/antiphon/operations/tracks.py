@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from antiphon.backends.info import chosen
+from antiphon.backends.info import play_ahead
 from antiphon.files.audiofile import stream
 from antiphon.files.own_files import OTHER_FOLDER, first_entry_names
 from antiphon.files.scores import midifile, studio
@@ -26,7 +26,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.terms import spell
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.offline.output_summary import Written
-from antiphon.offline.rendering import GAIN
+from antiphon.offline.player import GAIN
 from antiphon.offline.replay import ReplayedTracks, replay, write_replayed_tracks
 from antiphon.offline.session_reader import INPUT, TOLD, SessionLog
 from antiphon.operations.file_tasks import play_with
@@ -63,17 +63,12 @@ def replayed(
         play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded, None, complain)
     if log.midway:
         complain(MIDWAY)
-    offline = chosen().info.make_support().passes(live=log.spec.block)
-    with ExitStack() as stack:
-        if offline is not None:
-            passes = stack.enter_context(offline)
-            while True:
-                passes.begin()
-                with stream(folder / INPUT) as (_, blocks):
-                    frames = sum(y.shape[1] for y in replay(folder, blocks, loaded.catalog, loaded.make))
-                if passes.done(frames, log.spec.rate):
-                    break
-        info, blocks = stack.enter_context(stream(folder / INPUT))
+
+    def play() -> int:
+        with stream(folder / INPUT) as (_, blocks):
+            return sum(y.shape[1] for y in replay(folder, blocks, loaded.catalog, loaded.make))
+
+    with play_ahead(play, log.spec.rate, log.spec.block), stream(folder / INPUT) as (info, blocks):
         log.check_input(info.rate, info.channels)
         yield info.frames, replay(folder, blocks, loaded.catalog, loaded.make, tracks)
 

@@ -8,7 +8,7 @@ from antiphon.kernel.contract.parameter_cell import ParamCells
 from antiphon.kernel.plugins.hook_lists import registrations
 from antiphon.kernel.plugins.loader import Loaded, load as load_plugins
 from antiphon.offline.plugin_jobs import TimedNote, run_job, sound as render_notes, transcribe
-from antiphon.offline.rendering import patch_runner
+from antiphon.offline.player import patch_player as patch_runner
 
 if not TYPE_CHECKING:  # a type checker would find every name
     __getattr__ = _former.refuse(__name__)
