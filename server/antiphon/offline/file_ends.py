@@ -1,4 +1,4 @@
-"""Ends of sound files: a tail until silence or the end of a bar, and a fade against clicks."""
+"""A sound file in blocks, and its end: a tail until silence or the end of a bar, and a fade against clicks."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from antiphon.kernel.contract.block import Samples
+from antiphon.kernel.contract.block import Samples, StreamSpec
 
 TAIL_END_LEVEL = 1e-3
 """End threshold of a sound: -60 dB re full scale."""
@@ -44,6 +44,51 @@ def choose_tail(asked: float | None, sounds_on: bool) -> Tail:
     if asked is not None:
         return Tail(asked)
     return DECAY if sounds_on else NO_TAIL
+
+
+class PaddedSource:
+    """Re-blocks the source and `behind` frames of silence after it into one reused array."""
+
+    def __init__(
+        self, source: Iterable[Samples], spec: StreamSpec, frames: int | None = None, behind: int | None = 0
+    ) -> None:
+        """`frames`: maximum number taken of the source; a shorter one is padded, unless `behind` is None."""
+        self._source, self._spec, self._behind = source, spec, behind
+        self.length = frames  # frames of the source, or those requested; None until the length is known
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yields the blocks, float32 `[channels, block]`, the last one as long as what is left."""
+        spec, frames = self._spec, self.length
+        buffer = np.zeros((spec.channels, spec.block), np.float32)
+        at = filled = 0
+        for samples in self._source:
+            first, last = 0, samples.shape[1]
+            if frames is not None:
+                last = min(last, frames - at)
+            while first < last:
+                n = min(last - first, spec.block - filled)
+                into = buffer[:, filled : filled + n]
+                if samples.shape[0] in (1, spec.channels):
+                    into[:] = samples[:, first : first + n]
+                else:
+                    both = min(samples.shape[0], spec.channels)
+                    into.fill(0.0)
+                    into[:both] = samples[:both, first : first + n]
+                first, filled, at = first + n, filled + n, at + n
+                if filled == spec.block:
+                    yield buffer
+                    filled = 0
+            if frames is not None and at >= frames:
+                break
+        self.length = at if frames is None or self._behind is None else frames
+        if not self.length:
+            return
+        silent = self.length - at + (self._behind or 0)
+        while silent or filled:
+            n = min(silent, spec.block - filled)
+            buffer[:, filled : filled + n] = 0.0
+            yield buffer[:, : filled + n]
+            silent, filled = silent - n, 0
 
 
 class Decay:

@@ -32,7 +32,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import ACTIONS, NodeSet
 from antiphon.kernel.session.commands import Play, Sync
 from antiphon.networks.lockstep import replaying
-from antiphon.offline.player import PaddedSource
+from antiphon.offline.file_ends import PaddedSource
 from antiphon.offline.session_reader import SessionLog, check_cell, time_of
 
 # ---- Track files of a replayed set or a rendered patch, as a recorder writes them live
