@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -226,10 +225,10 @@ def test_every_parameter_of_every_processor_changed_while_it_plays_is_the_interp
             graph = chain(loaded.catalog, kind, "gain", values=first if otherwise else None)
         return compile_graph(loaded, graph)
 
-    # samplers of one folder share what each has read, which they count: none of a plan before may live on
-    gc.collect()
+    # samplers of one folder share what each has read, which they count: one that has read all lives on beside both
+    beside = plan_of("sampler")
+    change_each(beside)
     native = {kind: change_each(plan_of(kind)) for kind in types}
-    gc.collect()
     interpreted()
     for kind in types:
         (heard, *told), (reference, *wanted) = native[kind], change_each(plan_of(kind))
