@@ -48,6 +48,9 @@ EVEN, UNEVEN, EVEN_PERIOD, EVEN_PHASE = 0.04, 0.08, 0.06, 0.35
 """Standard deviation of onsets from their line, in beats, at which the beat is evident, and from which it is not;
 relative distance of their period from the filter's, and of their line from its, in half beats, within which they
 agree."""
+MOST_MET, MET, MORE_MET, OTHER_PERIODS = 16, 0.1, 0.15, (2 / 3, 3 / 2, 3 / 4, 4 / 3)
+"""Onsets of which some meet beats; distance in beats within which they do; share by which more meet those of another
+period; and such periods, relative to the filter's."""
 _CHORD_SPREAD = 0.04
 """Seconds after an onset within which others are of the same chord."""
 
@@ -170,15 +173,31 @@ class EvenOnsets:
     """The last onsets, and whether they lie on an even line of half beats, as a player's who keeps a tempo do."""
 
     def __init__(self) -> None:
-        self._times = deque[float](maxlen=MOST_EVEN)
+        self._times, self._longer = deque[float](maxlen=MOST_EVEN), deque[float](maxlen=MOST_MET)
 
     def clear(self) -> None:
         """Forgets all onsets."""
         self._times.clear()
+        self._longer.clear()
 
     def add(self, at: float) -> None:
         """Adds an onset, in seconds."""
         self._times.append(at)
+        self._longer.append(at)
+
+    def contradict(self, period: float) -> bool:
+        """Whether more beats of another period, as of swung notes for straight ones, meet onsets than of `period`."""
+        own, *others = (self._met(period * ratio, MET * period) for ratio in (1.0, *OTHER_PERIODS))
+        return max(others) > own + MORE_MET
+
+    def _met(self, period: float, near: float) -> float:
+        """The share of beats that have an onset within `near` seconds, of the line of beats from its best onset."""
+        times, best = np.array(self._longer), 0.0
+        for at in times:
+            beats = (times - at) / period
+            met = np.unique(np.round(beats[np.abs(beats - np.round(beats)) * period < near])).size
+            best = max(best, met / (math.floor(beats[-1] + MET) - math.ceil(beats[0] - MET) + 1))
+        return best
 
     def regular(self, beats: BarFilter, now: float) -> float:
         """How evident the beat of `beats` is by the onsets, 0 to 1; 0 where they have another period or phase."""
@@ -225,6 +244,10 @@ class NoteBeats:
     @property
     def seconds(self) -> float:
         return self._frames / FRAMES_PER_SECOND
+
+    def contradict(self, period: float) -> bool:
+        """Whether the onsets fit another period, neither double nor half, better than `period` in seconds."""
+        return self._even.contradict(period)
 
     def skip(self, seconds: float) -> None:
         """Skips to a time without processing frames, while no note has come yet."""

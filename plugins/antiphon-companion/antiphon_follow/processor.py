@@ -393,7 +393,8 @@ class Follow(Processor):
         now = (io.time.sample + io.frames - self._begin) / self._rate
         if count.following and count.sure >= START_BEATS:
             left -= answer.meter * (left > answer.meter - PASSED_BEATS)
-            if left < _EARLY_BLOCKS * io.frames / self._rate / answer.period:
+            due = left < _EARLY_BLOCKS * io.frames / self._rate / answer.period
+            if due and not self._notes.contradict(answer.period):
                 count.correct()
                 io.steer(tempo, 0.0, line - left)
         elif (beat := self._counted_in()) and now + self._lead(io) >= self._taps[-1] + beat:

@@ -196,6 +196,18 @@ def test_notes_without_a_beat_begin_no_clock() -> None:
     assert (rows[:, 4] == 0.0).all(), "it would begin in a tempo that nobody plays"
 
 
+@pytest.mark.parametrize("bpm", [60.0, 75.0, 92.0])
+def test_swung_notes_begin_no_clock_in_a_tempo_of_no_player(bpm: float) -> None:
+    bar = (0.0, 2 / 3, 1.0, 5 / 3, 2.0, 3.0, 11 / 3, 4.0, 14 / 3, 5.0, 6.0, 20 / 3, 7.0)
+    beats = [at + 8.0 * n for n in range(3) for at in bar]
+    notes = [
+        (0.5 + at * 60.0 / bpm, 60 + (0, 2, 4, 5, 7, 4, 2, 0, 4, 7, 9, 7, 4)[n % 13], 0.7) for n, at in enumerate(beats)
+    ]
+    rows = clock_of(notes, notes[-1][0], "beat", waits=True)
+    octaves = np.log2(rows[rows[:, 4] > 0.0, 2] / bpm)
+    assert np.abs(octaves - np.round(octaves)).max(initial=0.0) < 0.1, "it waits"
+
+
 def test_four_taps_begin_a_clock_that_waits() -> None:
     beat = 60.0 / 92.0
     taps = [SetParam("follow", "tap", True, when=Sample(round((1.0 + n * beat) * RATE))) for n in range(4)]
