@@ -1,6 +1,7 @@
 """When a JACK server of Antiphon's own is started. No JACK here."""
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -115,3 +116,20 @@ def test_a_name_that_is_somebody_elses_is_not_taken(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(jack_server.NAME, given)
     find(asked("headless"))
     assert os.environ[jack_server.NAME] == jack_server.DEFAULT != "antiphon"
+
+
+@pytest.mark.parametrize(("block", "wait"), [(256, "107"), (64, "27")])
+def test_our_jackd_waits_for_late_clients_alone(block: int, wait: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words: list[str] = []
+
+    def spawn(command: list[str], **_: object) -> SimpleNamespace:
+        words.extend(command)
+        return SimpleNamespace(pid=7)
+
+    monkeypatch.setattr(jack_server, "spawn", spawn)
+    monkeypatch.setattr(jack_server.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(jack_server, "remove_stale_database", lambda: None)
+    monkeypatch.setenv(jack_server.NAME, "ours")
+    assert jack_server.start(ServeSettings(rate=48000, block=block)) == 7
+    assert words[words.index("-t") + 1] == wait
+    assert "-S" not in words, "it would wait twice for a killed one"

@@ -426,7 +426,7 @@ class ScsynthSupervisor:
     def _count_dropped(self) -> None:
         """Counts notes that are not confirmed although scsynth has answered a later query.
 
-        Elapsed time alone does not prove a loss: JACK waits 20 periods for a killed client, and a busy machine stalls.
+        Elapsed time alone proves no loss: our jackd waits 20 periods for a late client, and a busy machine stalls.
         """
         server, patience = self._active, int(UNCONFIRMED_SECONDS * 1e9)
         while self._pending and server is not None:

@@ -1,6 +1,7 @@
 """A jackd with the dummy driver, started by Antiphon: one clock for a synth over JACK and the headless engine."""
 
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ DEFAULT = "antiphon-jackd"
 the same name removes the server's socket."""
 ANSWER_SECONDS = 10.0
 """Timeout in seconds within which a started jackd must accept a client."""
+WAIT_PERIODS = 20
+"""Periods that our jackd waits for a late client."""
 TWO_CLOCKS = (
     "plays through a JACK server of Antiphon's own, the sound card by PortAudio: two clocks, laid on each other anew "
     "when they have drifted apart; --audio jack has one"
@@ -145,10 +148,11 @@ def start(settings: ServeSettings) -> int:
     if path is None:
         raise EngineError(f"--synth {settings.synth} plays through JACK; install it with: sudo apt-get install jackd2")
     remove_stale_database()
-    # -S: synchronous mode, a late client delays the cycle; otherwise JACK drops it, and the synth's sound with it.
-    # -t: client timeout in ms; measured, a dead client delays some ten periods. The default would allow 5 s.
+    # -t: client timeout in ms. A late client delays the cycle by `WAIT_PERIODS` at most; by less JACK drops it, and the
+    # synth's sound with it. Not -S: that waits as long for a client that was killed, twice, before it admits another.
+    wait = math.ceil(WAIT_PERIODS * settings.block * 1000 / settings.rate)
     words = [
-        path, "-r", "-S", "-t", "1", "-n", os.environ[NAME],
+        path, "-r", "-t", str(wait), "-n", os.environ[NAME],
         "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
     ]  # fmt: skip
     with block_signals():
