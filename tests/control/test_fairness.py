@@ -233,7 +233,7 @@ async def test_a_question_of_a_connection_that_ended_is_dropped_and_what_it_aske
         await live.settle()
     await live.move(1.1)
     assert live.app.counts()["dated_dropped"] == 1
-    assert 9 in live.app.session.state.scenes
+    assert 9 in live.app.session.state.shown.scenes
     assert live.app.counts()["dated_bytes"] == 0
 
 
@@ -297,7 +297,7 @@ async def test_dated_loads_of_one_moment_are_read_one_after_the_other(
 
     await comes(answered, "both answers")
     assert heard == [("/done", ("/patch/load", name)) for name in ("three", "two")]
-    assert live.app.session.state.name == "two"
+    assert live.app.session.state.shown.name == "two"
 
 
 async def test_a_list_that_is_cut_says_so(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ async def test_it_is_in_scenes_and_a_targets_own_value_wins(live: Rig, client: C
 async def test_a_scene_of_parameters_brings_their_macros_along(live: Rig, client: Client, tmp_path: Path) -> None:
     await load(live, tmp_path)
     client.send("/node/a/trim", 0.0625)
-    live.app.session.state.scenes[4] = {"name": "open", "b.cutoff": 2000.0}
+    live.app.session.state.keep(scenes={4: {"name": "open", "b.cutoff": 2000.0}})
     await live.settle()
     await client.ask("/scene/recall", 4)
     assert await client.ask("/macro/bright") == [("/macro/bright", (1.0,))]
@@ -270,7 +270,7 @@ async def test_a_scene_leaves_them_unless_it_names_them(live: Rig, client: Clien
     client.send("/node/out/gain", -3.0)
     await client.ask("/scene/recall", 1)
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-3.0,))]
-    live.app.session.state.scenes[2] = {"out.gain": -20.0}
+    live.app.session.state.keep(scenes={2: {"out.gain": -20.0}})
     await client.ask("/scene/recall", 2)
     assert await client.ask("/node/out/gain") == [("/node/out/gain", (-20.0,))]
 
@@ -333,7 +333,7 @@ async def refuse_loads(live: Rig, texts: tuple[str, ...], *move: object) -> None
     live.engine.refuse, live.engine.hold_plans = "too heavy", False
     await live.settle(4)
     live.engine.refuse = ""
-    assert live.app.session.state.name == "Mine"
+    assert live.app.session.state.shown.name == "Mine"
 
 
 OTHER_NODE = TEXT.replace("[nodes.b]", "[nodes.c]").replace('"b', '"c').replace("\nb =", "\nc =")

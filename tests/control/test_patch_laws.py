@@ -126,13 +126,13 @@ class Run:
         """Takes a random step; one that is refused at once must change nothing."""
         if not self.app.session.state.loading:
             self.before, self.changed = self.extras(), False
-        edits = self.app.session.state.edits
+        edits = self.app.session.state.shown.edits
         words = {"set": 10, "edit": 3, "load": 2, "undo": 2, "redo": 1, "scene": 2, "clip": 1, "tempo": 1, "time": 1,
                  "run": 1, "refuse": 4, "hold": 1, "engine": 1, "control": 1}  # fmt: skip
         (word,) = self.random.choices(list(words), list(words.values()))
         with suppress(AntiphonError):
             getattr(self, f"_{word}")()
-        self.changed |= self.app.session.state.edits != edits
+        self.changed |= self.app.session.state.shown.edits != edits
         if not self.changed:  # nor does the refusal of a value take back what was stored or recorded meanwhile
             self.before = self.extras()
         self.app.executor.catch_up()
@@ -171,13 +171,14 @@ class Run:
     def _scene(self) -> None:
         number = self.random.choice((1, 2))
         if self.random.choice((True, False)):
-            self.app.session.state.scenes[number] = scenes.capture(self.app.session.state)
+            state = self.app.session.state
+            state.keep(scenes={**state.shown.scenes, number: scenes.capture(state)})
         else:
             recall_scene(self.app, number, self.random.choice((0.0, 1.0)))
 
     def _clip(self) -> None:
         recorded = {"take": PatchClip(self.random.choice((1.0, 2.0)))}
-        self.app.plans.keep_clips({**self.app.session.state.clips, **recorded}, "/clip/record")
+        self.app.plans.keep_clips({**self.app.session.state.shown.clips, **recorded}, "/clip/record")
 
     def _tempo(self) -> None:
         self.app.executor.do(self.random.choice((SetTempo(100.0), SetTempo(60.0), SetSwing(0.2, 0.5))), "me")
@@ -193,7 +194,7 @@ class Run:
         self.turn()
 
     def _refuse(self) -> None:
-        loading, again = self.app.session.state.loading, self.app.session.state._again_asked
+        loading, again = self.app.session.state.loading, self.app.session.state.states.again
         playing = self.engine.playing_graph
         self.engine.refuse, self.engine.hold_plans = "too heavy", False
         for _ in range(4):
@@ -242,9 +243,9 @@ class Run:
 
     def extras(self) -> Any:
         """What a refusal returns to besides the values, which may have been set since."""
-        state = self.app.session.state
+        state, shown = self.app.session.state, self.app.session.state.shown
         return (
-            state.patch, {n: dict(s) for n, s in state.scenes.items()}, state.clips, state.name, state.graph.wires,
+            shown.patch, {n: dict(s) for n, s in shown.scenes.items()}, shown.clips, shown.name, shown.graph.wires,
             {name: (node.id, node.base) for name, node in state.nodes.items()},
         )  # fmt: skip
 
@@ -252,7 +253,7 @@ class Run:
         """What another control has to know."""
         state = self.app.session.state
         ids = {name: (node.id, node.base) for name, node in state.nodes.items()}
-        return state.current(), ids, state.name, state.tempo, dict(state.scenes), dict(state.clips)
+        return state.current(), ids, state.shown.name, state.tempo, dict(state.shown.scenes), dict(state.shown.clips)
 
     def check_places(self) -> None:
         """No two nodes share a cell, of those that are shown."""

@@ -64,7 +64,7 @@ async def test_loading_a_patch(live: Rig, client: Client, home: Path) -> None:
     await live.move(0.2)
     assert live.engine.values[3, GAIN] == 1.25
     assert live.engine.values[3, LEARN] == 1.0
-    assert live.app.session.state.name == "One gain"
+    assert live.app.session.state.shown.name == "One gain"
     assert "mine" in (await client.later("/patch/list"))[0][1]
     (home / "data" / "patches" / "mine.toml").write_text(PATCH.replace("1.75", "0.75"))
     assert await client.ask("/patch/reload") == [("/done", ("/patch/reload", "One gain"))]
@@ -102,7 +102,7 @@ async def test_saving_a_patch(live: Rig, client: Client, home: Path) -> None:
 async def test_a_bad_patch_leaves_the_last_good_one_playing(live: Rig, client: Client, home: Path, text: str) -> None:
     put_patch(home, "bad", text)
     assert "bad.toml" in await client.refused("/patch/load", "bad")
-    assert live.app.session.state.name == "two gains"
+    assert live.app.session.state.shown.name == "two gains"
     assert len(live.engine.loads) == 1
 
 
@@ -182,7 +182,7 @@ async def test_a_control_process_killed_is_taken_up_where_it_was(tmp_path: Path,
         await client.ask("/tempo", 77.0)
         await client.ask("/nothing")
         loads = len(engine.loads)
-        before = first.app.session.state.current(), dict(engine.values), first.app.session.state.name
+        before = first.app.session.state.current(), dict(engine.values), first.app.session.state.shown.name
         # Killed: what the state folder holds now is all there is.
         kept = {p.name: p.read_bytes() for p in (tmp_path / "state").iterdir()}
         ids = {n.name: n.id for n in first.app.session.state.nodes.values()}
@@ -190,7 +190,7 @@ async def test_a_control_process_killed_is_taken_up_where_it_was(tmp_path: Path,
     for name, data in kept.items():
         (tmp_path / "state" / name).write_bytes(data)
     async with rig(tmp_path / "state", engine=engine) as again:
-        assert (again.app.session.state.current(), dict(engine.values), again.app.session.state.name) == before
+        assert (again.app.session.state.current(), dict(engine.values), again.app.session.state.shown.name) == before
         assert {n.name: n.id for n in again.app.session.state.nodes.values()} == ids
         assert again.app.session.state.tempo == 77.0
         assert len(engine.loads) == loads  # the engine played on and was not disturbed
@@ -420,7 +420,7 @@ async def test_a_new_song_waits_again(live: Rig, client: Client, home: Path) -> 
     await client.ask("/patch/load", "mine")
     assert waits(live) == WAITS, "it was stopped"
     put_patch(home, "mine")
-    patch_watch.reload_if_changed(live.app, live.app.session.state.path)
+    patch_watch.reload_if_changed(live.app, live.app.session.state.shown.path)
     await live.settle()
     assert live.app.session.state.tempo == 75.0
     assert waits(live) == [], "a file that is saved again is no new song"

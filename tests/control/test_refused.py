@@ -40,13 +40,13 @@ async def nodes(live: Rig) -> list[str]:
 
 async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig, client: Client) -> None:
     await client.ask("/scene/store", 5)
-    patch = stage.app.session.state.patch
+    patch = stage.app.session.state.shown.patch
     for message in (("/patch/load", "two"), ("/set/next",), ("/patch/undo",)):
         await refused(stage, *message)
-        assert stage.app.session.state.patch is patch
-        assert 5 in stage.app.session.state.scenes
+        assert stage.app.session.state.shown.patch is patch
+        assert 5 in stage.app.session.state.shown.scenes
         assert control_status.status(stage.app)["set"]["place"] == 1
-        assert stage.app.session.state.name == "one"
+        assert stage.app.session.state.shown.name == "one"
 
 
 async def test_a_refused_undo_can_be_asked_for_again(stage: Rig, client: Client) -> None:
@@ -90,10 +90,10 @@ async def test_of_two_edits_the_second_alone_is_refused(stage: Rig, client: Clie
     await client.ask("/patch/load", "two")
     await refuse_second(stage)
     assert await nodes(stage) == ["a", "x", "b"]
-    assert stage.app.session.state.name == "one"
-    assert stage.app.session.state.patch is not None
-    assert stage.app.session.state.patch.path is not None
-    assert stage.app.session.state.patch.path.stem == "one"
+    assert stage.app.session.state.shown.name == "one"
+    assert stage.app.session.state.shown.patch is not None
+    assert stage.app.session.state.shown.patch.path is not None
+    assert stage.app.session.state.shown.patch.path.stem == "one"
     client.heard()
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/add"))]
 
@@ -128,18 +128,18 @@ async def test_refused_value_keeps_what_was_stored_meanwhile(stage: Rig, client:
     await refuse_held(stage)
     assert client.heard() == [("/fail", ("/node/a/label", "too heavy"))]
     assert await client.ask("/node/a/label") == [("/node/a/label", ("",))]
-    assert list(state.scenes) == [7]
-    assert state.clips == clips
+    assert list(state.shown.scenes) == [7]
+    assert state.shown.clips == clips
     shown = control_status.status(stage.app)["set"]
     assert (shown["file"], shown["place"]) == ("later", 2)
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/node/a/gain"))]
     assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.25,))]
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/clip/record"))]
-    assert state.clips == {}
+    assert state.shown.clips == {}
 
 
 async def test_refused_load_keeps_scenes_stored_before_it(stage: Rig, client: Client) -> None:
-    state, patch = stage.app.session.state, stage.app.session.state.patch
+    state, patch = stage.app.session.state, stage.app.session.state.shown.patch
     stage.engine.hold_plans = True
     await client.ask("/node/a/label", "x")
     await client.ask("/scene/store", 7)
@@ -147,10 +147,10 @@ async def test_refused_load_keeps_scenes_stored_before_it(stage: Rig, client: Cl
     await client.ask("/scene/store", 8)
     await client.ask("/node/a/gain", 1.5)
     await refuse_held(stage)
-    assert list(state.scenes) == [7]
-    assert state.patch is patch
+    assert list(state.shown.scenes) == [7]
+    assert state.shown.patch is patch
     assert control_status.status(stage.app)["set"]["place"] == 1
-    assert [step.what for step in state.done][-1] == "/node/a/label"
+    assert state.shown.steps[-1].what == "/node/a/label"
 
 
 async def test_value_refused_after_a_load_keeps_the_load(stage: Rig, client: Client) -> None:
@@ -162,12 +162,12 @@ async def test_value_refused_after_a_load_keeps_the_load(stage: Rig, client: Cli
     await client.ask("/node/a/label", "x")
     await client.ask("/scene/store", 8)
     await refuse_second(stage)
-    assert list(state.scenes) == [7, 8]
-    assert state.name == "two"
+    assert list(state.shown.scenes) == [7, 8]
+    assert state.shown.name == "two"
     assert control_status.status(stage.app)["set"]["place"] == 2
     client.heard()
     assert await client.ask("/patch/undo") == [("/done", ("/patch/undo", "/set/next"))]
-    assert list(state.scenes) == [6]
+    assert list(state.shown.scenes) == [6]
 
 
 async def test_refused_undo_of_a_value_can_be_repeated(stage: Rig, client: Client) -> None:

@@ -152,7 +152,7 @@ async def test_presses_while_a_patch_is_read_each_take_a_step(
     for _ in range(3):
         host.message("/set/next", source="pedal", reply=lambda *answer: heard.append(answer))
     await live.settle()
-    assert live.app.session.state.name == "one"
+    assert live.app.session.state.shown.name == "one"
     for _ in range(MAX_BEHIND - 2):
         host.message("/set/previous", 0, source="pedal")
     with pytest.raises(EngineBusy, match="being read"):
@@ -166,7 +166,7 @@ async def test_presses_while_a_patch_is_read_each_take_a_step(
     await comes(answered, "three answers")
     done = [("/done", ("/set/next", name)) for name in ("two", "three")]
     assert sorted(heard) == sorted([*done, ("/fail", ("/set/next", "this is the last patch of s"))])
-    assert live.app.session.state.name == "three"
+    assert live.app.session.state.shown.name == "three"
 
 
 async def test_what_is_done_in_a_turn_is_sent_at_its_end(live: Rig, host: TransportHost) -> None:

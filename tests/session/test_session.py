@@ -65,7 +65,7 @@ def session(playing: bool = True) -> Session:
     made = Session(CATALOG, array("d", bytes(8 * SLOTS)), 48000)
     made.state.load(GRAPH, "two", tempo=90.0)
     if playing:
-        made.state.loaded(made.state.serial, 0.0)
+        made.state.confirm(made.state.states.serial, 0.0)
     return made
 
 
@@ -166,7 +166,7 @@ def test_a_restart_parameter_asks_for_a_plan_with_all_values(s: Session) -> None
     assert dict(load.graph.node("a").values) == {"gain": 1.5, "size": 512}
     assert s.handle(SetParam("a", "size", 512), FIRST) == []
     assert s.state.loading
-    s.state.loaded(load.serial, 0.0)
+    s.state.confirm(load.serial, 0.0)
     assert not s.state.loading
 
 
@@ -187,12 +187,12 @@ def test_one_plan_at_a_time_the_next_has_all(s: Session) -> None:
     first = load_of(s.state.add("gain", "c", "b"))
     assert s.state.add("gain", "d", "c") == []
     assert s.state.remove("a") == []
-    assert s.state.goal == first.serial + 1
-    second = load_of(s.state.loaded(first.serial, 0.0))
-    assert second.serial == s.state.goal
+    assert s.state.states.goal == first.serial + 1
+    second = load_of(s.state.confirm(first.serial, 0.0))
+    assert second.serial == s.state.states.goal
     assert set(second.ids) == {"b", "c", "d"}
     assert second.ids["c"] == first.ids["c"]
-    assert s.state.loaded(second.serial, 0.0) == []
+    assert s.state.confirm(second.serial, 0.0) == []
 
 
 def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch(s: Session) -> None:
@@ -203,13 +203,13 @@ def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch(s: S
     assert load.ids == {"a": 1, "b": 3}
     assert Changed("a", PARAMS[0], 0.75) in effects
     # Its new value is said once the plan plays: a node that goes on does not start anew.
-    assert s.state.loaded(load.serial, 0.0) == [NodeSet(1, GAIN_CELL, 0.75)]
+    assert s.state.confirm(load.serial, 0.0) == [NodeSet(1, GAIN_CELL, 0.75)]
 
 
 def test_a_value_set_while_a_plan_is_made_is_said_again(s: Session) -> None:
     load = load_of(s.state.add("gain", "c", "b"))
     s.handle(SetParam("c", "gain", 1.75, 2.0), FIRST)
-    after = s.state.loaded(load.serial, FIRST.sample + 48000)
+    after = s.state.confirm(load.serial, FIRST.sample + 48000)
     assert after == [NodeSet(load.ids["c"], GAIN_CELL, 1.75, 1.0)]
 
 
@@ -219,38 +219,38 @@ def test_scheduled_value_due_during_a_plan_reaches_a_new_node(s: Session) -> Non
     load = load_of(s.handle(SetParam("a", "size", 512), FIRST))
     s.advance(Moment(5000.0))
     # b goes on, and a later value may be on its way to it
-    assert s.state.loaded(load.serial, 5000.0) == [NodeSet(1, GAIN_CELL, 2.0)]
+    assert s.state.confirm(load.serial, 5000.0) == [NodeSet(1, GAIN_CELL, 2.0)]
 
 
 def test_scheduled_value_is_kept_where_a_removal_is_refused(s: Session) -> None:
     s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(5000)), FIRST)
     load = load_of(s.state.remove("a"))
     assert s.advance(Moment(5000.0)) == []
-    s.state.refused(load.serial)
+    s.state.refuse(load.serial)
     assert s.state.value("a", "gain") == 2.0
 
 
 def test_value_of_a_refused_edit_is_not_sent(s: Session) -> None:
     first = load_of(s.state.add("gain", "c", "b"))
     s.state.load(Graph((NodeSpec("a", "gain", {"gain": 0.75}),)), "else")
-    (second,) = s.state.loaded(first.serial, 0.0)
-    s.state.refused(load_of([second]).serial)
+    (second,) = s.state.confirm(first.serial, 0.0)
+    s.state.refuse(load_of([second]).serial)
     assert s.state.value("a", "gain") == 0.5
 
 
 def test_only_a_patch_brings_a_tempo_and_one_set_meanwhile_wins(s: Session) -> None:
     assert load_of(s.state.add("gain", "c")).tempo == 0.0
-    s.state.loaded(s.state.serial, 0.0)
+    s.state.confirm(s.state.states.serial, 0.0)
     load = load_of(s.state.load(GRAPH, "two", tempo=140.0))
     assert load.tempo == 140.0
     s.handle(SetTempo(100.0), FIRST)
-    assert s.state.loaded(load.serial, 0.0)[-1] == SetTempo(100.0)
-    assert load_of(s.state.restarted()).tempo == 100.0
+    assert s.state.confirm(load.serial, 0.0)[-1] == SetTempo(100.0)
+    assert load_of(s.state.restart()).tempo == 100.0
 
 
 def test_the_first_plan_refused_leaves_an_empty_graph() -> None:
     s = session(playing=False)
-    s.state.refused(s.state.serial)
+    s.state.refuse(s.state.states.serial)
     assert s.state.graph == Graph()
     assert s.state.nodes == {}
 
@@ -277,29 +277,29 @@ def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock(s: Session) -> N
     assert s.resend() == [NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(4000)), Sync(3, Sample(5000))]
     s.advance(Moment(4000.0))
     assert s.state.value("a", "gain") == 2.0
-    load = load_of(s.state.restarted())
+    load = load_of(s.state.restart())
     assert dict(load.graph.node("a").values) == {"gain": 2.0}
     # Said again behind whatever the old engine's ring still held: every number, also where it is the default.
-    said = s.state.loaded(load.serial, 4000.0)
+    said = s.state.confirm(load.serial, 4000.0)
     assert NodeSet(1, GAIN_CELL, 2.0) in said
     assert NodeSet(2, GAIN_CELL, 1.0) in said
     assert len(said) == 2 * 6
 
 
 def test_a_new_engine_gets_what_played_as_such(s: Session) -> None:
-    load = load_of(s.state.restarted())
+    load = load_of(s.state.restart())
     assert load.again
-    s.state.loaded(load.serial, 0.0)
-    assert not s.state.silent
+    s.state.confirm(load.serial, 0.0)
+    assert not s.state.states.silent
     refused = load_of(s.handle(SetParam("a", "size", 512), FIRST))
     assert not refused.again
-    s.state.refused(refused.serial)
-    assert not s.state.silent, "the one before plays on"
+    s.state.refuse(refused.serial)
+    assert not s.state.states.silent, "the one before plays on"
 
 
 def test_what_a_patch_leaves_rings_out_and_what_an_edit_removes_does_not(s: Session) -> None:
     assert load_of(s.state.load(s.state.graph, "again", tempo=90.0)).tail == TAIL
-    s.state.loaded(s.state.serial, 0.0)
+    s.state.confirm(s.state.states.serial, 0.0)
     assert load_of(s.state.remove("b")).tail == 0.0
 
 
@@ -310,8 +310,8 @@ BAND = ProcessorInfo("band", "", "t", (Port("notes", "events", held=True),), (EV
 def notes_of(s: Session, *nodes: NodeSpec) -> list[Any]:
     """The notes that begin when a patch of these nodes is loaded."""
     effects = s.load(Graph(nodes), "")
-    s.state.loaded(s.state.serial, 0.0)
-    effects += s.replay_after_prepare(s.state.serial)
+    s.state.confirm(s.state.states.serial, 0.0)
+    effects += s.replay_after_prepare(s.state.states.serial)
     return [effect for effect in effects if isinstance(effect, Play) and effect.event.kind == "on"]
 
 

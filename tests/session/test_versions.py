@@ -37,7 +37,7 @@ FOLDER = "/versions/7/mine"
 def state() -> GraphState:
     made = GraphState(Catalog({"gain": GAIN, "other": OTHER}), array("d", bytes(8 * SLOTS)), 48000)
     made.load(GRAPH, "two")
-    made.loaded(made.serial, 0.0)
+    made.confirm(made.states.serial, 0.0)
     return made
 
 
@@ -60,7 +60,7 @@ def test_a_version_with_the_same_parameters_keeps_the_node_and_its_values() -> N
     assert made.nodes["b"] is other
     assert made.nodes["a"].info.version == 7
     assert values(made) == {"gain": 0.5, "size": 512, "label": "x", "mode": "b"}
-    made.loaded(made.serial, 0.0)
+    made.confirm(made.states.serial, 0.0)
     (after,) = made.add("other", "c")
     assert isinstance(after, EngineLoad)
     assert (after.quantum, after.versions) == (0.0, {"mine": FOLDER})
@@ -89,7 +89,7 @@ def test_what_the_engine_refuses_restores_types_and_values() -> None:
     number = made.nodes["a"].id
     made.renew(version(made.catalog, Param("gain", default=3.0, low=2.0, high=4.0)), 4.0)
     assert values(made) == {"gain": 3.0}
-    made.refused(made.serial)
+    made.refuse(made.states.serial)
     assert made.catalog["gain"] == GAIN
     assert made.catalog.versions == {}
     assert made.nodes["a"].id == number

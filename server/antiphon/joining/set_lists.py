@@ -57,7 +57,7 @@ class Sets:
         return self._at()[1]
 
     def _at(self) -> Place:
-        place: Place = self._state.place or (None, 0)
+        place: Place = self._state.shown.place or (None, 0)
         return place
 
     def report(self) -> None:
@@ -96,7 +96,7 @@ class Sets:
         with contextlib.suppress(KeyError, TypeError, ValueError, AntiphonError):
             name, place = saved["set"]
             loaded = set_list.load(name)
-            self._state.place = loaded, min(int(place), len(loaded.patches) - 1)
+            self._state.keep(place=(loaded, min(int(place), len(loaded.patches) - 1)))
 
     # ---- the commands
 
@@ -180,7 +180,7 @@ class Sets:
         self._move_to_place(sets, place)
 
     def _move_to_place(self, sets: SetList, place: int) -> None:
-        self._state.place = sets, place
+        self._state.keep(place=(sets, place))
         self.report()
 
     def step(self, by: int, ask: OscCall, address: str) -> None:
@@ -269,7 +269,7 @@ def names(ask: OscCall) -> None:
     place is from 1, 0 where another patch plays.
     """
     listing(ask, "/set/list.reply", set_list.names())
-    found = _sets_of_call(ask).status(ask.server.session.state.path)
+    found = _sets_of_call(ask).status(ask.server.session.state.shown.path)
     if found is not None:
         place = 0 if found["outside"] else found["place"]
         ask.reply("/set/patches.reply", found["name"], place, *found["patches"])

@@ -50,7 +50,7 @@ def convert_to_actions(
     """
     session = Session(catalog, array("d", bytes(8 * SLOTS)), rate)
     (load,) = [effect for effect in session.state.load(graph, "") if isinstance(effect, EngineLoad)]
-    session.state.loaded(load.serial, 0.0)
+    session.state.confirm(load.serial, 0.0)
     actions: list[Action] = []
     for command in commands:
         for effect in session.handle(command, _ALL_DUE):

@@ -84,8 +84,8 @@ async def watch(server: OscServer) -> None:
     path, known, seen = "", None, None
     while True:
         await asyncio.sleep(PERIOD)
-        if server.session.state.path != path:
-            path, known, seen = server.session.state.path, None, None
+        if server.session.state.shown.path != path:
+            path, known, seen = server.session.state.shown.path, None, None
         now = file_stamp(path)
         if now is not None and now != known and now == seen:
             known = now
@@ -111,7 +111,7 @@ def is_changed(server: OscServer, path: str) -> bool:
         text = patches.read_text(Path(path))
     except PatchError:
         return True  # loading it reports the reason
-    return server.session.state.patch is None or server.session.state.patch.text != text
+    return server.session.state.shown.patch is None or server.session.state.shown.patch.text != text
 
 
 def reload_if_changed(server: OscServer, path: str) -> None:
@@ -121,12 +121,16 @@ def reload_if_changed(server: OscServer, path: str) -> None:
     elif server.plans.problem:
         server.plans.problem = ""
         printed_log.info("%s is without the error again, and as what plays", Path(path).name)
-        server.events.publish("patch", name=server.session.state.name)
+        server.events.publish("patch", name=server.session.state.shown.name)
 
 
 def reload(server: OscServer) -> None:
     """Loads the file. An invalid one is reported, and the last valid patch continues to play."""
-    path, previous, mended = server.session.state.path, server.session.state.patch, bool(server.plans.problem)
+    path, previous, mended = (
+        server.session.state.shown.path,
+        server.session.state.shown.patch,
+        bool(server.plans.problem),
+    )
 
     def report() -> None:
         printed_log.info("%s", reload_line(previous, patch, Path(path).name, mended=mended))
@@ -138,5 +142,5 @@ def reload(server: OscServer) -> None:
         server.plans.problem = str(error)
         log.warning("%s", error)
         server.feedback.event("/patch/failed", str(error))
-        server.events.publish("patch", name=server.session.state.name, reason=str(error))
+        server.events.publish("patch", name=server.session.state.shown.name, reason=str(error))
     server.turns.finish()

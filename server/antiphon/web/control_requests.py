@@ -257,7 +257,7 @@ def _values(app: ControlApp, node: NodeSpec) -> dict[str, Value]:
 
 def _graph(app: ControlApp) -> Iterator[str]:
     state = app.session.state
-    yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
+    yield '{"data": {"patch": ' + json.dumps(state.shown.name) + ', "nodes": ['
     for place, spec in enumerate(chain(state.graph.nodes, nodes_outside_plan(state.graph))):
         node = state.every.get(spec.name)
         number, said, reason = (node.id, node.state, node.reason) if node is not None else (0, "", "")
@@ -266,8 +266,10 @@ def _graph(app: ControlApp) -> Iterator[str]:
     yield '], "wires": ['
     for place, wire in enumerate(state.graph.wires):
         yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
-    names = {number: scene[SCENE_NAME] for number, scene in app.session.state.scenes.items() if SCENE_NAME in scene}
-    yield '], "scenes": ' + json.dumps(sorted(app.session.state.scenes)) + ', "scene_names": ' + json.dumps(names)
+    names = {
+        number: scene[SCENE_NAME] for number, scene in app.session.state.shown.scenes.items() if SCENE_NAME in scene
+    }
+    yield '], "scenes": ' + json.dumps(sorted(app.session.state.shown.scenes)) + ', "scene_names": ' + json.dumps(names)
     single = [(one.name, one.targets[0]) for one in state.graph.macros if len(one.targets) == 1]
     drives = [
         {"macro": name, "node": to.node, "param": to.param, "low": to.low, "high": to.high, "curve": to.curve}
@@ -278,7 +280,7 @@ def _graph(app: ControlApp) -> Iterator[str]:
 
 def _stored(app: ControlApp) -> Iterator[str]:
     yield '{"data": {"macros": ' + json.dumps(macros_to_json(app.session.state.graph.macros)) + ', "scenes": {'
-    for place, (number, values) in enumerate(sorted(app.session.state.scenes.items())):
+    for place, (number, values) in enumerate(sorted(app.session.state.shown.scenes.items())):
         yield ("," if place else "") + f'"{number}": ' + json.dumps(dict(values))
     yield "}}}"
 

@@ -198,9 +198,9 @@ def status(app: ControlApp) -> dict[str, Any]:
             }
             for n in session.state.nodes.values()
         ],
-        "patch": session.state.name,
+        "patch": session.state.shown.name,
         "loading": session.state.coming,
-        "hint": "" if app.session.state.patch is None else app.session.state.patch.hint,
+        "hint": "" if app.session.state.shown.patch is None else app.session.state.shown.patch.hint,
         "set": _set(app),
         "tempo": bpm,
         "beat": beat,
@@ -227,8 +227,8 @@ def attributes_of(record: object, *names: str) -> dict[str, Any]:
 def _set(app: ControlApp) -> dict[str, Any] | None:
     """The set list and the place in it; None without one."""
     sets: Sets | None = app.joined.get(set_lists.NAME)
-    midi = {} if app.session.state.patch is None else app.session.state.patch.midi
-    return None if sets is None else sets.status(app.session.state.path, midi)
+    midi = {} if app.session.state.shown.patch is None else app.session.state.shown.patch.midi
+    return None if sets is None else sets.status(app.session.state.shown.path, midi)
 
 
 def _wait_reason(app: ControlApp, node: Node) -> str:

@@ -101,9 +101,9 @@ async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) 
 
 def with_midi(live: MidiStage, **midi: str) -> None:
     """The patch that plays has this [midi]; "cc_21" for "cc 21"."""
-    assert live.app.session.state.patch is not None
+    assert live.app.session.state.shown.patch is not None
     written = {name.replace("_", " "): target for name, target in midi.items()}
-    live.app.session.state.patch = replace(live.app.session.state.patch, midi=written)
+    live.app.session.state.keep(patch=replace(live.app.session.state.shown.patch, midi=written))
 
 
 class FakeMidi:

@@ -121,11 +121,11 @@ class Reports:
                 if named is not None:
                     named.vocabulary = words
             case PlanLoaded(serial, latency, awaited):
-                self._plans.loaded(serial, latency, awaited)
+                self._plans.confirm(serial, latency, awaited)
             case PlanWeighed(load, warning):
                 self._plans.weighed(load, warning)
             case PlanRefused(serial, reason):
-                self._plans.refused(serial, reason)
+                self._plans.refuse(serial, reason)
             case DeviceUsed():
                 self._device.finish(report)
             case EngineStarted(pid):

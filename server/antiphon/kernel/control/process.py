@@ -154,7 +154,7 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
     woken = f" (woken {engine.wake_late_ns / 1e6:.1f} ms late)" if engine.wake_late_ns else ""
     line = (
         f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames "
-        f"{engine.ahead} ahead{woken}, patch {app.session.state.name or 'none'}{page}"
+        f"{engine.ahead} ahead{woken}, patch {app.session.state.shown.name or 'none'}{page}"
     )
     _tell(supervisor, {"ready": [line]})
     await asyncio.get_running_loop().run_in_executor(None, resources.trim)

@@ -153,18 +153,18 @@ class TransportHost:
         return beat_without_swing(self.beat_at(sample), *self._server.session.state.swing)
 
     def clips(self) -> Mapping[str, PatchClip]:
-        return self._server.session.state.clips
+        return self._server.session.state.shown.clips
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         self._server.plans.keep_clips(clips, what)
         self._server.saver.soon()
 
     def controls(self) -> Mapping[str, str]:
-        patch = self._server.session.state.patch
+        patch = self._server.session.state.shown.patch
         return {**(patch.midi if patch is not None else {}), **self._transports.pedals()}
 
     def table(self, name: str) -> Mapping[str, Any]:
-        patch = self._server.session.state.patch
+        patch = self._server.session.state.shown.patch
         return patch.tables.get(name, _NO_TABLE) if patch is not None else _NO_TABLE
 
     async def capture(self, path: Path, node: str, bars: int) -> int:

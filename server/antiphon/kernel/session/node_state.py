@@ -12,7 +12,7 @@ from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph.clips import PatchClip
 from antiphon.kernel.graph.graph import Graph
-from antiphon.kernel.graph.macros import MOST
+from antiphon.kernel.graph.macros import MOST, Macro
 from antiphon.kernel.graph.patch import Patch
 
 SLOTS = 65536
@@ -35,7 +35,6 @@ class Node:
 
     Attributes:
         base: Index of its first cell in the session's `Numbers`; cell `i` is at `base + i`.
-        texts: Values of its `text` and `file` parameters, by cell.
         state: Its state as reported by the engine, for example "running".
         reason: Why the node is in that state, or "".
         vocabulary: The words that its text parameters accept, by parameter, as reported by the engine; empty where
@@ -46,7 +45,6 @@ class Node:
     name: str
     info: ProcessorInfo
     base: int
-    texts: dict[int, str] = field(default_factory=dict)
     cells: tuple[Param, ...] = ()
     index: dict[str, int] = field(default_factory=dict)
     state: str = "running"
@@ -68,25 +66,26 @@ class PatchState:
 
     Attributes:
         graph: Nodes and wires, with the values that differ from their defaults.
-        numbers: The tempo and the values of nodes and macros in the session's `Numbers`, by index. A value that the
-            engine gets while it prepares another plan is put here too.
+        numbers: The tempo and the values of nodes and macros in the session's `Numbers`, by index.
         patch: As it was loaded; None where the nodes were added one by one.
         place: Of the patch among others, as in a set list.
+        steps: Edits that can be undone, the first `done` of them, and redone, the others.
+        edits: Loads and edits of the graph up to it.
     """
 
-    graph: Graph
-    nodes: Mapping[str, Node]
-    numbers: dict[int, float]
     catalog: Catalog
-    name: str
-    path: str  # of the patch's file, "" without one
-    patch: Patch | None
-    scenes: Mapping[int, Scene]
-    clips: Mapping[str, PatchClip]
-    place: Any
-    done: tuple[UndoStep, ...] = ()  # what `/patch/undo` takes back, the last edit last
-    undone: tuple[UndoStep, ...] = ()  # what `/patch/redo` repeats
-    edits: int = 0  # loads and edits of the graph before it
+    graph: Graph = field(default_factory=Graph)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    numbers: Mapping[int, float] = field(default_factory=dict)
+    name: str = ""
+    path: str = ""  # of the patch's file, "" without one
+    patch: Patch | None = None
+    scenes: Mapping[int, Scene] = field(default_factory=dict)
+    clips: Mapping[str, PatchClip] = field(default_factory=dict)  # by name
+    place: Any = None
+    steps: tuple[UndoStep, ...] = ()
+    done: int = 0
+    edits: int = 0
 
     @property
     def tempo(self) -> float:
@@ -98,6 +97,12 @@ class PatchState:
         """By a node's number, the values that it is prepared with."""
         specs = ((self.nodes[spec.name], spec.values) for spec in self.graph.nodes)
         return {node.id: node.info.values_for_prepare(values) for node, values in specs}
+
+    @property
+    def macro_nodes(self) -> list[tuple[Macro, list[int]]]:
+        """The macros, each with the numbers of the nodes that it moves."""
+        moved = ((macro, (self.nodes.get(target.node) for target in macro.targets)) for macro in self.graph.macros)
+        return [(macro, [node.id for node in nodes if node is not None]) for macro, nodes in moved]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,11 @@ def have_equal_cells(one: ProcessorInfo, other: ProcessorInfo) -> bool:
     """True if two versions of a type have the same cells, with values of the same meaning."""
     pairs = zip(one.cells, other.cells, strict=False)
     return len(one.cells) == len(other.cells) and all(param.agrees(before) for param, before in pairs)
+
+
+def is_settable(param: Param) -> bool:
+    """True if the parameter has a value that a patch or a scene sets."""
+    return not param.readonly and param.kind != "trigger"
 
 
 def is_sent_as_number(param: Param) -> bool:

@@ -1,12 +1,11 @@
 """The nodes and the graph's ends with their values, in an array of numbers that may outlive the process."""
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param, Value
-from antiphon.kernel.errors import ParamError, RequestError
+from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.clock import BAR, EIGHTH, MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
@@ -24,6 +23,7 @@ from antiphon.kernel.session.node_state import (
     allocate_ranges,
     fits,
     have_equal_cells,
+    is_settable,
 )
 
 
@@ -38,14 +38,15 @@ class NodeTable:
         self.catalog = catalog
         self.numbers = numbers  # at least `SLOTS` floats: the tempo in bpm, then every node's cells
         self.graph = Graph()
-        self.nodes: dict[str, Node] = {}
+        self.nodes: Mapping[str, Node] = {}
+        self.texts: dict[int, str] = {}  # values of `text` and `file` parameters, by index, as `numbers`
         self.ends: dict[str, Node] = {}
         for name, (number, info) in ENDS.items():
             self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
         self.panel: dict[str, Node] = {}
         self.by_id: dict[int, Node] = {}
         self.next_id = 1
-        self.index()
+        self.index(self.graph, self.nodes)
         if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
             numbers[0] = 120.0
             for end in self.ends.values():
@@ -107,7 +108,7 @@ class NodeTable:
         """The value of a node's cell, by the rules of `value`."""
         param = node.cells[cell]
         if param.kind in ("text", "file"):
-            return node.texts.get(cell, str(param.default))
+            return self.texts.get(node.base + cell, str(param.default))
         return param.decode(self.numbers[node.base + cell])
 
     def current(self) -> Graph:
@@ -130,64 +131,40 @@ class NodeTable:
         self.numbers[node.base + cell] = number
         return Changed(node.name, param, param.decode(number))
 
-    def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
-        """Replaces the graph; new nodes get numbers and cells not used in `plans`. Returns the kept nodes' names."""
-        sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
-        retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
-        taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
-        bases = allocate_ranges([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
+    def nodes_of(self, graph: Graph, catalog: Catalog, states: Iterable[Mapping[str, Node]]) -> dict[str, Node]:
+        """The nodes of another graph, by name: the present ones of the same name and type, else new ones.
+
+        A new node gets a number and cells that no node in `states` uses; so does one whose type has other parameters in
+        the catalog.
+        """
+        taken = [(n.base, n.base + len(n.cells)) for nodes in (*states, self.ends) for n in nodes.values()]
         nodes: dict[str, Node] = {}
+        new = []
         for spec in graph.nodes:
-            if spec.name in retained:
-                nodes[spec.name] = self.nodes[spec.name]
-                continue
-            node = Node(self.next_id, spec.name, self.catalog[spec.type], bases.pop(0))
+            node, info = self.nodes.get(spec.name), catalog[spec.type]
+            if node is None or not (node.info == info or have_equal_cells(info, node.info)):
+                node = Node(0, spec.name, info, 0)
+                new.append(node)
+            nodes[spec.name] = node if node.info == info else replace(node, info=info, vocabulary={})
+        for node, base in zip(new, allocate_ranges([len(n.cells) for n in new], taken), strict=True):
+            node.id, node.base = self.next_id, base
             self.next_id += 1
             for cell, param in enumerate(node.cells):
                 self.store_initial(node, cell, param.default)
-            nodes[spec.name] = node
+        return nodes
+
+    def index(self, graph: Graph, nodes: Mapping[str, Node]) -> None:
+        """Replaces graph and nodes; the texts are those of the graph."""
         self.graph, self.nodes = graph, nodes
-        self.index()
-        return retained
-
-    def replace_types(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> None:
-        """Updates the declarations of nodes whose type has another version in the catalog.
-
-        `graph` has the same nodes and wires as a new object, for caches keyed by it.
-        """
-        taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
-        nodes = dict(self.nodes)
-        for name, node in self.nodes.items():
-            info = self.catalog[node.info.type]
-            if info == node.info:
-                continue
-            if have_equal_cells(info, node.info):
-                nodes[name] = replace(node, info=info, vocabulary={})
-                continue
-            (base,) = allocate_ranges([len(info.cells)], taken)
-            taken.append((base, base + len(info.cells)))
-            nodes[name] = self._carry_values_over(node, Node(self.next_id, name, info, base))
-            self.next_id += 1
-        self.graph, self.nodes = graph, nodes
-        self.index()
-
-    def _carry_values_over(self, old: Node, new: Node) -> Node:
-        for cell, param in enumerate(new.cells):
-            value = param.default
-            before = old.index.get(param.name)
-            if before is not None and not param.readonly and old.cells[before].kind == param.kind:
-                with contextlib.suppress(ParamError):
-                    value = param.check(self.value_at(old, before))
-            if param.kind in ("text", "file"):
-                new.texts[cell] = str(value)
-            self.store_initial(new, cell, value)
-        return new
-
-    def index(self) -> None:
-        """Updates `panel` and `by_id` after a change of graph or nodes."""
-        info = macro_info(macro.word for macro in self.graph.macros)
+        self.texts = {
+            nodes[spec.name].base + nodes[spec.name].index[name]: value
+            for spec in graph.nodes
+            for name, value in spec.values.items()
+            if isinstance(value, str)  # a choice's is in the numbers
+        }
+        info = macro_info(macro.word for macro in graph.macros)
         if [node.info.type for node in self.panel.values()] != [info.type]:
-            self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, info, MACROS_AT)} if self.graph.macros else {}
+            self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, info, MACROS_AT)} if graph.macros else {}
         self.by_id = {n.id: n for n in self.every.values()}
 
     def store_initial(self, node: Node, cell: int, value: Value) -> None:
@@ -197,13 +174,8 @@ class NodeTable:
 
     def _values(self, name: str) -> dict[str, Value]:
         node = self.nodes[name]
-        values = {}
-        for cell, param in enumerate(node.cells):
-            if not param.readonly and param.kind != "trigger":
-                value = self.value_at(node, cell)
-                if value != param.default:
-                    values[param.name] = value
-        return values
+        values = ((p, self.value_at(node, cell)) for cell, p in enumerate(node.cells) if is_settable(p))
+        return {param.name: value for param, value in values if value != param.default}
 
     def mend(self) -> None:
         """Resets every invalid number to its default, as the process may have been killed at any point."""
@@ -217,6 +189,22 @@ class NodeTable:
                 number = self.numbers[node.base + cell]
                 if not fits(param, number):
                     self.store_initial(node, cell, param.default)
+
+
+def values_in(graph: Graph, nodes: Mapping[str, Node]) -> tuple[Graph, dict[int, float]]:
+    """A graph with its values checked, without defaults, and the numbers for them, by index."""
+    specs, numbers = [], dict[int, float]()
+    for spec in graph.nodes:
+        node, values = nodes[spec.name], dict[str, Value]()
+        for cell, param in enumerate(node.cells):
+            if is_settable(param):
+                value = param.check(spec.values.get(param.name, param.default))
+                if value != param.default:
+                    values[param.name] = value
+                if param.kind not in ("text", "file"):
+                    numbers[node.base + cell] = param.encode(value)
+        specs.append(NodeSpec(spec.name, spec.type, values))
+    return replace(graph, nodes=tuple(specs)), numbers
 
 
 _SHARE, _FLOOR = 5e-4, 1e-3

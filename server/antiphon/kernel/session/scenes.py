@@ -9,19 +9,19 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.names import MACRO, SCENE_NAME
 from antiphon.kernel.session.commands import SetParam, When
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.node_state import Scene
+from antiphon.kernel.session.node_state import Scene, is_settable
 
 MAX_SCENES = 128
 
 
 def capture(state: GraphState) -> Scene:
     """Present values of all settable parameters, readonly ones and triggers excluded."""
-    scene: Scene = {}
-    for node in (*state.panel.values(), *state.nodes.values()):
-        for cell, param in enumerate(node.cells):
-            if not param.readonly and param.kind != "trigger":
-                scene[f"{node.name}.{param.name}"] = state.value_at(node, cell)
-    return scene
+    return {
+        f"{node.name}.{param.name}": state.value_at(node, cell)
+        for node in (*state.panel.values(), *state.nodes.values())
+        for cell, param in enumerate(node.cells)
+        if is_settable(param)
+    }
 
 
 def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: float, when: When) -> Iterator[SetParam]:

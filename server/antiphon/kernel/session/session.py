@@ -401,7 +401,7 @@ class Session:
             if node.id not in prepared:
                 effects += self._replay_held_keys(node)
             elif prepared[node.id] != self._prepared(node):  # else it goes on, and has them
-                self.anew[node.id] = state.goal
+                self.anew[node.id] = state.states.goal
         return effects
 
     def replay_after_prepare(self, serial: int) -> list[Effect]:

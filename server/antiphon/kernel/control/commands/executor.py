@@ -175,7 +175,7 @@ class Outbox:
         state = self._state
         match action:
             case NodeSet(node, cell):
-                if node in state.playing:
+                if node in state.engine_nodes:
                     return False
                 # a value without a time is in the plan itself, or is sent again once that plays
                 known = state.by_id.get(node)
@@ -183,11 +183,11 @@ class Outbox:
             case Sync():
                 return state.loading
             case NodeReset():
-                return action.node not in state.playing and state.loading
-        return isinstance(action, Play) and action.node not in state.playing and state.loading
+                return action.node not in state.engine_nodes and state.loading
+        return isinstance(action, Play) and action.node not in state.engine_nodes and state.loading
 
     def _try(self, action: Action) -> bool:
-        if isinstance(action, _PLAYED) and action.node not in self._state.playing:
+        if isinstance(action, _PLAYED) and action.node not in self._state.engine_nodes:
             return True
         return self._link.send(action)
 

@@ -145,7 +145,7 @@ class OscServer:
         return {name: value for kept in self.kept for name, value in kept().items()}
 
     def _hide_file_names(self, text: str) -> str:
-        return replace_file_names(text, self.session.state, self.session.state.scenes.values(), self.roots)
+        return replace_file_names(text, self.session.state, self.session.state.shown.scenes.values(), self.roots)
 
     def _handle_lane(self, lane: Lane) -> None:
         self.intake.lanes.add(lane)

@@ -19,7 +19,8 @@ RECALL = "/scene/recall"
 
 def add_edit(state: GraphState, edit: UndoStep) -> None:
     """Adds an edit to those that can be undone, at most `MAX_EDITS`, the oldest dropped first."""
-    state.done, state.undone = (*state.done, edit)[-MAX_EDITS:], ()
+    steps = (*state.shown.steps[: state.shown.done], edit)[-MAX_EDITS:]
+    state.keep(steps=steps, done=len(steps))
 
 
 def add_move(state: GraphState, values: Scene, now: float) -> None:
@@ -30,24 +31,24 @@ def add_move(state: GraphState, values: Scene, now: float) -> None:
     """
     node, _, param = next(iter(values)).partition(".")
     what = f"/{MACRO}/{param}" if node == MACRO else f"/node/{node}/{param}"
-    for at in range(len(state.done) - 1, -1, -1):
-        edit = state.done[at]
+    steps = state.shown.steps[: state.shown.done]
+    for at, edit in reversed([*enumerate(steps)]):
         if not isinstance(edit.before, dict) or now - edit.last >= MOVE_SECONDS or edit.what == RECALL:
             break
         if edit.what == what:
             moved = UndoStep(what, {**values, **edit.before}, last=now)
-            state.done, state.undone = (*state.done[:at], moved, *state.done[at + 1 :]), ()
+            state.keep(steps=(*steps[:at], moved, *steps[at + 1 :]), done=len(steps))
             return
     add_edit(state, UndoStep(what, values, last=now))
 
 
-def graph_to_restore(graph: Graph, state: GraphState) -> Graph:
+def graph_to_restore(graph: Graph, present: Graph) -> Graph:
     """Returns a graph with the present values of the nodes that are there still."""
-    now = {node.name: node for node in state.current().nodes}
+    now = {node.name: node for node in present.nodes}
 
     def with_present_values(node: NodeSpec) -> NodeSpec:
-        present = now.get(node.name)
-        return present if present is not None and present.type == node.type else node
+        there = now.get(node.name)
+        return there if there is not None and there.type == node.type else node
 
     return replace(graph, nodes=tuple(with_present_values(node) for node in graph.nodes))
 
@@ -93,12 +94,12 @@ class PlanAnswers:
         if answer.then is not None:
             answer.then()
 
-    def loaded(self, serial: int) -> None:
+    def confirm(self, serial: int) -> None:
         """Sends the answers of plan number `serial`, which plays, or of earlier ones."""
         for answer in self._settled(serial):
             self.give(answer)
 
-    def refused(self, serial: int, reason: str) -> bool:
+    def refuse(self, serial: int, reason: str) -> bool:
         """Sends the answers of the refused plan number `serial`; True if there was any."""
         asking = [answer for answer in self._settled(serial) if answer.peer is not None or answer.refused]
         for answer in asking:

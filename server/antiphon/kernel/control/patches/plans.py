@@ -33,7 +33,7 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import NOW, AwaitPlayer, When
-from antiphon.kernel.session.node_state import Scene, UndoStep
+from antiphon.kernel.session.node_state import PatchState, Scene, UndoStep
 from antiphon.kernel.session.scenes import add_macro_positions, capture, drop_missing_nodes
 from antiphon.kernel.wire.osc import Arg
 
@@ -81,9 +81,9 @@ class Plans:
     def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
         """Edits nodes or wires by `make`; `peer` gets `/fail` if the engine refuses. AntiphonError: nothing changed."""
         state = self._session.state
-        previous, graph = self._edit_of(address), state.graph
+        previous, edits = self._edit_of(address), state.shown.edits
         self._change(make, peer, address, None)
-        if state.graph is not graph:
+        if state.shown.edits != edits:
             add_edit(state, previous)
 
     def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
@@ -111,18 +111,18 @@ class Plans:
         changes are pending; nothing has changed.
         """
         state, previous = self._session.state, self._edit_of(address, whole=True)
-        before = state.graph, state.path
+        before = state.shown
         path = "" if patch.path is None else str(patch.path)
         graph = patch.graph
         if self.loudspeakers:
             graph = self._beside(graph)
         then = then or self.wait_if_stopped
         self._change(lambda: self._session.load(graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
-        if before[0].nodes or before[0].wires:
+        if before.graph.nodes or before.graph.wires:
             add_edit(state, previous)
-        state.patch, state.clips = patch, patch.clips
-        state.scenes = {number: dict(values) for number, values in patch.scenes.items()}
-        if patch.path is not None and path != before[1] and patches.hides(patch.path):
+        scenes = {number: dict(values) for number, values in patch.scenes.items()}
+        state.keep(patch=patch, clips=patch.clips, scenes=scenes)
+        if patch.path is not None and path != before.path and patches.hides(patch.path):
             warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
             log.warning("%s", warning)
             self._feedback.event("/patch/warning", warning)
@@ -135,8 +135,8 @@ class Plans:
         node = self._session.state.by_id.get(self.awaited)
         if node is None:
             raise RequestError(
-                f"the clock of {self._session.state.name or 'these nodes'} waits for no player: load a patch with a "
-                "node that begins it, as bandstand, or start it with /transport/play"
+                f"the clock of {self._session.state.shown.name or 'these nodes'} waits for no player: load a patch "
+                "with a node that begins it, as bandstand, or start it with /transport/play"
             )
         self._executor.do(AwaitPlayer(node.id, beat, when), source)
 
@@ -159,14 +159,14 @@ class Plans:
         state = self._session.state
         if what == PUT:
             for name, clip in clips.items():
-                if state.clips.get(name) != clip:
+                if state.shown.clips.get(name) != clip:
                     for event, (_, address, args) in zip(clip.events, clip.messages(), strict=True):
                         try:
-                            self._session.check_message(address, args, state.scenes)
+                            self._session.check_message(address, args, state.shown.scenes)
                         except RequestError as error:
                             raise RequestError(f"the event {short_repr(event)} cannot be played: {error}") from None
         add_edit(state, self._edit_of(what))
-        state.clips = clips
+        state.keep(clips=clips)
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Switches a plugin's version, from the next multiple of `quantum` beats; 0 from the next block.
@@ -178,7 +178,7 @@ class Plans:
 
     def save(self, name: str, *, replacing: bool) -> None:
         """Saves the state as a performer's patch; `AntiphonError` on failure or for another file unless `replacing`."""
-        playing = Path(self._session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+        playing = Path(self._session.state.shown.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
         present_patch, known = self.present(name), self._catalog
         path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
         self._saved[path] = text
@@ -201,59 +201,51 @@ class Plans:
     def _back(self, peer: Peer | None, address: str, *, undo: bool) -> None:
         self._executor.settle()
         state = self._session.state
-        edits = state.done if undo else state.undone
-        if not edits:
+        shown, at = state.shown, state.shown.done - undo
+        if not 0 <= at < len(shown.steps):
             raise RequestError(f"there is nothing to {'undo' if undo else 'redo'}")
-        edit, before = edits[-1], edits[-1].before
+        edit, before = shown.steps[at], shown.steps[at].before
 
-        def replace_by(*now: UndoStep) -> None:
-            if undo:
-                state.done, state.undone = state.done[:-1], (*state.undone, *now)
-            else:
-                state.done, state.undone = (*state.done, *now), state.undone[:-1]
+        def keep(*now: UndoStep, **changes: Any) -> None:
+            steps = (*shown.steps[:at], *now, *shown.steps[at + 1 :])
+            state.keep(steps=steps, done=at if undo else at + len(now), **changes)
 
         if isinstance(before, dict):
-            if replaced := self._executor.recall(before):
-
-                def put_back(_reason: str) -> None:
-                    other = state.undone if undo else state.done
-                    if other[-1:] == (now,) and replaced.items() <= capture(state).items():
-                        state.done = (*state.done, edit) if undo else state.done[:-1]
-                        state.undone = state.undone[:-1] if undo else (*state.undone, edit)
-
-                now = UndoStep(edit.what, replaced)
-                replace_by(now)
-                self.expect(peer, address, (edit.what,), refused=put_back)
-            else:  # they hold already: a plan was refused, or their nodes are others now
-                replace_by()
+            replaced = self._executor.recall(before)
+            if not replaced:  # they hold already: a plan was refused, or their nodes are others now
+                keep()
                 self._back(peer, address, undo=undo)
+                return
+            keep(UndoStep(edit.what, replaced))
+            steps = state.shown.steps
+
+            def put_back(_reason: str) -> None:
+                if state.shown.steps is steps and replaced.items() <= capture(state).items():
+                    state.keep(steps=shown.steps, done=shown.done)
+
+            self.expect(peer, address, (edit.what,), refused=put_back)
             return
         left, present = self._edit_of(edit.what, whole=edit.whole), state.current()
-        graph = before.graph if edit.whole else graph_to_restore(before.graph, state)
-        tempo = before.tempo if edit.whole else None
+        graph = before.graph if edit.whole else graph_to_restore(before.graph, present)
+        make: Callable[[], list[Effect]] = list
+        if edit.whole or graph != present:  # else an edit of clips: no plan changes
+            make = partial(self._session.load, graph, before.name, before.path, before.tempo if edit.whole else None)
         # "" for a file that was saved and loaded again: then the patch's name is shown
-        done = (edit.what or state.name,)
-        if edit.whole or graph != present:
-            self._change(lambda: self._session.load(graph, before.name, before.path, tempo), peer, address, done)
-        else:
-            # an edit of clips: no plan changes
-            self._change(list, peer, address, done)
-        replace_by(left)
-        state.clips = before.clips
+        self._change(make, peer, address, (edit.what or shown.name,))
+        keep(left, clips=before.clips)
         if edit.whole:
-            state.patch, state.scenes = before.patch, dict(before.scenes)
-            self._report_move(state.place, before.place)
+            state.keep(patch=before.patch, scenes=before.scenes, place=before.place)
+            self._report_move(shown)
 
-    def _report_move(self, before: object, place: object) -> None:
-        self._session.state.place = place
-        if place != before:
+    def _report_move(self, before: PatchState) -> None:
+        if self._session.state.shown.place != before.place:
             self.moved()
 
     def _edit_of(self, what: str, *, whole: bool = False) -> UndoStep:
         """An edit that follows, named `what`, which leads away from the present state."""
-        now = self._session.state.snapshot()
+        now = self._session.state.present()
         # an undo loads the graph, which has the values too
-        return UndoStep(what, replace(now, numbers={0: now.tempo}, done=(), undone=()), whole)
+        return UndoStep(what, replace(now, numbers={0: now.tempo}, steps=(), done=0), whole)
 
     def _change(
         self,
@@ -272,10 +264,8 @@ class Plans:
 
     def read_again(self) -> Patch:
         """Reads the present patch's file; `PatchError` if it has none, or the file is invalid."""
-        state = self._session.state
-        if not state.path:
+        if not (path := Path(self._session.state.shown.path)).name:
             raise PatchError("the present patch has no file; save it first with /patch/save name")
-        path = Path(state.path)
         if path.parent in (paths.patches(), resources.patches()):
             return patches.load(path.stem, self._catalog)
         # a path elsewhere can only come from the command line, which may name any file
@@ -285,9 +275,9 @@ class Plans:
         """The present nodes, wires, values and scenes as a patch of that name."""
         state = self._session.state
         graph = state.current()
-        loaded = state.patch or Patch(name, state.tempo, graph)
-        scenes = drop_missing_nodes(state.scenes, graph)
-        return replace(loaded, name=name, tempo=state.tempo, graph=graph, scenes=scenes, clips=state.clips)
+        shown = state.shown
+        loaded, scenes = shown.patch or Patch(name, state.tempo, graph), drop_missing_nodes(shown.scenes, graph)
+        return replace(loaded, name=name, tempo=state.tempo, graph=graph, scenes=scenes, clips=shown.clips)
 
     def expect(
         self,
@@ -303,7 +293,7 @@ class Plans:
         it is refused.
         """
         state = self._session.state
-        answer = PlanAnswer(state.goal, peer, address, done, then, refused)
+        answer = PlanAnswer(state.states.goal, peer, address, done, then, refused)
         if state.loading:
             self._answers.add(answer)
         else:
@@ -311,50 +301,50 @@ class Plans:
 
     # ---- reports of the engine
 
-    def loaded(self, serial: int, latency: int, awaited: int) -> None:
+    def confirm(self, serial: int, latency: int, awaited: int) -> None:
         """Handles a loaded plan, number `serial`: sends its answers. `latency`, `awaited`: those of `PlanLoaded`."""
         state = self._session.state
-        if serial != state.serial:
+        if serial != state.states.serial:
             return  # another control asked for it, and this one asks again
-        effects = state.loaded(serial, self._engine_clock.moment().sample)
+        effects = state.confirm(serial, self._engine_clock.moment().sample)
         self.latency, self.awaited = latency, awaited
         self.problem = ""
         # a clock that waits again depends on the patch's values, and resets its node before notes come to it
         self._executor.perform(effects)
-        self._answers.loaded(serial)
+        self._answers.confirm(serial)
         self._outbox.send_waiting()
         self._executor.perform(self._session.replay_after_prepare(serial))
         self._engine = self._link.status().pid
         self._structure_changed()
-        self._feedback.event("/patch/loaded", self._session.state.name)
-        self._events.publish("patch", name=self._session.state.name, latency=latency)
+        self._feedback.event("/patch/loaded", self._session.state.shown.name)
+        self._events.publish("patch", name=self._session.state.shown.name, latency=latency)
 
     def weighed(self, load: float, warning: str) -> None:
         """Handles the measured load of the pending plan: its share of a block, and a warning or ""."""
         self.weight, self.warning = load, warning
         if warning:
-            log.warning("%s: %s", self._session.state.name or "the patch", warning)
+            log.warning("%s: %s", self._session.state.shown.name or "the patch", warning)
             self._feedback.event("/patch/warning", warning)
 
-    def refused(self, serial: int, reason: str) -> None:
+    def refuse(self, serial: int, reason: str) -> None:
         """Handles a refused plan, number `serial`: restores the state before it and answers its senders."""
         state = self._session.state
-        if serial != state.serial:
+        if serial != state.states.serial:
             return
-        self.problem, place = reason, state.place
-        effects = state.refused(serial)
+        self.problem, before = reason, state.shown
+        effects = state.refuse(serial)
         if not state.loading:
-            self._report_move(place, state.place)
+            self._report_move(before)
             self._session.anew.clear()
-            if state.silent:
-                effects += state.restarted()
-        if not self._answers.refused(serial, reason):
+            if state.states.silent:
+                effects += state.restart()
+        if not self._answers.refuse(serial, reason):
             log.warning("the patch cannot be played: %s", reason)
         self._executor.perform(effects)
         self._structure_changed()
         self._outbox.send_waiting()
         self._feedback.event("/patch/failed", reason)
-        self._events.publish("patch", name=self._session.state.name, reason=reason)
+        self._events.publish("patch", name=self._session.state.shown.name, reason=reason)
 
     def engine_started(self, pid: int) -> None:
         """Sends a new engine the present plan with the present values, and the scheduled commands."""
@@ -390,8 +380,8 @@ class Plans:
         self._clock = (now, self._link.sample_at(now))
 
     def _ask_again(self) -> None:
-        self._executor.perform(self._session.state.restarted())
-        self._answers.retarget(self._session.state.serial)
+        self._executor.perform(self._session.state.restart())
+        self._answers.retarget(self._session.state.states.serial)
 
     def _clock_shift(self) -> int:
         """Frames by which a new engine's clock is ahead of the old one's, extrapolated to now; 0 below 0.1 s."""
@@ -417,8 +407,8 @@ class Plans:
         try:
             self._engine = data["engine"] if state.restore(data["session"]) else -1
             self.latency, self.awaited = data["latency"], data["awaited"]
-            if state.path:
-                state.patch = self.read_again()
+            if state.shown.path:
+                state.keep(patch=self.read_again())
         except (KeyError, TypeError, ValueError, AntiphonError):
             # a patch's file or a plugin is missing: use what the session could restore
             return bool(state.nodes)

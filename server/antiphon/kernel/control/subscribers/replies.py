@@ -82,7 +82,7 @@ def replace_file_names(text: str, state: GraphState, scenes: Iterable[Scene], ro
 
 def _names(state: GraphState, scenes: Iterable[Scene]) -> set[str]:
     nodes = state.every.values()
-    files = [(node, cell, p.name) for node in nodes for cell, p in enumerate(node.cells) if p.kind == "file"]
-    present = [node.texts.get(cell, "") for node, cell, _ in files]
-    stored = [str(scene.get(f"{node.name}.{name}", "")) for scene in scenes for node, _, name in files]
+    files = [(node, cell) for node in nodes for cell, param in enumerate(node.cells) if param.kind == "file"]
+    present = [str(state.value_at(node, cell)) for node, cell in files]
+    stored = [str(scene.get(f"{node.name}.{node.cells[cell].name}", "")) for scene in scenes for node, cell in files]
     return {name for name in (*present, *stored) if name}

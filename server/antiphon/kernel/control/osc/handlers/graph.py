@@ -49,8 +49,8 @@ def patch_reload(ask: OscCall, fade: Fade = FADE) -> None:
     """Loads the present patch again from its file, for a new song: a clock that waits for a player waits again. Answers
     `/done`.
     """
-    plans, name = ask.server.plans, ask.server.session.state.name
-    size = os.path.getsize(path) if os.path.isfile(path := ask.server.session.state.path) else 0
+    plans, name = ask.server.plans, ask.server.session.state.shown.name
+    size = os.path.getsize(path) if os.path.isfile(path := ask.server.session.state.shown.path) else 0
 
     def play(loaded: patches.Patch) -> None:
         plans.load(loaded, fade, ask.peer, "/patch/reload", (name,), plans.wait_if_possible)
@@ -85,8 +85,8 @@ def patch_redo(ask: OscCall) -> None:
 @osc("/patch/hint", once=True)
 def patch_hint(ask: OscCall) -> None:
     """A sentence on the first thing to do with the present patch. Answers `/patch/hint.reply s:patch s:hint`."""
-    patch = ask.server.session.state.patch
-    ask.reply("/patch/hint.reply", ask.server.session.state.name, "" if patch is None else patch.hint)
+    patch = ask.server.session.state.shown.patch
+    ask.reply("/patch/hint.reply", ask.server.session.state.shown.name, "" if patch is None else patch.hint)
 
 
 @osc("/node/list", once=True)
@@ -200,9 +200,9 @@ def _span(param: Param) -> tuple[float, float]:
 
 def set_param(server: OscServer, command: SetParam, peer: Peer, address: str) -> None:
     """Sets a parameter; if that needs a new plan, the sender is answered once the engine confirms or refuses it."""
-    goal = server.session.state.goal
+    goal = server.session.state.states.goal
     server.executor.do(command, peer.key)
-    if server.session.state.goal != goal:
+    if server.session.state.states.goal != goal:
         server.saver.soon()
         server.plans.expect(peer, address)
 

@@ -46,14 +46,15 @@ def store(ask: OscCall, number: Scene) -> None:
     """Stores all values as scene 0 to 127. Answers `/done`."""
     server = ask.server
     server.executor.settle()
-    server.session.state.scenes[number] = scenes.capture(server.session.state)
+    state = server.session.state
+    state.keep(scenes={**state.shown.scenes, number: scenes.capture(state)})
     server.saver.soon()
     server.feedback.event("/scene/stored", number)
     ask.reply("/done", "/scene/store", number)
 
 
 def _check_recall(ask: OscCall, number: int, *_: float) -> None:
-    scenes.find_scene(ask.server.session.state.scenes, number)
+    scenes.find_scene(ask.server.session.state.shown.scenes, number)
 
 
 @osc(RECALL, timed=True, check=_check_recall)
@@ -77,7 +78,7 @@ def recall_scene(
     With a `quantum` above 0 the recall is at its next multiple of beats, otherwise at `when`. Raises RequestError:
     there is no such scene, or one of its values is refused; nothing has changed but variants.
     """
-    scene = scenes.find_scene(server.session.state.scenes, place)
+    scene = scenes.find_scene(server.session.state.shown.scenes, place)
     at: When = Beat(server.clock.moment().beat, quantum) if quantum > 0.0 else when
     server.plans.recall(scene, beats, at, source)
     server.saver.soon()

@@ -225,7 +225,7 @@ def _recording_suffix(engine: EngineStatus, name: str) -> str:
 
 def node_number(session: Session, name: str) -> int:
     """Engine's number of a node, `in`, `out` or a pair as `out.cue`; `RequestError` if there is none of that name."""
-    nodes = {name: node.id for name, node in (session.state.nodes | session.state.ends).items()} | BUS_NUMBERS
+    nodes = {name: node.id for name, node in {**session.state.nodes, **session.state.ends}.items()} | BUS_NUMBERS
     if name not in nodes:
         raise RequestError(f"there is no node {shorten(name)!r}{instead(name, nodes)}")
     return nodes[name]
