@@ -180,7 +180,9 @@ async def test_it_goes_with_its_patch_and_comes_back_by_undo(live: Rig, client: 
     await load(live, tmp_path)
     await client.ask("/patch/save", "kept")
     assert "[macros]" in (paths.patches() / "kept.toml").read_text()
+    await client.ask("/macro/bright", 0.75)
     await client.ask("/node/remove", "a")
+    assert await client.ask("/macro/bright") == [("/macro/bright", (0.75,))], "it is the first now"
     for address in ("/macro/loud", "/macro/loud/value", "/node/macro/loud"):
         said = "the patch has no macro 'loud'; there are: bright, dark"
         assert await client.ask(address, 0.5) == [("/fail", (address, said))]
