@@ -20,7 +20,7 @@ class Taps:
             self.words.whole[word] = value
 
     def put(self, block: int, x: np.ndarray, out: np.ndarray, plan: Plan | None) -> None:
-        for tap, number in enumerate(self.taps.wanted()):
+        for tap, number in enumerate(self.taps.selected_nodes()):
             sound = self.taps.sound(number, x, out, plan, None)
             layout = (0, 0, 0) if sound is None else (sound.ctypes.data, sound.strides[0] // 4, len(sound))
             self.words.whole[LoopWord.WANTED + tap] = number

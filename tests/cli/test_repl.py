@@ -49,7 +49,7 @@ def test_tab_finds_addresses_and_words(declared: Mapping[str, Declaration]) -> N
 def test_help_has_the_sentence_the_value_and_the_range(declared: Mapping[str, Declaration]) -> None:
     (line,) = help_lines("/node/echo/feedback", declared)
     assert line.startswith("/node/echo/feedback = ")
-    assert f"({declared['/node/echo/feedback'].allowed})" in line
+    assert f"({declared['/node/echo/feedback'].allowed_values})" in line
     assert line in help_lines("echo", declared)
     assert line in help_lines("feedback", declared)
     assert help_lines("/patch", declared)[0].startswith("/patch/load ")

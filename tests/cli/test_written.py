@@ -100,8 +100,8 @@ def test_the_loudness_that_is_said_is_that_of_the_file(antiphon: Command, tmp_pa
     said = antiphon("run", "gain", "in.wav", "b.wav", "--normalise", "-5", "--limit").out
     meter = LoudnessMeter(48000, 1)
     meter.feed(audio.read(tmp_path / "b.wav")[0])
-    assert meter.integrated() < -7.0
-    assert f"dB to {meter.integrated():.1f} LUFS" in said
+    assert meter.integrated_loudness() < -7.0
+    assert f"dB to {meter.integrated_loudness():.1f} LUFS" in said
 
 
 def test_the_words_of_a_line() -> None:

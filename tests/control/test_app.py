@@ -15,7 +15,7 @@ from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.intake import AddressRoute
 from antiphon.kernel.engine.link import BeatPassed, Late, NodeState, Reported
 from antiphon.kernel.errors import RequestError, WireError
-from antiphon.kernel.runtime.shortening import counted
+from antiphon.kernel.runtime.shortening import count_of
 from antiphon.kernel.session.commands import NOW
 from antiphon.kernel.session.router import Router
 from antiphon.kernel.wire.osc import Double, Message, decode, encode
@@ -388,7 +388,7 @@ async def test_more_arguments_than_an_address_has_are_refused_by_every_one(live:
     for item in ADDRESSES:
         if "…" not in item.args:
             count = len(item.args.split()) + 2
-            said = f"takes {item.args or 'no arguments'}; it came with {counted(count, 'argument')}"
+            said = f"takes {item.args or 'no arguments'}; it came with {count_of(count, 'argument')}"
             with pytest.raises(RequestError, match=re.escape(said)):
                 live.app.router.exact[item.path.encode()].handler(peer, (0,) * count, NOW)
 
@@ -412,7 +412,7 @@ async def test_hold_strangers_and_let_approved_ones_play(live: Rig, client: Clie
     assert "antiphon approve 192.168.7.7" in told
     assert await from_stranger(encode("/node/a/gain", 1.75)) == []
     assert live.app.executor.value("a", "gain") == 0.5
-    assert live.app.access.held() == ["192.168.7.7"]
+    assert live.app.access.held_addresses() == ["192.168.7.7"]
     live.app.access.approve("192.168.7.7")
     assert await from_stranger(encode("/node/a/gain", 1.75)) == []
     assert live.app.executor.value("a", "gain") == 1.75

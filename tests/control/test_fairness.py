@@ -385,12 +385,12 @@ def test_the_memory_of_whom_was_answered_is_the_machines_and_bounded() -> None:
     now = 100.0
     access = Access(clock=lambda: now)
     assert access.hold("10.0.0.1")
-    access.answered("10.0.0.1")
+    access.note_answer("10.0.0.1")
     assert not access.hold("10.0.0.1")
     answered = 0
     for n in range(10 * MAX_HELD):
         if access.hold(f"10.0.1.{n}"):
-            access.answered(f"10.0.1.{n}")
+            access.note_answer(f"10.0.1.{n}")
             answered += 1
     assert answered == MAX_HELD - 1
     now += HELD_ANSWER_SECONDS
@@ -402,9 +402,9 @@ def test_the_last_that_knocked_are_listed() -> None:
     for n in range(200):
         access.hold(f"10.0.1.{n}")
     access.hold("10.0.0.9")
-    assert len(access.held()) == MAX_HELD
-    assert access.held()[-1] == "10.0.0.9"
+    assert len(access.held_addresses()) == MAX_HELD
+    assert access.held_addresses()[-1] == "10.0.0.9"
     for n in range(200, 200 + MAX_HELD - 1):
         access.hold(f"10.0.1.{n}")
         access.hold("10.0.0.9")
-    assert "10.0.0.9" in access.held()
+    assert "10.0.0.9" in access.held_addresses()

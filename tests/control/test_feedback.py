@@ -186,7 +186,7 @@ def test_feedback_is_held_to_sixty_a_second() -> None:
     feedback = Feedback(surfaces, clock=clock)
     for n in range(6000):
         clock.now = 1000.0 + n / 6000
-        feedback.changed("/a", float(n), None)
+        feedback.add_change("/a", float(n), None)
         if feedback.due:
             feedback.flush()
     assert len(sent) <= 61
@@ -222,7 +222,7 @@ def test_many_changes_come_in_bundles() -> None:
     surfaces.add(listener, "x")
     feedback = Feedback(surfaces)
     for n in range(200):
-        feedback.changed(f"/node/n{n}/gain", float(n), None)
+        feedback.add_change(f"/node/n{n}/gain", float(n), None)
     feedback.flush()
     items = [item for data in sent for item in decode(data).items]  # type: ignore[union-attr]
     assert len(sent) < 10
@@ -268,12 +268,12 @@ def test_access() -> None:
     assert access.level("10.0.0.1") is access.level("nonsense") is Level.HELD
     for n in range(200):
         access.hold(f"10.0.1.{n}")
-    assert len(access.held()) == MAX_HELD
+    assert len(access.held_addresses()) == MAX_HELD
     assert access.held_messages == 200
     access.approve("10.0.1.150")
     assert access.level("10.0.1.150") is Level.SURFACE
-    assert "10.0.1.150" not in access.held()
-    assert access.approved() == ["10.0.0.9", "10.0.1.150"]
+    assert "10.0.1.150" not in access.held_addresses()
+    assert access.approved_addresses() == ["10.0.0.9", "10.0.1.150"]
     access.forget("10.0.1.150")
     assert access.level("10.0.1.150") is Level.HELD
     with pytest.raises(UsageError, match="not an IP address"):
@@ -304,7 +304,7 @@ def test_notes_come_without_doubles_where_that_is_asked() -> None:
     (doubles, with_doubles), (floats, without) = peer(), peer("127.0.0.1:9001")
     for subscriber in (doubles, floats):
         surfaces.add(subscriber, subscriber.key).notes = True
-    surfaces.subscribed(floats).floats = True
+    surfaces.subscriber(floats).floats = True
     feedback = Feedback(surfaces)
     feedback.note(b"/note/event,d", b"/note/event.ext,f")
     feedback.flush()

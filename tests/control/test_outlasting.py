@@ -135,7 +135,7 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
         await client.ask("/notify", 1)
         live.app.executor.perform(live.app.session.state.load(plays(whole), NAME))
         live.app.structure_changed()
-        live.app.feedback.changed("/node/p/file", whole, "")
+        live.app.feedback.add_change("/node/p/file", whole, "")
         await live.settle(ticks=3)
         heard = dict(client.heard())
         assert heard["/node/p/file"][0].endswith(r"Ger\udce4usch.wav")

@@ -209,22 +209,22 @@ async def test_the_canceller_begins_with_the_delay_that_was_measured_for_the_dev
 def test_a_delay_of_a_cable_is_kept_without_the_ring_and_one_inside_jack_is_not(home: Path) -> None:
     trip = RoundTrip("jack", OUTSIDE, 48000, 256, 256 + 1024 + 960, 0, 1024, 512, 0.1, 0)
     assert keep(trip, ServeSettings()) == "jack"
-    assert delays().chosen("jack") == 20.0
+    assert delays().value_for("jack") == 20.0
     for other in (replace(trip, path="inside JACK", frames=9600), replace(trip, frames=-1)):
         assert keep(other, ServeSettings()) == ""
-    assert delays().chosen("jack") == 20.0
+    assert delays().value_for("jack") == 20.0
 
 
 def test_a_choice_is_kept_by_the_device_s_name(home: Path) -> None:
     file = paths.config() / "headphones.json"
     headphones().choose("USB", True)
     kept = headphones()
-    assert (kept.chosen("USB"), kept.chosen("jack")) == (True, None)
+    assert (kept.value_for("USB"), kept.value_for("jack")) == (True, None)
     for number in range(MAX_REMEMBERED):
         kept.choose(f"card {number}", False)
-    assert headphones().chosen("USB") is None
+    assert headphones().value_for("USB") is None
     file.write_text("[")
-    assert headphones().chosen("card 1") is None
+    assert headphones().value_for("card 1") is None
 
 
 async def test_a_device_that_is_lost_is_named_in_the_status_while_the_software_clock_plays(

@@ -133,7 +133,7 @@ async def test_forgetting_ends_all_at_once(live: Rig) -> None:
     await owner.ask("/node/a/gain", 0.25)
     assert surface.heard() == []
     assert ("/node/a/gain", (0.25,)) in other.heard()
-    assert live.app.access.held() == [NEAR]
+    assert live.app.access.held_addresses() == [NEAR]
     for sock in (tcp, tcp_other):
         sock.close()
 
@@ -197,9 +197,9 @@ async def test_forgotten_stays_forgotten_when_control_is_started_again(tmp_path:
         engine = first.engine
     async with rig(tmp_path / "state", engine=engine, **given) as again:
         assert [s.peer.host for s in again.app.surfaces] == [FAR]
-        assert again.app.access.approved() == [FAR]
+        assert again.app.access.approved_addresses() == [FAR]
         again.app.access.restore({NEAR: 3600.0})
-        assert again.app.access.approved() == [FAR]
+        assert again.app.access.approved_addresses() == [FAR]
         again.app.access.approve(NEAR)
         assert again.app.access.level(NEAR) is Level.SURFACE
 
@@ -208,7 +208,7 @@ def test_an_approval_that_is_read_before_what_was_forgotten_stays_revoked() -> N
     access = clients.Access()
     access.restore({NEAR: 3600.0, FAR: 3600.0})
     access.restore({}, [NEAR])
-    assert access.approved() == [FAR]
+    assert access.approved_addresses() == [FAR]
 
 
 async def test_a_surface_that_the_command_line_names_is_told_without_approval(tmp_path: Path, home: Path) -> None:

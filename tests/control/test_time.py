@@ -272,7 +272,7 @@ def test_a_sync_that_is_reached_while_its_sender_is_answered_is_answered_behind(
     replies: Any = Mock()
     syncs, making = Syncs(replies, Mock()), [1]
     syncs.busy.append(lambda peer: bool(making))
-    syncs.synced(syncs.expect(Mock(), 7, NOW))
+    syncs.answer_synced(syncs.expect(Mock(), 7, NOW))
     syncs.release()
     assert not replies.reply.called
     making.clear()

@@ -285,7 +285,7 @@ async def test_an_address_is_approved_and_forgotten_in_control_and_in_the_file(l
         ]
         assert list(Approvals(tmp_path).load()) == ["192.168.1.7"]
         assert await link.forget("192.168.1.7") is True
-        assert live.app.access.approved() == []
+        assert live.app.access.approved_addresses() == []
         with pytest.raises(HttpRefusal, match="neither approved nor held") as refused:
             await link.forget("192.168.1.7")
         assert refused.value.status == 404

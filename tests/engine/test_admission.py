@@ -280,9 +280,9 @@ def test_as_many_are_noted_as_there_is_room_for_and_the_oldest_go(shared: Shared
         assert note.name == f"n{number}"
         assert note.note_engine_end(at_fault=True) == f"n{number}"
         assert note.name == ""
-    assert {node.number for node in LoadingNote(shared).blamed} == set(range(6, MAX_NOTED_NODES + 6))
+    assert {node.number for node in LoadingNote(shared).blamed_nodes} == set(range(6, MAX_NOTED_NODES + 6))
     note.keep([PreparedNode(9, -9), PreparedNode(10, 0), PreparedNode(1, -1)])
-    assert note.blamed == {PreparedNode(9, -9)}
+    assert note.blamed_nodes == {PreparedNode(9, -9)}
 
 
 def test_a_name_that_is_too_long_for_its_place_is_cut(shared: Shared) -> None:

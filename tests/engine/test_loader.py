@@ -149,7 +149,7 @@ class StartingSynth:
     def __init__(self) -> None:
         self.runs = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
 
-    def settled(self, since: int = 0) -> bool:
+    def is_settled(self, since: int = 0) -> bool:
         return since >= self.serial or bool(self.runs[0])
 
 
@@ -378,7 +378,7 @@ def test_the_first_plan_waits_for_the_synth_asked_for_at_the_start_and_no_other(
     anew()
     assert rig.load(("good", {}), again=True) == "", "after a crash nothing is waited for"
     monkeypatch.setattr(loader, "RESTART_TIMEOUT", 0.05)
-    monkeypatch.setattr(rig.pool, "settled", lambda since: False)
+    monkeypatch.setattr(rig.pool, "is_settled", lambda since: False)
     anew()
     assert rig.load(("good", {}), again=True) == "", "nor are its workers"
 

@@ -470,7 +470,7 @@ def working(plugins: Loaded) -> Iterator[Software]:
     kind = kind_of(Model(hop=480))
     info = inspect_processor("model", kind, "", "local", play=False)
     one = Software(Types(Catalog({"model": info}), lambda name: kind()), chain("model", pairs=False), rig.pool)
-    wait_until(rig.pool.settled, PATIENCE, "the worker is ready")
+    wait_until(rig.pool.is_settled, PATIENCE, "the worker is ready")
     yield from one.play()
     use_pool(None)
     rig.close()

@@ -311,8 +311,8 @@ def test_owed_ends_are_found_by_time_wherever_they_wait():
     schedule.at_sample(10000, on(61))
     schedule.at_beat(1.0, off(61))
     sounding = {note_key(off(60)), note_key(off(61))}
-    assert schedule.unended(sounding, tempo) == [off(60)]
-    assert schedule.unended(set(), tempo) == []
+    assert schedule.hanging_note_offs(sounding, tempo) == [off(60)]
+    assert schedule.hanging_note_offs(set(), tempo) == []
 
 
 def test_an_event_file_plays_notes_at_samples_and_beats():

@@ -385,7 +385,7 @@ def test_loudness_and_true_peak(tmp_path: Path, level: float, target: float | No
     meter = LoudnessMeter(RATE, 2)
     meter.feed(sound)
     if target is not None:
-        assert meter.integrated() == pytest.approx(target, abs=0.15)
+        assert meter.integrated_loudness() == pytest.approx(target, abs=0.15)
         assert any(word.endswith(f"{target} LUFS") for word in writer.conversions)
     if limit:
         assert 20.0 * np.log10(np.abs(soxr.resample(sound.T, RATE, 4 * RATE)).max()) == pytest.approx(-1.3, abs=0.12)

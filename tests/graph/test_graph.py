@@ -87,7 +87,7 @@ def test_beside_loudspeakers_a_canceller_of_what_is_played_stands_in_front_of_th
     by_hand = played.connect(End(IN, IN), End(OUT, OUT), guard).guarded(guard)
     assert set(drawn(by_hand)) == {*drawn(played), "howl_guard.out>out.out"}
     assert played.remove(GUARD, guard).guarded(CATALOG).has(GUARD) is False, "none is installed"
-    assert graph.guarded(guard) == graph, "what is only listened to does not howl"
+    assert graph.guard_input(guard) == graph, "what is only listened to does not howl"
     assert graph.remove(CANCELLER, catalog).beside_loudspeakers(CATALOG).has(CANCELLER) is False, "none is installed"
     deaf = Graph((NodeSpec("click", "click"),), (Wire(End("click", "out"), End(OUT, OUT)),))
     assert deaf.beside_loudspeakers(catalog) == deaf

@@ -197,7 +197,7 @@ def change_each(plan: Plan) -> tuple[Samples, list[tuple[int, Event]], list[tupl
                 host.play(Event("on" if block == 2 else "off", 5, 48 + 3 * (turn % 8), 0.8))
             plan.input[:] = x[:, block * SPEC.block : (block + 1) * SPEC.block]
             out.append(plan.run(SPEC.block, time).copy())
-            said += [(len(out), event) for _, events in plan.emitted(-1) for event in events]
+            said += [(len(out), event) for _, events in plan.emitted_events(-1) for event in events]
             time.sample += SPEC.block
             time.beat += SPEC.block * time.beats_per_frame(SPEC.rate)
         reports += plan.reports()
@@ -479,7 +479,7 @@ def test_a_note_node_without_anything_to_do_is_machine_codes(loaded, interpreted
         for block in range(4000):
             perform(plan, block, clock)
             plan.run(SPEC.block, clock)
-            said += [(block, event) for _, events in plan.emitted(-1) for event in events]
+            said += [(block, event) for _, events in plan.emitted_events(-1) for event in events]
             clock.sample += SPEC.block
             clock.beat += SPEC.block * clock.beats_per_frame(SPEC.rate)
         assert not plan.failures

@@ -119,9 +119,9 @@ def test_senders_are_remembered_up_to_a_bound(wired: Wired) -> None:
     for n in range(MAX_PEERS + 10):
         wired.end.peer(("127.0.0.1", n + 1)).last_received = float(n)
     assert len(wired.end._peers) <= MAX_PEERS
-    assert wired.end.known("127.0.0.1:1") is None
+    assert wired.end.find_peer("127.0.0.1:1") is None
     newest = f"127.0.0.1:{MAX_PEERS + 10}"
-    found = wired.end.known(newest)
+    found = wired.end.find_peer(newest)
     assert found is not None
     assert found.key == newest
 
@@ -141,7 +141,7 @@ async def test_localhost_is_both_loopbacks_and_each_gets_its_answer(wired: Wired
         peer = wired.end.peer(("::1", client.getsockname()[1]))
         assert [data for data, _ in peer.lane.queue] == [b"six"]
         assert [data for data, _ in wired.lane.queue] == [b"four"]
-        assert wired.end.known(peer.key) is peer
+        assert wired.end.find_peer(peer.key) is peer
         peer.send(b"answer")
         assert client.recv(100) == b"answer"
         wired.end.stop()

@@ -34,5 +34,5 @@ class Line(Recipe):
         error = float((network(x) - self.slope * x - 0.5).square().mean())
         return {"score": -error}
 
-    def said(self):
+    def provenance(self):
         return {"licence": "MIT", "trained_on": "a line"}

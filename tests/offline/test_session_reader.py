@@ -23,7 +23,7 @@ from antiphon.kernel.graph.io_nodes import IN_NUMBER, OUT_NUMBER
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.offline.replay import replay
 from antiphon.offline.session_reader import INPUT, LOG, SessionLog, session_folder
-from antiphon.operations.tracks import MIDWAY, replayed
+from antiphon.operations.tracks import MIDWAY, replay_output
 from antiphon.testing import sound as audio
 
 RATE, BLOCK, BLOCKS = 48000, 256, 12
@@ -145,7 +145,7 @@ def test_a_set_begun_while_it_played_says_that_its_replay_may_lack_what_rang_on(
         (tmp_path / name / LOG).write_text("".join(json.dumps(line) + "\n" for line in some))
         audio.write(tmp_path / name / INPUT, audio.noise(BLOCKS * BLOCK, 2), RATE)
         complaints: list[str] = []
-        with replayed(tmp_path / name, SessionLog(tmp_path / name), complaints.append) as (frames, _):
+        with replay_output(tmp_path / name, SessionLog(tmp_path / name), complaints.append) as (frames, _):
             assert frames == BLOCKS * BLOCK
         assert complaints == said
 

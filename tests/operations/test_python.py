@@ -38,7 +38,7 @@ from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import decode, encode, messages_of
 from antiphon.offline.file_job import needed
 from antiphon.operations.given import copy_samples, write_notes
-from antiphon.operations.python import loaded
+from antiphon.operations.python import every_plugin
 from antiphon.operations.result import read_notes
 from antiphon.testing import sound as audio
 
@@ -457,7 +457,7 @@ def test_analyse_answers_what_was_asked_for() -> None:
 
 
 def test_every_plugin_is_loaded_once() -> None:
-    assert loaded() is loaded()
+    assert every_plugin() is every_plugin()
 
 
 SCRIPT = """from antiphon.live import *

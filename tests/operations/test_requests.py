@@ -16,7 +16,7 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import Argument, argument, arguments, check
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.runtime.typed import Misfit, convert
-from antiphon.operations.lists import ask, offered
+from antiphon.operations.lists import ask, shared_operations
 from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, RunRequest
 from antiphon.operations.wording import option_words
 
@@ -54,9 +54,9 @@ def test_a_number_outside_the_range_is_refused(kind: Any, one: Argument) -> None
             check(kind(*GIVEN[kind], **{one.name: wrong}))
 
 
-@pytest.mark.parametrize(("kind", "one"), [(kind, one) for kind, one in EVERY if one.said("choices")], ids=_name)
+@pytest.mark.parametrize(("kind", "one"), [(kind, one) for kind, one in EVERY if one.extra("choices")], ids=_name)
 def test_what_is_none_of_the_choices_is_refused_and_each_of_them_completed(kind: Any, one: Argument) -> None:
-    choices, complete = one.said("choices"), completion.of("", one.said("choices"))
+    choices, complete = one.extra("choices"), completion.of("", one.extra("choices"))
     assert one.default in choices
     context = click.Context(click.Command(None))
     assert complete(context, "") == list(map(str, choices))
@@ -88,7 +88,7 @@ def test_each_value_of_an_argument_that_may_be_repeated_is_one_of_its_choices() 
 
 def bounded() -> Iterator[tuple[Any, Argument, float]]:
     """Operations, each with an argument and a number outside its range."""
-    for operation in offered().values():
+    for operation in shared_operations().values():
         for one in arguments(operation.asked):
             if one.meta.ge is not None:
                 yield operation, one, one.meta.ge - 1
@@ -98,7 +98,7 @@ def bounded() -> Iterator[tuple[Any, Argument, float]]:
 
 @pytest.mark.needs("library")
 def test_every_door_takes_an_operations_example() -> None:
-    for name, operation in offered().items():
+    for name, operation in shared_operations().items():
         assert operation.doc.endswith(".")
         if operation.local:
             continue
@@ -131,7 +131,7 @@ def test_a_number_outside_its_range_is_refused_in_the_same_words_at_every_door(
 
 @pytest.mark.needs("library")
 def test_a_refusal_spells_an_argument_as_its_door_does(capsys: pytest.CaptureFixture[str]) -> None:
-    search, said = offered()["library search"], "key does not understand 'H9'"
+    search, said = shared_operations()["library search"], "key does not understand 'H9'"
     for call in (lambda: search.answer(search.body(key="H9")), lambda: ask("library search", key="H9")):
         assert accepted.refusal(call).startswith(f"UsageError: {said}")
     assert errors.run(application(words := ["library", "search", "--key", "H9"]), words) == 2
@@ -150,7 +150,7 @@ def test_antiphons_own_lists_are_asked_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.needs("library")
 def test_what_an_operation_does_not_know_is_refused_with_what_it_knows() -> None:
-    for name, operation in offered().items():
+    for name, operation in shared_operations().items():
         needed = {one.name: "x" for one in arguments(operation.asked) if one.default is NODEFAULT}
         given = {**needed, **operation.example, "nonsense": 1}
         said = accepted.refusal(lambda: ask(name, **given))  # noqa: B023

@@ -32,7 +32,7 @@ class PlayerRig:
     def tick(self) -> None:
         self.sent += self.player.tick(self.now, self.bpm)
         if self.player.wanted:
-            self.player.loaded()
+            self.player.confirm_patch()
 
     def until_true(self, true: Callable[[], object], what: str) -> None:
         """Ticks without time passing."""
@@ -48,7 +48,7 @@ class PlayerRig:
         end = self.now + beats
         while self.now < end:
             self.now += STEP
-            self.until_true(lambda: self.player.covered >= self.now + 0.3, f"events to {self.now}")
+            self.until_true(lambda: self.player.known_until >= self.now + 0.3, f"events to {self.now}")
             self.tick()
 
     def first(self, text: str) -> float:

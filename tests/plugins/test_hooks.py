@@ -27,7 +27,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import hook_lists, loader
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime import paths
-from antiphon.operations.lists import ask, offered
+from antiphon.operations.lists import ask, shared_operations
 from antiphon.operations.shared import add_operation_addresses
 from antiphon_bench.rig import ServerProcess
 
@@ -520,7 +520,7 @@ def test_hook_antiphon_operations(served: Served, antiphon: Command, place: Plac
     assert ask("offers count", letter="a", words=["banana"]).by_word == [3]
     with pytest.raises(UsageError, match=REFUSED):
         ask("offers count", letter="a", most=10)
-    assert [one.osc.arguments for one in offered().values()][-1] == "s:letter [i:most] [s:words]…"
+    assert [one.osc.arguments for one in shared_operations().values()][-1] == "s:letter [i:most] [s:words]…"
 
 
 def test_numbers_of_an_operation_are_numbers_on_the_command_line_too(antiphon: Command, place: Place) -> None:

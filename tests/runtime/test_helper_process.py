@@ -71,13 +71,13 @@ def test_the_limits_of_a_copy_are_beside_what_it_is_a_copy_of() -> None:
 async def test_answers_are_heard_while_the_event_loop_goes_on(helper: Child) -> None:
     for name in ("a", "b"):
         helper.send({"do": "answer", "what": name})
-    assert [await helper.heard(60.0) for _ in "ab"] == [{"said": "a"}, {"said": "b"}]
+    assert [await helper.await_answer(60.0) for _ in "ab"] == [{"said": "a"}, {"said": "b"}]
     helper.send({"do": "hang"})
     with pytest.raises(TimeoutError):
-        await helper.heard(0.01)
+        await helper.await_answer(0.01)
     helper.kill()
     with pytest.raises(EOFError):
-        await helper.heard(None)
+        await helper.await_answer(None)
 
 
 async def test_a_program_gives_the_end_of_what_it_says_and_ends_with_its_task() -> None:

@@ -94,7 +94,7 @@ def test_a_wait_of_what_a_process_started_is_none_of_its_seconds(monkeypatch: py
             patience, found = StallTimeout(0.5), False
             for _ in range(10):
                 now[0] += 1
-                found |= patience.ended(child.pid)
+                found |= patience.has_expired(child.pid)
             return found
 
         assert not ends()

@@ -62,7 +62,7 @@ def test_what_plays_instead_is_said(needs: str, said: str) -> None:
     heard: list[str] = []
     assert ServedSynth().replace_failed(arena(), registered, heard.append)
     assert heard == [f"harpist is given up (it ended); {said}"]
-    assert synths.chosen().instead
+    assert synths.chosen_backend().instead
     assert not ServedSynth().replace_failed(arena(), registered, heard.append)
 
 

@@ -130,7 +130,7 @@ def test_a_server_plays_as_the_option_says(antiphon: Command) -> None:
     told = pickle.dumps(warm.loading())
     synths.use(None)
     preload.load_again(pickle.loads(told))
-    assert synths.chosen() == choice, "a fresh interpreter plays by the same"
+    assert synths.chosen_backend() == choice, "a fresh interpreter plays by the same"
     assert synths.apply_backend_option(ServeSettings(), synths.BackendChoice(info)).settings == ()
     assert synths.requested_backend(ServeSettings()) is None
 

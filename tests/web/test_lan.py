@@ -47,10 +47,10 @@ class FakeAccess:
         self.waiting = {"192.168.1.7"}
         self.let_in: set[str] = set()
 
-    def held(self) -> list[str]:
+    def held_addresses(self) -> list[str]:
         return list(self.waiting)
 
-    def approved(self) -> list[str]:
+    def approved_addresses(self) -> list[str]:
         return list(self.let_in)
 
     def machines(self) -> list[Machine]:

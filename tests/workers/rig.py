@@ -37,7 +37,7 @@ class Rig:
 
     def open(self, spec, config: str = "", node: int = 0) -> WorkerStream:
         stream = self.pool.open(spec, config, node)
-        until(self.pool.settled, PATIENCE, "the worker is ready")
+        until(self.pool.is_settled, PATIENCE, "the worker is ready")
         return stream
 
     def patient(self, seconds: float = PATIENCE) -> None:

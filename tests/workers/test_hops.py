@@ -125,7 +125,7 @@ def test_streams_play_on_while_another_is_loaded(rig: Rig, tmp_path: Path) -> No
         np.testing.assert_array_equal(np.stack(through(rig, first, 10 * n, x[10 * n :][:10])), x[10 * n :][:10])
     assert not late.runs()
     (tmp_path / "late").touch()
-    until(rig.pool.settled, PATIENCE, "the stream is loaded")
+    until(rig.pool.is_settled, PATIENCE, "the stream is loaded")
     np.testing.assert_array_equal(np.stack(through(rig, late, 0, x)), 2.0 * x)
     assert pid(late) == worker == pid(first)
     assert first.misses == late.misses == 0
@@ -137,7 +137,7 @@ def test_two_streams_are_loaded_one_after_the_other(rig: Rig, tmp_path: Path) ->
     late = [rig.pool.open(spec("Slow"), name) for name in names]
     for name in reversed(names):
         Path(name).touch()
-    until(rig.pool.settled, PATIENCE, "both are loaded")
+    until(rig.pool.is_settled, PATIENCE, "both are loaded")
     for stream in late:
         np.testing.assert_array_equal(np.stack(through(rig, stream, 0, hops(3))), 2.0 * hops(3))
 

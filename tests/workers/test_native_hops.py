@@ -69,7 +69,7 @@ class Live:
             wires.append(Wire(End(IN, IN), End("node", "in")))
         graph = Graph((NodeSpec("node", "node"),), tuple(wires))
         self.plan: Plan = compile_plan(graph, Catalog({"node": info}), lambda name: self.kind(), SPEC, {"node": 1})
-        until(self.rig.pool.settled, PATIENCE, "the workers are ready")
+        until(self.rig.pool.is_settled, PATIENCE, "the workers are ready")
 
     @property
     def host(self) -> NodeHost:

@@ -244,7 +244,7 @@ def test_three_failures_within_a_minute_are_enough_until_somebody_asks(rig: Rig)
     assert state == "failed"
     assert "three times within a minute (was killed by SIGKILL); /node/NAME/reset" in said
     assert stream.start(0) is HopStart.NO_WORKER
-    assert rig.pool.settled(), "there is nothing to wait for"
+    assert rig.pool.is_settled(), "there is nothing to wait for"
     assert words(stream)[WorkerWord.PID] == 0
     stream.retry()
     runs(stream)
@@ -290,11 +290,11 @@ def test_a_module_that_fails_as_it_is_imported_is_no_fault_of_other_workers(
 def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: Rig, tmp_path: Path) -> None:
     there = tmp_path / "there"
     stream = rig.pool.open(spec("Joins", settings={"by": str(there)}))
-    until(rig.pool.settled, 5, "nobody waits for it")
+    until(rig.pool.is_settled, 5, "nobody waits for it")
     assert stream.entry.state == State.WAITING
     # and while the next one begins, and the one after it
     until(lambda: words(stream)[WorkerWord.GENERATION] >= 3, 10, "it is asked again")
-    assert rig.pool.settled()
+    assert rig.pool.is_settled()
     (found,) = [w for w in workers(rig.arena) if w.name == "test"]
     assert (found.state, found.reason) == ("waiting", "its worker waits: nobody answers there")
     assert stream.start(0) is HopStart.NO_WORKER
@@ -430,7 +430,7 @@ def test_the_table_of_workers_is_bounded(rig: Rig) -> None:
         rig.pool.open(spec(name=f"worker {n}"))
     with pytest.raises(WorkerError, match=f"there are {MAX_WORKERS} workers already"):
         rig.pool.open(spec(name="one more"))
-    until(rig.pool.settled, 120, "all of them run")
+    until(rig.pool.is_settled, 120, "all of them run")
     assert len({w.pid for w in workers(rig.arena)}) == MAX_WORKERS
     first = rig.pool.streams[0]
     assert rig.pool.open(first.spec).entry is first.entry, "a slot is free still"

@@ -129,6 +129,6 @@ class OwnNotesRecipe(Recipe):
         spread = np.cov(mean.double().numpy().T) + np.diag(log_variance.exp().mean(dim=0).double().numpy())
         return rotate_to_named_axes(network.decoder.arrays(mean.mean(dim=0).double().numpy(), spread))
 
-    def said(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         count = len(self._all.pitch)
         return {**SAID, "licence": "yours", "trained_on": f"{count} notes of a folder"}

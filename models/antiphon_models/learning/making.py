@@ -118,7 +118,7 @@ def _write(recipe: Recipe, trained: TrainingResult, wish: TrainOptions, began: s
     minutes = round(trained.seconds / 60.0, 1)
     details = {
         "plugin": recipe.plugin,
-        **recipe.said(),
+        **recipe.provenance(),
         **({"began_with": began} if began else {}),
         "seed": wish.seed,
         "steps": trained.steps,

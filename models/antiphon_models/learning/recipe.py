@@ -107,7 +107,7 @@ class Recipe(ABC):
     def validate(self, network: torch.nn.Module) -> Figures:
         """Returns figures on material used neither for training nor for testing; for the first, higher is better."""
 
-    def said(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         """Manifest entries: licence, trained_on."""
         return {"licence": "MIT", "trained_on": self.trained_on}
 

@@ -171,7 +171,7 @@ class TimbreRecipe(Recipe):
             error = float(_error(network, tuple(a.to(self._job.device) for a in self._held)))
         return {"score": -8.686 * error}
 
-    def said(self) -> Mapping[str, Any]:
+    def provenance(self) -> Mapping[str, Any]:
         assert self._job.folder is not None
         return {
             "licence": "of the recordings",

@@ -61,7 +61,7 @@ class LoudnessRun(AnalysisRun):
         self._rise(0.0, self._over.resample_chunk(np.zeros((0, self._channels), np.float32), last=True))
         meter = self._measured()
         return {
-            "loudness": round(meter.integrated(), 2),
+            "loudness": round(meter.integrated_loudness(), 2),
             "loudness_range": _range(meter.blocks(SHORT_TERM)) if meter.hops >= SHORT_TERM else None,
             "true_peak": round(20.0 * float(np.log10(self._peak)), 2) if self._peak > 0.0 else None,
         }

@@ -57,7 +57,7 @@ class Rehearser:
             if process is None or process.ended:
                 process = self._process = spawn("antiphon_mcp.stage:main", limits=LIMITS)
             await asyncio.to_thread(process.send, asked)  # its pipe may be full until it has begun
-            answer = await process.heard(TIMEOUT_SECONDS)
+            answer = await process.await_answer(TIMEOUT_SECONDS)
         except (*CHILD_FAULTS, asyncio.CancelledError) as error:
             await self.close()
             if isinstance(error, asyncio.CancelledError):

@@ -199,7 +199,7 @@ def _hear(asked: dict[str, Any]) -> dict[str, Any]:
     notes = _notes(path, seconds)
     heard = {
         "seconds": round(seconds, 3),
-        "loudness": _round_floats(meter.integrated()),
+        "loudness": _round_floats(meter.integrated_loudness()),
         "peak": _round_floats(float(abs(sound.samples).max(initial=0.0))),
         "bands": bands(sound.samples, sound.rate),
         "onsets": onsets(sound.samples, sound.rate),

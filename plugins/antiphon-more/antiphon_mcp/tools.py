@@ -24,7 +24,7 @@ from antiphon.api import AntiphonError
 from antiphon.api.backends.cli import http_request
 from antiphon.api.backends.files import built_in_folder, config_folder
 from antiphon.files.owner_token import load_token as owner_token
-from antiphon.operations.lists import offered
+from antiphon.operations.lists import shared_operations
 from antiphon_mcp.route_types import HearBody, LandBody, ProposeBody, SayBody
 
 SECONDS = 60.0
@@ -158,7 +158,7 @@ def server(client: ServerClient, *, trust: bool = False) -> MCPServer[None]:
         _tool(tools.land, ACT, LandBody),
         _tool(tools.undo, ACT),
         _tool(tools.say, ACT, SayBody),
-        *(tools.asking(one) for one in offered().values() if not one.local),
+        *(tools.asking(one) for one in shared_operations().values() if not one.local),
     ]
     made: MCPServer[None] = MCPServer("antiphon", instructions=INSTRUCTIONS, log_level="WARNING", tools=listed)
     made.resource("antiphon://set", mime_type="text/x-python")(tools.set_text)

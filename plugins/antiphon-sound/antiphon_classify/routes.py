@@ -80,7 +80,7 @@ class ClassifierProcess:
     async def receive(self, seconds: float | None) -> dict[str, Any]:
         """Next message; raises `Refusal` where the process has ended, or on a timeout of `seconds`."""
         try:
-            return await self.child.heard(seconds)
+            return await self.child.await_answer(seconds)
         except TimeoutError:
             raise Refusal(503, f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
         except ValueError:

@@ -261,7 +261,7 @@ class JackMidi:
         self._down = True
 
     @property
-    def dropped(self) -> int:
+    def drop_count(self) -> int:
         """Number of messages dropped because a buffer was full."""
         return self._words[MidiSlot.DROPPED] + self.out_dropped
 

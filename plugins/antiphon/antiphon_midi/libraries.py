@@ -54,7 +54,7 @@ class _CallbackThreadBackend(ABC):
         self._lost = 0
 
     @property
-    def dropped(self) -> int:
+    def drop_count(self) -> int:
         return self._lost + sum(inbox.dropped for inbox in list(self._inboxes.values()))
 
     def hold(self, name: str) -> bool:

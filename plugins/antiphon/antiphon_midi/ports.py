@@ -43,7 +43,7 @@ class Backend(Protocol):
     """True if it can send messages with a future timestamp."""
 
     @property
-    def dropped(self) -> int:
+    def drop_count(self) -> int:
         """Number of messages dropped because a buffer was full."""
 
     def inputs(self) -> list[str]:
@@ -144,8 +144,8 @@ class Ports:
         self.trouble = ""
 
     @property
-    def dropped(self) -> int:
-        return self._lost + (self.backend.dropped if self.backend is not None else 0)
+    def drop_count(self) -> int:
+        return self._lost + (self.backend.drop_count if self.backend is not None else 0)
 
     def look(self) -> PortChanges:
         """Scans the ports: opens new ones, closes vanished ones. Never raises; `trouble` names failures."""
@@ -162,7 +162,7 @@ class Ports:
             self.outputs.clear()
             self.trouble = "the MIDI system has gone; it is looked for once a second"
             if self.backend is not None:
-                self._lost += self.backend.dropped
+                self._lost += self.backend.drop_count
                 backend, self.backend = self.backend, None
                 backend.close()
         return changes

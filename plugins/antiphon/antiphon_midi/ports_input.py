@@ -325,7 +325,7 @@ class MidiInput:
             "clock": self.clock.status(),
             "received": self.received,
             "sent": out.sent,
-            "dropped": ports.dropped + out.dropped,
+            "dropped": ports.drop_count + out.dropped,
             "bounded": self._bounded + sum(v.parser.bounded for v in voices),
             "malformed": self._malformed + sum(v.parser.malformed for v in voices),
             "refused": self.refused,

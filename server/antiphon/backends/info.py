@@ -274,7 +274,7 @@ def use(choice: BackendChoice | None) -> None:
     _chosen = choice
 
 
-def chosen() -> BackendChoice:
+def chosen_backend() -> BackendChoice:
     """The process-wide backend: of `use_backend`, else by `--synth auto`; `NULL` where processors are only checked."""
     if _chosen is not None:
         return _chosen

@@ -12,7 +12,7 @@ from antiphon.backends.info import (
     SynthInfo,
     apply_backend_option,
     choose,
-    chosen,
+    chosen_backend,
     requested_backend,
     silence,
     use,
@@ -46,21 +46,21 @@ class ServedSynth(NoteBackend):
 
     @property
     def choice(self) -> BackendChoice:
-        return chosen()
+        return chosen_backend()
 
     def use(self, choice: BackendChoice) -> None:
         use(choice)
 
     def zygote(self) -> tuple[str, str]:
-        info = chosen().info
+        info = chosen_backend().info
         return info.zygote, info.imports
 
     def worker(self, rate: int, block: int) -> WorkerSpec:
-        choice = chosen()
+        choice = chosen_backend()
         return choice.info.worker(rate, block, dict(choice.settings))
 
     def replace_failed(self, arena: Arena, registered: Registrations, say: Callable[[str], None]) -> bool:
-        info = chosen().info
+        info = chosen_backend().info
         if not info.fallback:
             return False
         name = PREFIX + info.name

@@ -131,24 +131,24 @@ def build_parameter(one: Argument) -> click.Parameter:
     default = None if required or one.repeated else one.default
     shown = default is not None and default != "" and not isinstance(default, bool)
     text = f"{one.meta.description or ''}{one.range_shown}"
-    more: dict[str, Any] = {"envvar": one.said("envvar") or None} | ({} if required else {"default": default})
-    if one.said("names") or one.said("choices"):
+    more: dict[str, Any] = {"envvar": one.extra("envvar") or None} | ({} if required else {"default": default})
+    if one.extra("names") or one.extra("choices"):
         more["shell_complete"] = partial(_complete, one)
-    if required or one.said("placed"):
-        more |= {"required": required, "nargs": -1 if one.repeated else 1, "metavar": one.said("shown"), "type": kind}
+    if required or one.extra("placed"):
+        more |= {"required": required, "nargs": -1 if one.repeated else 1, "metavar": one.extra("shown"), "type": kind}
         note = "  [required]" if required else f"  [default: {default}]" if shown else ""
         return PlacedArgument([one.name], help=f"{text}{note}", **more)
     if one.kind is bool or bool in get_args(one.kind):
         more["is_flag"] = True
     else:
-        more |= {"type": kind, "multiple": one.repeated, "metavar": one.said("shown") or f"<{kind.name}>"}
+        more |= {"type": kind, "multiple": one.repeated, "metavar": one.extra("shown") or f"<{kind.name}>"}
     return click.Option([one.name, *one.flags], help=text, show_envvar=True, show_default=shown, **more)
 
 
 def _complete(one: Argument, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     from antiphon.cli import completion
 
-    return completion.of(one.said("names"), one.said("choices"))(ctx, incomplete)
+    return completion.of(one.extra("names"), one.extra("choices"))(ctx, incomplete)
 
 
 class Command(click.Command):

@@ -150,7 +150,7 @@ def build_operation_command(operation: SharedOperation) -> Callable[..., None]:
         with termination_signals(operation.kept) if operation.kept else contextlib.nullcontext():
             found = operation.answer(asked, asker)
             for answer in found if isinstance(found, Iterator) else (found,):
-                echo_answer(as_json, plain(answer) if as_json else None, operation.shown(answer))
+                echo_answer(as_json, plain(answer) if as_json else None, operation.answer_lines(answer))
         for sentence in asker.complaints:
             complain(sentence)
         if asker.failed:

@@ -12,7 +12,7 @@ from antiphon.files.decode import AudioInfo, Decoder
 from antiphon.files.decode_process import decoders
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.shortening import counted
+from antiphon.kernel.runtime.shortening import count_of
 
 MAX_SAMPLES = 1 << 26
 """Maximum samples (frames times channels) of `read`: 256 MiB, 11 minutes of 96 kHz mono, or 11.6 minutes of 48 kHz
@@ -81,7 +81,7 @@ def _too_long_error(decoder: Decoder, most: int) -> FileError:
     minutes = most / decoder.rate / 60
     return FileError(
         f"cannot read {decoder.name}: it is longer than the {minutes:.3g} minutes that are held in memory "
-        f"with {counted(decoder.info.channels, 'channel')} at {decoder.rate} Hz; cut it into parts"
+        f"with {count_of(decoder.info.channels, 'channel')} at {decoder.rate} Hz; cut it into parts"
     )
 
 

@@ -35,7 +35,7 @@ from antiphon.files.sound_finish import BEFORE, CHAPTERS, PLAIN, SoundFinish
 from antiphon.files.temporary import FOLDER, full
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.shortening import counted
+from antiphon.kernel.runtime.shortening import count_of
 from antiphon.kernel.runtime.sound_formats import VIDEOS, Format, channel_order, format_of
 from antiphon.kernel.runtime.terms import path_text, spell
 
@@ -424,7 +424,7 @@ class AudioWriter:
             self._finish_asked.raw.check(self.channels)
         if self.channels > format.channels:
             raise FileError(
-                f"cannot write {self.name}: {suffix} holds at most {counted(format.channels, 'channel')}, "
+                f"cannot write {self.name}: {suffix} holds at most {count_of(format.channels, 'channel')}, "
                 f"not {self.channels}; name a .wav"
             )
         if format.rates and self.rate not in format.rates:

@@ -78,7 +78,7 @@ class Finishing:
         target = self._target
         if target is None:
             return
-        self._reached = self._meter.integrated()
+        self._reached = self._meter.integrated_loudness()
         if self._reached <= (QUIETEST if self._finish.loudest is None else target):
             return
         self._change(target)
@@ -86,7 +86,7 @@ class Finishing:
             meter = LoudnessMeter(self._rate, self._channels, self._finish.mask)
             for piece in self._played():
                 meter.feed(piece)
-            self._reached = meter.integrated()
+            self._reached = meter.integrated_loudness()
             if not left or abs(target - self._reached) < NEAR or self._gain == MAX_GAIN:
                 break
             self._change(target)

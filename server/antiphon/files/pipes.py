@@ -17,7 +17,7 @@ import numpy as np
 from antiphon.files.temporary import keeping, temporary_folder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
-from antiphon.kernel.runtime.shortening import counted
+from antiphon.kernel.runtime.shortening import count_of
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS, MAX_RATE, MIN_RATE
 from antiphon.kernel.runtime.terms import spell
 
@@ -75,7 +75,7 @@ class RawForm:
         """
         if channels not in (1, self.channels):
             raise UsageError(
-                f"--raw {self.type}:{self.rate}:{self.channels}, and the sound has {counted(channels, 'channel')}"
+                f"--raw {self.type}:{self.rate}:{self.channels}, and the sound has {count_of(channels, 'channel')}"
             )
 
     def samples(self, data: bytes) -> Samples:

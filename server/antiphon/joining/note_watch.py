@@ -44,7 +44,7 @@ class NoteWatch:
 
         `floats`: as `/note/event.ext`, without doubles.
         """
-        surface = self._surfaces.subscribed(peer)
+        surface = self._surfaces.subscriber(peer)
         surface.notes, surface.floats = on, floats
         self.follow()
 

@@ -279,7 +279,7 @@ class Kernel(Generic[P, R]):
         return Step(((self, tuple(_flatten_records(args)) if self._records else args),))
 
     @property
-    def packed(self) -> int:
+    def packed_address(self) -> int:
         """Address of the machine code that takes the arguments from 64-bit words; compiles it if needed."""
         if self.address == 0:
             self._compile()

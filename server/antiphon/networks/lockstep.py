@@ -147,7 +147,7 @@ class Lockstep(Pool):
         while not stream.runs():
             if stream.entry.state in (State.QUARANTINED, State.REFUSED):
                 return False
-            if patience.ended(0 if stream.entry.state == State.WAITING else words[WorkerWord.PID]):
+            if patience.has_expired(0 if stream.entry.state == State.WAITING else words[WorkerWord.PID]):
                 raise WorkerLost(f"the worker {stream.spec.name} did not get ready in {START_SECONDS:g} s")
             self._look(stream.spec.zygote)
             time.sleep(0.001)

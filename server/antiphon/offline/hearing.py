@@ -40,7 +40,7 @@ class BlockListener:
 
     def block(self, plan: Plan, x: Samples, y: Samples, sample: int) -> None:
         """Processes a block. `x`, `y`: input and output. `sample`: number of its first frame."""
-        for number, events in plan.emitted(-1):
+        for number, events in plan.emitted_events(-1):
             name = plan.hosts[number].name
             if name in self._nodes:
                 self.heard += [

@@ -25,7 +25,7 @@ from antiphon.kernel.graph.macros import macros_from_json
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.graph.patch import Patch, file_name, load as load_patch
 from antiphon.kernel.plugins.loader import Loaded, load
-from antiphon.kernel.runtime.shortening import counted
+from antiphon.kernel.runtime.shortening import count_of
 from antiphon.kernel.session.commands import Command, Sample, SetTransport
 from antiphon.kernel.session.messages import FindParam
 from antiphon.kernel.session.notes import Players
@@ -108,7 +108,7 @@ def judge(
     silent, step = _longest(level < SILENCE for level in bars), largest_step(bars)
     why, said = list(failed), list(remarks)
     if silent > SILENT_BARS:
-        why.append(f"it is silent for {counted(silent, 'bar')}")
+        why.append(f"it is silent for {count_of(silent, 'bar')}")
     if clipped or limited > MAX_LIMITED_SHARE:
         how = f"{clipped} samples are" if clipped else f"it is for {limited:.0%} of the time"
         why.append(f"{how} beyond full scale; set a lower gain, or put a limiter before out")
@@ -119,7 +119,7 @@ def judge(
     if step > STEP_LU:
         said.append(f"its loudness changes by {step:.1f} LU from one bar to the next")
     peak = 20.0 * float(np.log10(max(top, 1e-6)))
-    figures = (meter.integrated(), peak, clipped, bars, silent, step, notes, cost, limited)
+    figures = (meter.integrated_loudness(), peak, clipped, bars, silent, step, notes, cost, limited)
     return Verdict(*figures, tuple(why), tuple(said))
 
 

@@ -253,7 +253,7 @@ class _LoggedSchedule(ActionSchedule):
     def clear(self, keep_from: int = 0) -> list[Sync]:
         return []
 
-    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[Play[int]]:
+    def hanging_note_offs(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[Play[int]]:
         return []
 
 

@@ -14,7 +14,7 @@ from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK, RATES
-from antiphon.kernel.runtime.shortening import counted
+from antiphon.kernel.runtime.shortening import count_of
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
 from antiphon.kernel.runtime.terms import path_text
 from antiphon.kernel.runtime.typed import convert, parse_json
@@ -174,7 +174,7 @@ class SessionLog:
         """Raises FileError when the rate (Hz) or the channels of the recorded input differ from the log's."""
         if (rate, channels) != (self.spec.rate, self.spec.channels):
             raise FileError(
-                f"{INPUT} has {rate} Hz and {counted(channels, 'channel')}, and line 1 of {self.name} says "
+                f"{INPUT} has {rate} Hz and {count_of(channels, 'channel')}, and line 1 of {self.name} says "
                 f"{self.spec.rate} and {self.spec.channels}: it is not of this set"
             )
 

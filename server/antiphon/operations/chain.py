@@ -25,13 +25,13 @@ from antiphon.kernel.graph.graph import NodeSpec, in_series, known_type
 from antiphon.kernel.graph.node_host import NodeHost
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.runtime.settings import MAX_BLOCK, MIN_BLOCK
-from antiphon.kernel.runtime.shortening import counted, short_repr
+from antiphon.kernel.runtime.shortening import count_of, short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.terms import path_text
 from antiphon.operations.file_tasks import play_with
 from antiphon.operations.given import MAX_CHANNELS, Note, copy_samples, is_path, rate_of
-from antiphon.operations.python import loaded
-from antiphon.operations.wording import called
+from antiphon.operations.python import every_plugin
+from antiphon.operations.wording import word_refusals
 
 TEMPO = 120.0
 """Tempo in bpm for processors that follow the beat."""
@@ -151,13 +151,13 @@ class Chain:
         AntiphonError: There is no such processor, a value is not allowed, or a processor does not change sound.
     """
 
-    @called
+    @word_refusals
     def __init__(self, *steps: Step, rate: float, channels: int = 1) -> None:
         if not steps:
             raise UsageError('a chain takes the names of processors: antiphon.Chain("compressor", rate=48000)')
         if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
             raise UsageError(f"channels takes 1 to {MAX_CHANNELS}, not {channels!r}")
-        known = loaded()
+        known = every_plugin()
         self.rate, self.channels = rate_of(rate, 'antiphon.Chain("compressor", rate=48000)'), channels
         self._steps = steps  # the file of a model is there as long as its chain
         nodes = tuple(_nodes(steps))
@@ -205,7 +205,7 @@ class Chain:
         flat = x.ndim == 1
         if x.ndim not in (1, 2) or (1 if flat else x.shape[0]) != self.channels:
             raise UsageError(
-                f"this chain takes blocks of {counted(self.channels, 'channel')}, [channels, frames], and the block "
+                f"this chain takes blocks of {count_of(self.channels, 'channel')}, [channels, frames], and the block "
                 f"has the shape {x.shape}"
             )
         _check(x)
@@ -234,7 +234,7 @@ class Chain:
             )
         x = copy_samples(sound)
         if len(x) != self.channels:
-            raise UsageError(f"this chain takes {counted(self.channels, 'channel')}, and the sound has {len(x)}")
+            raise UsageError(f"this chain takes {count_of(self.channels, 'channel')}, and the sound has {len(x)}")
         self.reset()
         y = self.process(np.concatenate([x, np.zeros((len(x), self.latency), np.float32)], axis=1))[:, self.latency :]
         self.reset()
@@ -271,7 +271,7 @@ class Chain:
 
     def __repr__(self) -> str:
         names = ", ".join(node.name for node in self._graph.nodes)
-        channels, late = counted(self.channels, "channel"), counted(self.latency, "frame")
+        channels, late = count_of(self.channels, "channel"), count_of(self.latency, "frame")
         return f"<chain of {names} at {self.rate} Hz, {channels}, {late} late>"
 
     def _repr_html_(self) -> str:
@@ -310,7 +310,7 @@ class Chain:
             close_hosts((old if self.plan is made else made).hosts.values(), {})
 
     def _prepared(self, block: int) -> Plan:
-        known = loaded()
+        known = every_plugin()
         ids = {node.name: number for number, node in enumerate(self._graph.nodes, 1)}
         return compile_plan(self._graph, known.catalog, known.make, StreamSpec(self.rate, block, self.channels), ids)
 
@@ -365,7 +365,7 @@ def _floats(block: Any) -> NDArray[Any]:
 
 def _nodes(steps: tuple[Step, ...]) -> Iterator[NodeSpec]:
     counts: dict[str, int] = {}
-    known = loaded().catalog
+    known = every_plugin().catalog
     for step in steps:
         if isinstance(step, str):
             type_, values = step, dict[str, Any]()
@@ -438,7 +438,7 @@ class Stream(Chain):
     def _run(self, plan: Plan, frames: int) -> Samples:
         first = self._time.sample
         y = super()._run(plan, frames)
-        for _, events in plan.emitted(1):
+        for _, events in plan.emitted_events(1):
             for event in events:
                 at = max(0, first + event.offset - self.latency) / self.rate
                 if event.kind in ("on", "off"):

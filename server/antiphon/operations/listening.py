@@ -17,9 +17,9 @@ from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
 from antiphon.operations.given import check_no_rate, copy_samples, is_path, path_of, rate_of, write_sound
-from antiphon.operations.python import loaded, progress_display
+from antiphon.operations.python import every_plugin, progress_display
 from antiphon.operations.result import Result
-from antiphon.operations.wording import called
+from antiphon.operations.wording import word_refusals
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,7 +122,7 @@ class Song:
         return pandas.DataFrame(rows, columns=["time", "beat", "chord", "section"])
 
 
-@called
+@word_refusals
 def analyse(
     sound: Any,
     rate: float | None = None,
@@ -143,7 +143,7 @@ def analyse(
     Raises:
         AntiphonError: There is no such quantity, or the sound cannot be read.
     """
-    loaded()
+    every_plugin()
     names, wanted = _chosen(only)
     with temporary_folder() as folder, progress_display(progress, "analyse") as shown:
         check_no_rate(sound, rate)

@@ -14,7 +14,7 @@ from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.suggestion import instead, suggest
 from antiphon.operations.patch_list import SETS, PatchEntry, entries
 from antiphon.operations.shared import ASKER, Request, SharedOperation, add_operation_addresses, added_operations
-from antiphon.operations.wording import called
+from antiphon.operations.wording import word_refusals
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -230,20 +230,20 @@ LISTS = {
 """Antiphon's own operations, by name."""
 
 
-def offered() -> dict[str, SharedOperation]:
+def shared_operations() -> dict[str, SharedOperation]:
     """Antiphon's operations and those of all plugins, by name, without those of failed plugins."""
     dispatcher = import_plugins(hook_lists().plugins_with_hook("antiphon_operations"), lambda name, error: None)
     added = (added_operations(dispatcher, plugin)[0] for plugin in dispatcher.implemented)
     return LISTS | {one.name: one for some in added for one in some}
 
 
-@called
+@word_refusals
 def ask(name: str, /, **given: Any) -> Any:
     """Runs an operation: `antiphon.ask("library search", words=["night"])`; returns its answer.
 
     Raises AntiphonError: there is no such operation, an argument is not allowed, or the operation refuses.
     """
-    known = LISTS if name in LISTS else offered()
+    known = LISTS if name in LISTS else shared_operations()
     if name not in known:
         raise UsageError(f"there is no operation {name!r}{instead(name, sorted(known))}")
     return known[name].ask(given)

@@ -32,7 +32,7 @@ from antiphon.offline.file_job import (
 )
 from antiphon.operations.file_tasks import FileTask, gather_tasks, sound_suffix
 from antiphon.operations.finishing import convert_finish_request
-from antiphon.operations.requests import LIMITED, PIPE, RUN_OPTIONS, RunRequest, applies, changed
+from antiphon.operations.requests import LIMITED, PIPE, RUN_OPTIONS, RunRequest, applies, change
 
 if TYPE_CHECKING:
     from antiphon.files.pipes import RawForm
@@ -78,8 +78,8 @@ def plan(asked: RunRequest, catalog: Catalog) -> FilePlan:
     finish = convert_finish_request(asked.finish, asked.rate)
     check_name(asked.plugin, catalog)
     # what comes last counts, as on a command line
-    given = asked.given
-    asked = changed(asked, plugin=catalog.varied(asked.plugin, dict(given)))
+    given = asked.given_params
+    asked = change(asked, plugin=catalog.varied(asked.plugin, dict(given)))
     info = known_type(asked.plugin, catalog)
     check_has_output(info)
     _check_use(asked, info)
@@ -122,7 +122,7 @@ def _check_use(asked: RunRequest, info: ProcessorInfo) -> None:
         one = RUN_OPTIONS[name]
         if getattr(asked, name) != one.default and not applies(one, info):
             writes = "MIDI" if name == "midi_out" else one.option
-            _, lacks = one.said("needs") or ("", f"writes no {writes}")
+            _, lacks = one.extra("needs") or ("", f"writes no {writes}")
             raise Refusal(name, f"{info.type} {lacks}", f"leave {spell(name)} out")
     for name in given:
         for part in getattr(asked, name):

@@ -34,8 +34,8 @@ from antiphon.operations.given import (
 )
 from antiphon.operations.plan import check_name
 from antiphon.operations.requests import FinishRequest, Progress, RenderRequest, Reporting, RunRequest
-from antiphon.operations.result import Result, read_notes, read_sound, shaped
-from antiphon.operations.wording import called
+from antiphon.operations.result import Result, read_notes, read_sound, shape_sound
+from antiphon.operations.wording import word_refusals
 
 if TYPE_CHECKING:
     from antiphon.kernel.contract.catalog import ProcessorInfo
@@ -54,19 +54,19 @@ def _loaded() -> Loaded:
     return load(check=False)
 
 
-def loaded() -> Loaded:
+def every_plugin() -> Loaded:
     """Every plugin of this machine, loaded once in this process."""
     with _loading:
         return _loaded()
 
 
 _OWN = ("plugin", "paths", "param", "out_dir", "recursive", "raw", "rate", "tag")
-_TAKEN = (one for kind in (RunRequest, FinishRequest) for one in arguments(kind) if not one.said("beside"))
+_TAKEN = (one for kind in (RunRequest, FinishRequest) for one in arguments(kind) if not one.extra("beside"))
 _OPTIONS = ("resample", *(one.name for one in _TAKEN if one.name not in _OWN))
 """Options of `antiphon run` that a call accepts, except those for further files; `resample` is --rate."""
 
 
-@called
+@word_refusals
 def run(
     name: str,
     sound: Any = None,
@@ -97,7 +97,7 @@ def run(
     """
     if not isinstance(name, str):
         raise UsageError(f"the first argument is the name of a processor, as 'denoise', not {type(name).__name__}")
-    known = loaded()
+    known = every_plugin()
     check_name(name, known.catalog)
     info = known_type(name, known.catalog)
     options, given = _split_options(info, params)
@@ -116,7 +116,7 @@ def _play_result(
     made: Result, name: str, sound: Any, rate: float | None, params: dict[str, Any]
 ) -> tuple[np.ndarray[Any, Any], int]:
     """Sound of a result with notes: the processor's own, or the notes played by a soundfont."""
-    if loaded().catalog[name].on_files.job:
+    if every_plugin().catalog[name].on_files.job:
         with temporary_folder() as folder, suppress(UsageError):  # it writes notes alone, of notes at least
             again = run(name, sound, rate, out=folder / "out.wav", **params)
             return again.sound, again.rate
@@ -271,13 +271,13 @@ class _CallFiles:
         if self.apart:
             parts = {part: read_sound(self.folder / "parts" / f"{part}.wav") for part in self.info.on_files.splits}
             made.rate = next(iter(parts.values()))[1]
-            made._parts = {part: shaped(samples, flat=flat) for part, (samples, _) in parts.items()}
+            made._parts = {part: shape_sound(samples, flat=flat) for part, (samples, _) in parts.items()}
             made._sound = np.sum(list(made._parts.values()), axis=0, dtype=np.float32)
         elif self.out is None and not is_midi(self.target, written=True):
             samples, made.rate = read_sound(self.target)
-            made._sound = shaped(samples, flat=flat)
+            made._sound = shape_sound(samples, flat=flat)
             made._parts = {
-                part: shaped(read_sound(path)[0], flat=flat)
+                part: shape_sound(read_sound(path)[0], flat=flat)
                 for part in self.info.on_files.stems
                 if (path := self.folder / f"out-{part}.wav").exists()
             }
@@ -303,7 +303,7 @@ def _closing_words(written: Written) -> str:
     return ", ".join(part for part in words.split(", ") if part.strip() != "from").replace(", from : ", ": ")
 
 
-@called
+@word_refusals
 def render(
     patch: str | os.PathLike[str],
     sound: Any = None,
@@ -401,7 +401,7 @@ def _render(
             reporting=Reporting(warnings.append, written.append, shown),
             **given.options,
         )
-        failed = rendering.render(asked, loaded())
+        failed = rendering.render(asked, every_plugin())
         if failed:
             raise PluginError("; ".join(warnings) or "a node failed")
         made = Result(rate=written[0].rate, said=_closing_words(written[0]), warnings=tuple(warnings), path=out)

@@ -28,8 +28,8 @@ from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.signal import named_note
 from antiphon.kernel.wire.osc import Arg, Double, Message
-from antiphon.operations.python import loaded
-from antiphon.operations.wording import called, option_words
+from antiphon.operations.python import every_plugin
+from antiphon.operations.wording import option_words, word_refusals
 
 _FULL = 127
 _LARGEST = 3.4e38
@@ -91,7 +91,7 @@ class RemoteNode:
     @property
     def params(self) -> Mapping[str, Param]:
         """Parameters by name, as far as this machine has the plugin."""
-        info = loaded().catalog.get(self._server.nodes.get(self._name, ""))
+        info = every_plugin().catalog.get(self._server.nodes.get(self._name, ""))
         return {} if info is None else {param.name: param for param in info.cells}
 
     def set(self, *, over: float = 0.0, **values: Arg) -> None:
@@ -184,7 +184,7 @@ class Remote:
 
         rows = {"server": f"{self.host}:{self.port}"}
         with suppress(AntiphonError):
-            types = loaded().catalog.types
+            types = every_plugin().catalog.types
             nodes = {name: types[kind].doc if kind in types else kind for name, kind in self.nodes.items()}
             rows |= {"tempo": f"{self.tempo:g} bpm", **nodes}
         return result.table_html(rows)
@@ -465,7 +465,7 @@ class Server(Remote):
 
     __slots__ = ("_process",)
 
-    @called
+    @word_refusals
     def __init__(
         self,
         patch: str | os.PathLike[str] = "",

@@ -50,7 +50,7 @@ from antiphon.operations.rendering import (
     sound_form,
     tail_after,
 )
-from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, changed, noticing
+from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, change, noticing
 
 # ---- Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick
 
@@ -354,9 +354,9 @@ def render(asked: RenderRequest, loaded: Loaded) -> bool:
             hint = f"write {spell('out', 'OUT.wav')}, and nothing else behind {spell('in')}"
             raise Refusal("in", f"{spell('in', '-')} is one sound", hint)
         with input_file() as kept, naming({str(kept): "standard input"}):
-            return render(changed(asked, source=(str(kept),)), loaded)
+            return render(change(asked, source=(str(kept),)), loaded)
     with noticing(asked.reporting) as noticed:
-        asked = changed(asked, reporting=noticed)
+        asked = change(asked, reporting=noticed)
         if is_script(asked.patch):
             return render_script(asked)
         for option in ("bars", "midi"):

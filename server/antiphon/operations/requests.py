@@ -184,7 +184,7 @@ class RunRequest(Struct, frozen=True):
     finish: FinishRequest = FinishRequest()
 
     @property
-    def given(self) -> tuple[tuple[str, Any], ...]:
+    def given_params(self) -> tuple[tuple[str, Any], ...]:
         """Names and values of parameters, in order. Raises Refusal for other texts than NAME=VALUE."""
         return tuple(split_name_value(one) if isinstance(one, str) else one for one in self.param)
 
@@ -195,15 +195,15 @@ class RunRequest(Struct, frozen=True):
 
 
 RUN_OPTIONS = {one.name: one for one in arguments(RunRequest)}
-BESIDE = {one.name: one.said("beside") for one in RUN_OPTIONS.values() if one.said("beside")}
+BESIDE = {one.name: one.extra("beside") for one in RUN_OPTIONS.values() if one.extra("beside")}
 """Arguments for further files of a run, each with its HTTP field and the name of that result."""
-LIMITED = tuple(one.name for one in RUN_OPTIONS.values() if one.said("needs") or one.said("beside"))
+LIMITED = tuple(one.name for one in RUN_OPTIONS.values() if one.extra("needs") or one.extra("beside"))
 """Arguments of a run that do not apply to every processor."""
 
 
 def applies(one: Argument, info: ProcessorInfo) -> bool:
     """Whether an option of `antiphon run` applies to a processor."""
-    needed, _ = one.said("needs") or ("", "")
+    needed, _ = one.extra("needs") or ("", "")
     return (
         bool(getattr(info.on_files, needed)) if needed else one.name not in BESIDE or one.option in info.on_files.beside
     )
@@ -284,6 +284,6 @@ def from_json(kind: type[R], fields: Mapping[str, Any], **more: Any) -> R:
     return kind(**{**given, "finish": FinishRequest(**fields.get("finish", {})), **more})
 
 
-def changed(asked: Any, **values: Any) -> Any:
+def change(asked: Any, **values: Any) -> Any:
     """Returns a request with other values."""
     return msgspec.structs.replace(asked, **values)

@@ -19,7 +19,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.terms import path_text
 from antiphon.operations.given import Note
-from antiphon.operations.wording import called
+from antiphon.operations.wording import word_refusals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +147,7 @@ class Result:
         """
         if self._sound is None and self.path is not None and self.path.suffix.lower() not in midifile.WRITABLE_SUFFIXES:
             samples, self.rate = read_sound(self.path)
-            self._sound = shaped(samples, flat=self._flat)
+            self._sound = shape_sound(samples, flat=self._flat)
         if self._sound is None and self._midi:
             self._sound, self.rate = self._play()
         if self._sound is None:
@@ -167,7 +167,7 @@ class Result:
             raise UsageError("this result holds no notes")
         return mido.MidiFile(file=io.BytesIO(self._midi), charset="utf-8")
 
-    @called
+    @word_refusals
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the sound, or the notes for the suffixes .mid and .midi; an existing file is replaced.
 
@@ -210,7 +210,7 @@ class Result:
         return f"<{', '.join(held) or 'nothing'}{self.said and f': {self.said}'}>"
 
 
-def shaped(sound: NDArray[np.float32], *, flat: bool) -> NDArray[np.float32]:
+def shape_sound(sound: NDArray[np.float32], *, flat: bool) -> NDArray[np.float32]:
     """Returns a sound `[channels, frames]`; as `[frames]` if it has one channel and `flat` is set."""
     return sound[0] if flat and len(sound) == 1 else sound
 

@@ -184,7 +184,7 @@ class SharedOperation:
             asked = asked if isinstance(asked, self.asked) else self.asked(**asdict(asked))
             return _function(self.does)(asked)
 
-    def shown(self, answer: Any) -> Iterable[str]:
+    def answer_lines(self, answer: Any) -> Iterable[str]:
         """Lines of an answer for a terminal."""
         return _function(self.lines)(answer) if self.lines else (msgspec.json.encode(answer).decode(),)
 

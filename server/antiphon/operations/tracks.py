@@ -49,7 +49,7 @@ _SHOWN = 80
 
 
 @contextmanager
-def replayed(
+def replay_output(
     folder: Path, log: SessionLog, complain: Callable[[str], None], tracks: ReplayedTracks | None = None
 ) -> Iterator[tuple[int | None, Iterator[Samples]]]:
     """Context with the frames of a session's input, and its output replayed, `[channels, block]`, and into `tracks`.
@@ -136,7 +136,7 @@ def export(session: Path, out: str, reporting: Reporting, *, force: bool = False
     folder = claim(out, "DIR", session, force=force)
     with (
         replayed_tracks(log, session, folder) as tracks,
-        replayed(session, log, reporting.complain, tracks) as (frames, blocks),
+        replay_output(session, log, reporting.complain, tracks) as (frames, blocks),
         reporting.progress("tracks", frames, log.spec.rate) as progress,
     ):
         for n, _ in enumerate(blocks, 1):

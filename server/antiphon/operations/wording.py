@@ -13,7 +13,7 @@ from antiphon.kernel.runtime.typed import HALF
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def called(function: Function) -> Function:
+def word_refusals(function: Function) -> Function:
     """Decorator of functions of the Python interface: refusals name Python's arguments."""
 
     @functools.wraps(function)

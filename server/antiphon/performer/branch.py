@@ -115,7 +115,7 @@ class Branch:
             if self.parent is None or not self.parent.pid:
                 self._start = StallTimeout(_FORK_SECONDS)
                 return False
-            return self._start.ended(self.parent.pid)
+            return self._start.has_expired(self.parent.pid)
         if not self._waiting:
             return False
         most, used = _GRACE * self._waiting[0], cpu_times(self.pid)

@@ -64,7 +64,7 @@ class Outgoing:
         self._sounding: set[Key] = set()
 
     @property
-    def known(self) -> Fraction:
+    def known_until(self) -> Fraction:
         """Script beat up to which events are complete, and final under the present leader."""
         return self._covered if self.hold is None else min(self.hold, self._covered)
 
@@ -94,7 +94,7 @@ class Outgoing:
     def due(self, wanted: Fraction, too_late: Fraction) -> list[SentEvent]:
         """Removes and returns events before a beat; notes that begin before `too_late` are omitted."""
         assert self.offset is not None
-        limit = min(wanted, self.known)
+        limit = min(wanted, self.known_until)
         self.starved += limit < wanted
         if limit <= self.sent:
             return []

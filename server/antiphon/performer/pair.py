@@ -235,11 +235,11 @@ class PerformerPair:
         return self._follower is not None
 
     @property
-    def covered(self) -> float:
+    def known_until(self) -> float:
         """Server beat up to which events are known; minus infinity while nothing plays."""
         if self._follower is None or self.out.offset is None:
             return -math.inf
-        return float(self.out.known + self.out.offset)
+        return float(self.out.known_until + self.out.offset)
 
     def branches(self) -> list[Branch]:
         """The current performing processes."""

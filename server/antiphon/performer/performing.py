@@ -240,7 +240,7 @@ class Performing:
             started = self._server is not None and wanted == self._begun_with and not self.player.playing
             if started or file_name(Path(wanted).stem) == file_name(self._plays):
                 self._title = self._plays
-                self.player.loaded()
+                self.player.confirm_patch()
             elif os.sep in wanted:
                 self.player.refuse(
                     f"{escape_unprintable(wanted)} is a file, and a server that runs loads patches by their names: put "
@@ -271,7 +271,7 @@ class Performing:
                 self._told = ()  # what was told before the proof was refused
             case "/done", ("/patch/load", *_) if self._loading is not None:
                 self._plays, self._loading = self._loading[0], None
-                self.player.loaded()
+                self.player.confirm_patch()
             case "/fail", ("/patch/load", reason) if self._loading is not None:
                 self._loading = None
                 self.player.refuse(escape_unprintable(str(reason)))

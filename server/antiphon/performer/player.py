@@ -86,7 +86,7 @@ class Player(PerformerPair):
                 if decibels > above and not was:
                     self.cue(level_cue(node, above))
 
-    def loaded(self) -> None:
+    def confirm_patch(self) -> None:
         """Marks the `wanted` patch as playing; called when it does."""
         self.patch, self.wanted = self.wanted, ""
 

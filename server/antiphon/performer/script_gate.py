@@ -63,7 +63,7 @@ class ScriptGate:
         self._shown = others + [(peer, played)] * bool(played["name"])
 
     @property
-    def performed(self) -> dict[str, Any] | None:
+    def performed_set(self) -> dict[str, Any] | None:
         """The set reported last by a program that is still connected."""
         self._shown = [one for one in self._shown if not one[0].link_lost]
         return self._shown[-1][1] if self._shown else None
@@ -170,4 +170,4 @@ def open_gate(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) 
     gate = ScriptGate(OwnerToken(paths.config()) if settings.live else None, app.osc_port)
     app.joined[NAME] = gate
     app.directory.add(ADDRESSES)
-    app.transports.statuses[NAME] = lambda: gate.performed
+    app.transports.statuses[NAME] = lambda: gate.performed_set

@@ -152,7 +152,7 @@ def run(shared: Shared, memory: CaptureMemory, options: DriverOptions) -> int:
     looked, waits = 0.0, False
     while not ending and all(client.alive() for client, _ in clients.all):
         if time.monotonic() - looked > (WAIT_SECONDS if waits else LOOK_SECONDS):
-            looked, told = time.monotonic(), memory.named()
+            looked, told = time.monotonic(), memory.read_names()
             if told and told != labels:
                 ports = {f"{name}_{n + 1}": (number, n) for number, name, count, _ in told for n in range(count)}
                 try:

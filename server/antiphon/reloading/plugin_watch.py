@@ -117,8 +117,8 @@ class PluginWatch:
         answer: dict[str, Any] = {}
         try:
             child.send(asked.to_json())
-            if await child.heard(START_SECONDS) == BEGUN:
-                answer = await child.heard(asked.limit + GRACE)
+            if await child.await_answer(START_SECONDS) == BEGUN:
+                answer = await child.await_answer(asked.limit + GRACE)
         except TimeoutError:
             raise PluginError(f"its check took longer than {asked.limit:g} s") from None
         except CHILD_FAULTS:

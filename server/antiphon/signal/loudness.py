@@ -116,7 +116,7 @@ class LoudnessMeter:
         """Integrated loudness in LUFS of a whole sound, float32 `[channels, frames]`; below 0.4 s it is one block."""
         meter = cls(rate, len(sound))
         meter.feed(sound)
-        return meter.integrated()
+        return meter.integrated_loudness()
 
     @staticmethod
     def weights(channels: int, mask: int = 0) -> tuple[float, ...]:
@@ -157,7 +157,7 @@ class LoudnessMeter:
         """Number of complete hops so far."""
         return sum(map(len, self._energies))
 
-    def integrated(self) -> float:
+    def integrated_loudness(self) -> float:
         """Integrated loudness so far, in LUFS."""
         return gated_loudness(self.blocks(self.MOMENTARY))
 

@@ -230,8 +230,8 @@ def _surfaces(app: ControlApp) -> dict[str, Any]:
     """Held or approved addresses, each with its time and the number of its subscriptions."""
     listening = Counter(surface.peer.host for surface in app.surfaces)
     return {
-        "held": sorted(app.access.held()),
-        "approved": sorted(app.access.approved()),
+        "held": sorted(app.access.held_addresses()),
+        "approved": sorted(app.access.approved_addresses()),
         "machines": [
             {
                 "ip": one.ip,

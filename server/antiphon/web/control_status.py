@@ -252,7 +252,7 @@ def _recorded(app: ControlApp) -> dict[str, dict[str, Any] | None]:
 
 def _list_troubles(app: ControlApp) -> Iterator[str]:
     """Troubles of the sound and the state, with nodes that are silent or pass their dry input."""
-    if lost := app.device.lost:
+    if lost := app.device.lost_device:
         yield f"the sound device {lost} is gone: the software clock plays in its place until it is back"
     yield from (app.saver.trouble, app.faults.last)
     machine: MachineWatch | None = app.joined.get(MACHINE)

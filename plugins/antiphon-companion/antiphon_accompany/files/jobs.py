@@ -126,7 +126,7 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
     loaded = load_plugins(check=False)
     meter = LoudnessMeter(rate, channels)
     meter.feed(mixed)
-    beneath = max(_MIN_LUFS, meter.integrated()) - BENEATH - BAND
+    beneath = max(_MIN_LUFS, meter.integrated_loudness()) - BENEATH - BAND
     parts = sorted({note.part for note in notes})
     for number, part in enumerate(parts):
         own = [n for n in notes if n.part == part]

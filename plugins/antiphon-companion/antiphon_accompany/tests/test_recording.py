@@ -54,7 +54,7 @@ def test_what_is_over_full_scale_is_limited_unless_that_is_refused(
     assert not beneath(square).over
     meter = LoudnessMeter(48000, 1)
     meter.feed(soundfile.read(tmp_path / "out.wav", dtype="float32")[0][None])
-    assert meter.integrated() == pytest.approx(NOTES_LUFS, abs=0.2)
+    assert meter.integrated_loudness() == pytest.approx(NOTES_LUFS, abs=0.2)
 
 
 def test_a_loud_stroke_does_not_make_all_of_it_softer(tmp_path: Path, beneath: Callable[..., Written]) -> None:

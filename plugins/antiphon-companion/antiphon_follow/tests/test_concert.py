@@ -66,7 +66,7 @@ def concert(
     rows: list[tuple[float, float, float]] = []
 
     def listen(plan: Plan, x: object, y: object, sample: int) -> None:
-        events = [event for _, found in plan.emitted(-1) for event in found]
+        events = [event for _, found in plan.emitted_events(-1) for event in found]
         others = [((sample + e.offset) / RATE, e.number) for e in events if e.kind == "on" and e.channel != 1]
         begun.extend(others)
         for at, key in others if loudspeaker else ():

@@ -247,7 +247,7 @@ def rig() -> Iterator[Rig]:
 @pytest.mark.parametrize("fault", [name for name in made_plugin.FAULTS if name != "none"])
 def test_one_that_fails_is_dry_and_comes_back_with_its_values(made, loaded, rig: Rig, fault: str) -> None:
     plan = compile_plan(parse(PATCH, loaded.catalog).graph, loaded.catalog, loaded.make, SPEC, {"fx": 1})
-    until(rig.pool.settled, PATIENCE, "the worker is ready")
+    until(rig.pool.is_settled, PATIENCE, "the worker is ready")
     host, now, heard = plan.hosts[1], BlockTime(), []
     cell = next(n for n, param in enumerate(host.info.cells) if param.name == "bypass_2")
 

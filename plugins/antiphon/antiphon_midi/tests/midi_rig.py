@@ -113,7 +113,7 @@ class FakeMidi:
     """
 
     name = "fake"
-    dropped = 0
+    drop_count = 0
     dated = False
 
     def __init__(self) -> None:

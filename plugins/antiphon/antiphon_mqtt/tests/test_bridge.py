@@ -211,7 +211,7 @@ async def test_what_came_while_no_broker_was_there_is_told_once_with_its_latest_
     broker.kill()
     await comes(lambda: mqtt.state == "connecting", "its loss is known")
     for n in range(50):
-        live.app.feedback.changed("/node/a/gain", n / 50, None)
+        live.app.feedback.add_change("/node/a/gain", n / 50, None)
         await comes(lambda: not live.app.feedback.pending, "it is told to the bridge")
     live.client().send("/node/a/gain", 0.75)
     await comes(lambda: live.app.executor.value("a", "gain") == 0.75, "OSC is answered throughout")

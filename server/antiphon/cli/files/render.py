@@ -20,9 +20,9 @@ from antiphon.cli.progress import ProgressBar
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.console import say
-from antiphon.kernel.runtime.shortening import counted, short_repr
+from antiphon.kernel.runtime.shortening import count_of, short_repr
 from antiphon.offline.file_job import check_distinct, check_free
-from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, changed
+from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, change
 
 if TYPE_CHECKING:
     from antiphon.live.records import ScriptError
@@ -46,7 +46,7 @@ def render(asked: RenderRequest) -> None:
         from antiphon.operations.render import render as operation
 
         try:
-            failed = operation(changed(asked, reporting=TERMINAL), load(check=False))
+            failed = operation(change(asked, reporting=TERMINAL), load(check=False))
         except ScriptError as error:
             show(error)
             raise Exit(2) from None
@@ -89,7 +89,7 @@ def rehearse(asked: RehearseRequest) -> None:
         click.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
     else:
         click.echo(
-            f"{Path(script).name}: {counted(bars, 'bar')}, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
+            f"{Path(script).name}: {count_of(bars, 'bar')}, {verdict.loudness:.1f} LUFS, peak {verdict.peak:.1f} dBFS, "
             f"{verdict.notes} notes in the densest beat, {verdict.cost:.0%} of real time"
         )
         click.echo("bars: " + " ".join(f"{level:.0f}" for level in verdict.bars) + " LUFS")
@@ -165,7 +165,7 @@ def replay(asked: ReplayRequest) -> None:
         beside = tracks.claim(asked.stems, "--stems", folder, out=out, force=asked.force) if asked.stems else None
         with ExitStack() as stack:
             kept = stack.enter_context(tracks.replayed_tracks(log, folder, beside)) if beside is not None else None
-            frames, blocks = stack.enter_context(tracks.replayed(folder, log, complain, kept))
+            frames, blocks = stack.enter_context(tracks.replay_output(folder, log, complain, kept))
             form = log.spec.rate, log.spec.channels, "FLOAT", finish
             writer = stack.enter_context(AudioWriter(out, *form)) if out else None
             progress = stack.enter_context(ProgressBar("replay", frames, log.spec.rate))

@@ -45,7 +45,7 @@ class Declaration:
     unit: str = ""
 
     @property
-    def allowed(self) -> str:
+    def allowed_values(self) -> str:
         """Allowed values as text: "0 to 0.98", "gate or learned", ""."""
         if self.words:
             return " or ".join(self.words)
@@ -57,7 +57,12 @@ class Declaration:
     @property
     def line(self) -> str:
         """The address with its value, allowed values, and description."""
-        shown = (self.address, self.value and f"= {self.value}", self.allowed and f"({self.allowed})", self.doc)
+        shown = (
+            self.address,
+            self.value and f"= {self.value}",
+            self.allowed_values and f"({self.allowed_values})",
+            self.doc,
+        )
         return " ".join(part for part in shown if part)
 
 
@@ -287,5 +292,5 @@ class AddressCompleter(Completer):
 
 def _meta(declaration: Declaration) -> str:
     value = f"{declaration.value}  " if declaration.value else ""
-    allowed = f"{declaration.allowed}. " if declaration.allowed else ""
+    allowed = f"{declaration.allowed_values}. " if declaration.allowed_values else ""
     return f"{value}{allowed}{declaration.doc}"

@@ -91,7 +91,7 @@ class Reports:
             case Play():
                 self._played(report)
             case Synced(token):
-                self._syncs.synced(token)
+                self._syncs.answer_synced(token)
             case BeatPassed(beat):
                 bpm, bar = float(self._link.tempo_now()[1]), self._session.state.bar
                 self._feedback.event("/beat", beat, bpm)

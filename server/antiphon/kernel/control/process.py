@@ -89,7 +89,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     app.device.attach(supervisor, given["device"])
     app.device.input = settings.input_file.name if settings.input_file is not None else ""
     app.plans.guards = given["guards"]
-    app.plans.loudspeakers = given["loudspeakers"] and not app.headphones.chosen(given["device"])
+    app.plans.loudspeakers = given["loudspeakers"] and not app.headphones.value_for(given["device"])
     loop.add_reader(supervisor.fileno(), app.device.read)
     if settings.http_port != HTTP_PORT:
         app.access.approving += f" --http-port {settings.http_port}"

@@ -64,7 +64,7 @@ class ActionSchedule:
         """Drops scheduled actions except those before number `keep_from`. The dropped syncs' senders need an answer."""
         return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
 
-    def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[Play[int]]:
+    def hanging_note_offs(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[Play[int]]:
         """Note-offs of `sounding` notes that `clear` would leave hanging, except those of scheduled note-ons."""
         first: dict[Key, tuple[float, int, Play[int]]] = {}
         timed = [(float(at), count, action) for at, count, action in self._by_sample if _is_note(action)]

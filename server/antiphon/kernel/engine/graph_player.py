@@ -408,7 +408,7 @@ class GraphPlayer:
                 self._orphans = deque((a for a in self._orphans if not isinstance(a, Play)), MAX_REPORTS)
             case ClearSchedule():
                 keep_from = self._pop_first_kept_number()
-                unended = self.schedule.unended(self._playing.sounding, self.tempo, keep_from)
+                unended = self.schedule.hanging_note_offs(self._playing.sounding, self.tempo, keep_from)
                 self._drop_schedule(keep_from)
                 for ending in unended:
                     self._event(sample, ending)
@@ -422,7 +422,7 @@ class GraphPlayer:
 
     def _reset(self, node: int, host: NodeHost | MasterLevel) -> None:
         host.reset()
-        self._playing.silenced(node)
+        self._playing.forget_notes(node)
         if not host.failed and not host.forced:
             self._report(PlayerReport("running", node))
 

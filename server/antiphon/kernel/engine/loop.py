@@ -331,7 +331,7 @@ class EngineLoop:
             self._end_echoed(plan, sample)
         if plan is None:
             return
-        for number, events in plan.emitted(node):
+        for number, events in plan.emitted_events(node):
             for event in events:
                 key = int(event.number)
                 if event.kind in _KINDS and 0 <= key <= HIGHEST:

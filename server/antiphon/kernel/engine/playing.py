@@ -58,7 +58,7 @@ class Playing:
         """Removes the sounding notes of all but these nodes."""
         self.sounding = {key: by_beat for key, by_beat in self.sounding.items() if key[0] in nodes}
 
-    def silenced(self, node: int) -> None:
+    def forget_notes(self, node: int) -> None:
         """Removes the sounding notes of a reset node."""
         self.sounding = {key: by_beat for key, by_beat in self.sounding.items() if key[0] != node}
 

@@ -119,7 +119,7 @@ class NodeTaps:
         self._words, self._tags, self._slots, self._channels = memory.words, memory.tags, shape.slots, shape.channels
         self._sound = np.frombuffer(memory.sound, np.float32).reshape(TAPS * shape.slots, shape.channels, shape.block)
 
-    def wanted(self) -> memoryview[int]:
+    def selected_nodes(self) -> memoryview[int]:
         """Numbers of the selected nodes, 0 for none."""
         return self._words[:TAPS]
 

@@ -268,7 +268,7 @@ def build_plan(
                 (host, before[host.name]) for host in hosts.values() if is_new_version_of(host, before.get(host.name))
             )
             for host, last in found:
-                if not host.unprepared and not last.failed:
+                if not host.prepare_fault and not last.failed:
                     check_state_transfer(host, last)
             plan.successions = found
             plan.crossing = PlanCrossfade(old, plan)

@@ -212,7 +212,7 @@ class Graph:
         graph = self.add(NodeSpec(CANCELLER, CANCELLER, {"delay": delay} if known else {}), catalog, IN)
         return graph.connect(End(OUT, OUT), End(CANCELLER, ports[1]), catalog)
 
-    def guarded(self, catalog: Catalog) -> Graph:
+    def guard_input(self, catalog: Catalog) -> Graph:
         """The graph with a guard between the input and all it feeds but a canceller, if the input's sound is played."""
         info = catalog.get(GUARD)
         heard, played = ([port.name for port in ports] for ports in ((info.inputs, info.outputs) if info else ((), ())))

@@ -243,7 +243,7 @@ class NativePlan:
         return self._whole_in_steps and bool(self._rest())
 
     @property
-    def reported(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
+    def readonly_values(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:
         """Yields each node's readonly parameters, with array and index of the value that its kernels write."""
         for at in self._places:
             for name, (array, index) in at.reports.items():
@@ -271,7 +271,7 @@ class NativePlan:
         word, first = at.word, address(self._arguments)
         for n, (item, args) in enumerate((*step.conditions, *step.calls, *last), at.call):
             item.pack([0 if isinstance(value, BlockWord) else value for value in args], self._arguments.data, word)
-            self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed, first + 8 * word
+            self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed_address, first + 8 * word
             word += item.size
         rows[row + NodeRow.PACKED] = version
 

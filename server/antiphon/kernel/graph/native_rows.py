@@ -208,7 +208,7 @@ class PackedCalls:
         at = 0
         for row, (item, args) in zip(table, self._calls, strict=False):
             item.pack(args, words.data, at)
-            row[:] = item.packed, address(words) + 8 * at
+            row[:] = item.packed_address, address(words) + 8 * at
             at += item.size
         self._words, self._table = words, table
         self.table = address(table)  # address of the table that `run_calls` reads

@@ -160,7 +160,7 @@ class NodeHost:
         return self.processor.awaits({p.name: p.default for p in self.info.cells} | self.info.checked(values))
 
     @property
-    def unprepared(self) -> str:
+    def prepare_fault(self) -> str:
         """Reason why the processor could not be prepared, or ""."""
         return self.failed if isinstance(self.processor, UnpreparedProcessor) else ""
 
@@ -233,7 +233,7 @@ class NodeHost:
         if self._mending and self._until < frames:
             # the dry signal stays until the processor's output has passed its latency
             self._mending = False
-            self._overruns.returned(now, self.spec.rate)
+            self._overruns.begin_probation(now, self.spec.rate)
             self._health.post(self._until, 1.0)
             if self._health not in self.active:
                 self.active.append(self._health)

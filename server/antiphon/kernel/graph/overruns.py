@@ -94,7 +94,7 @@ class Overruns:
         """Seconds from the last failure until the node is retried."""
         return self._pause
 
-    def returned(self, sample: int, rate: int) -> None:
+    def begin_probation(self, sample: int, rate: int) -> None:
         """Begins the probation of a retried node at `sample`."""
         self.open_ns = 0.0
         self._tried_until = sample + round(PROBATION_SECONDS * rate)

@@ -264,7 +264,7 @@ class Plan:
         for place, _ in self.sounding:
             yield self.buses[place].step(frames)
 
-    def emitted(self, number: int) -> Iterator[tuple[int, Sequence[Event]]]:
+    def emitted_events(self, number: int) -> Iterator[tuple[int, Sequence[Event]]]:
         """(number, events) of the node, or of every node for a negative `number`, that emitted in the last block."""
         for step in self.steps:
             if step.io.events_out and (number < 0 or step.host.number == number):

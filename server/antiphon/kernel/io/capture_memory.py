@@ -89,7 +89,7 @@ class CaptureMemory:
         text = json.dumps(labels).encode()[: _HEADER - _NAMES - 1]
         self.map[_NAMES : _NAMES + len(text) + 1] = text + b"\n"
 
-    def named(self) -> list[list[Any]]:
+    def read_names(self) -> list[list[Any]]:
         """Names written by `name`; none while they change."""
         text = self.map[_NAMES : max(_NAMES, self.map.find(b"\n", _NAMES, _HEADER))]
         try:

@@ -68,7 +68,7 @@ class TcpServer:
         """Whether one more fits, perhaps by closing one of that level or below: the oldest unapproved, else the most
         silent.
         """
-        held = self.held
+        held = self.held_connections
         if level is Level.HELD and len(held) >= MAX_HELD:
             leaving: TcpConnection | None = held[0]
         elif len(self.connections) < MAX_CONNECTIONS:
@@ -88,7 +88,7 @@ class TcpServer:
         return True
 
     @property
-    def held(self) -> list[TcpConnection]:
+    def held_connections(self) -> list[TcpConnection]:
         """Connections from addresses without approval, oldest first."""
         return [c for c in self.connections if c.peer.level is Level.HELD]
 

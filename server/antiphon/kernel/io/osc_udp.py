@@ -89,7 +89,7 @@ class UdpEndpoint:
             self._peers[address] = sender
         return sender
 
-    def known(self, key: str) -> Peer | None:
+    def find_peer(self, key: str) -> Peer | None:
         host, _, port = key.rpartition(":")
         return self._peers.get((host, int(port))) if port.isdigit() else None
 

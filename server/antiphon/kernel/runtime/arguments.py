@@ -64,14 +64,14 @@ class Argument(NamedTuple):
     @property
     def flags(self) -> list[str]:
         """Its options, such as -p and --param."""
-        return str(self.said("flags") or f"--{self.option}").split()
+        return str(self.extra("flags") or f"--{self.option}").split()
 
     @property
-    def spelled(self) -> str:
+    def spelling(self) -> str:
         """Its name in the terms of the one who asked."""
         return spell(self.name, flag=max(self.flags, key=len))
 
-    def said(self, key: str) -> Any:
+    def extra(self, key: str) -> Any:
         """Returns the value that was given to `argument` as `key`; None if its annotation is no `argument`."""
         return (self.meta.extra or {}).get(key)
 
@@ -98,7 +98,7 @@ class Argument(NamedTuple):
         low, high = self.meta.ge, self.meta.le
         if low is None:
             return ""
-        return f"{low:g} {'or more' if high is None else f'to {high:g}'} {self.said('unit') or ''}".rstrip()
+        return f"{low:g} {'or more' if high is None else f'to {high:g}'} {self.extra('unit') or ''}".rstrip()
 
     @property
     def range_shown(self) -> str:
@@ -116,15 +116,15 @@ class Argument(NamedTuple):
         low, high = self.meta.ge, self.meta.le
         if value == self.default:
             return
-        if choices := self.said("choices"):
+        if choices := self.extra("choices"):
             takes = ", ".join(map(str, choices))
             for one in value if self.repeated else (value,):
                 if one not in choices:
-                    raise Refusal(self.name, f"{self.spelled} takes {takes}, not {short_repr(one)}")
+                    raise Refusal(self.name, f"{self.spelling} takes {takes}, not {short_repr(one)}")
         if low is None:
             return
         most = math.inf if high is None else high
-        check_number(value, self.spelled, low, most, takes=self.range, error=partial(Refusal, self.name))
+        check_number(value, self.spelling, low, most, takes=self.range, error=partial(Refusal, self.name))
 
 
 def arguments(kind: Any) -> Iterator[Argument]:

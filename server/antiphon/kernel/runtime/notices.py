@@ -27,7 +27,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from antiphon.kernel.runtime.shortening import counted, escape_unprintable, shorten
+from antiphon.kernel.runtime.shortening import count_of, escape_unprintable, shorten
 from antiphon.kernel.runtime.terms import spell
 
 log = logging.getLogger("antiphon.files")
@@ -148,7 +148,7 @@ def _phrase(found: dict[Notice, int]) -> str:
         groups[one.what, one.manner] = total + count, places + [one.place] * bool(one.place)
     without, mended = list[str](), list[str]()
     for (what, manner), (total, places) in groups.items():
-        text = counted(total, f"unknown {what}" if manner == "unknown" else what) if total else what
+        text = count_of(total, f"unknown {what}" if manner == "unknown" else what) if total else what
         more = ", …" * (len(places) > MAX_PLACES)
         (mended if manner == "mended" else without).append(
             f"{text} ({', '.join(places[:MAX_PLACES])}{more})" if places else text

@@ -26,7 +26,7 @@ def short_repr(value: object, most: int = 40) -> str:
         return "a number of thousands of digits"
 
 
-def counted(number: float, noun: str) -> str:
+def count_of(number: float, noun: str) -> str:
     """A number with its noun in the singular or plural: "1 channel", "2 channels"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 

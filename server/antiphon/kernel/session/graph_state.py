@@ -167,7 +167,7 @@ class GraphState(NodeTable):
             port = self.node(first.node).info.port(first.port, "out")
             kind = port.kind if port is not None else kind
         graph = self.current().connect(first, self.graph.end(dest, "in", self.catalog, kind), self.catalog)
-        return self._edit(graph.guarded(self.catalog) if guarded else graph)
+        return self._edit(graph.guard_input(self.catalog) if guarded else graph)
 
     def disconnect(self, source: str, dest: str) -> list[Effect]:
         """Removes a wire, named as for `connect`."""

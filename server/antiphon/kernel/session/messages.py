@@ -7,7 +7,7 @@ from antiphon.kernel.contract.params import Param, Value, clamp_rounding
 from antiphon.kernel.errors import MissingArgument, RequestError
 from antiphon.kernel.graph.macros import Macro
 from antiphon.kernel.graph.names import MACRO
-from antiphon.kernel.runtime.shortening import check_number, counted
+from antiphon.kernel.runtime.shortening import check_number, count_of
 from antiphon.kernel.session.commands import Command, SetParam, When
 from antiphon.kernel.session.play import ROUNDING
 from antiphon.kernel.session.records import RecordRow
@@ -24,7 +24,7 @@ _ANY = 1e38
 def check_count(args: Args, count: int, takes: str) -> None:
     """Rejects more than `count` arguments; `takes` names the allowed ones in the message."""
     if len(args) > count:
-        raise RequestError(f"takes {takes or 'no arguments'}; it came with {counted(len(args), 'argument')}")
+        raise RequestError(f"takes {takes or 'no arguments'}; it came with {count_of(len(args), 'argument')}")
 
 
 def number(

@@ -7,7 +7,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.errors import RequestError, UsageError
 from antiphon.kernel.graph.graph import End, Graph
-from antiphon.kernel.runtime.shortening import check_number, counted, short_repr
+from antiphon.kernel.runtime.shortening import check_number, count_of, short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.actions import ACTIONS
 from antiphon.kernel.session.commands import Play, When
@@ -172,7 +172,7 @@ def _amount(args: Args, at: int) -> float:
 def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
     """Returns (channel, node) from the arguments at `at` and after."""
     if len(args) > at + 2:
-        raise RequestError(f"takes {takes}; it came with {counted(len(args), 'argument')}")
+        raise RequestError(f"takes {takes}; it came with {count_of(len(args), 'argument')}")
     places = range(at, len(args))
     named = next((i for i in places if isinstance(args[i], str)), at + 1)
     channel = next((_whole(args, i, "channel", 1, CHANNELS) for i in places if i != named), 1)

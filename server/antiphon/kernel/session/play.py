@@ -14,7 +14,7 @@ from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import RequestError
-from antiphon.kernel.runtime.shortening import composed, counted, is_finite_number, short_repr
+from antiphon.kernel.runtime.shortening import composed, count_of, is_finite_number, short_repr
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.commands import Beat, Play, When
 
@@ -114,7 +114,7 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
     names = (*own, "note", "velocity")
     if len(args) % 2:
         raise RequestError(
-            f"play takes names and values in turn, as in n 3 speed 1.5; it came with {counted(len(args), 'argument')}"
+            f"play takes names and values in turn, as in n 3 speed 1.5; it came with {count_of(len(args), 'argument')}"
         )
     declares = own and ("length" in own or "length" not in args[::2])
     length, args = (0.0, args) if declares else _length(node, args, when)

@@ -49,7 +49,7 @@ class HangWatch:
             if is_stopped(pid):
                 return Hang.STOPPED, f"the engine has been stopped by a signal for {seconds:.1f} s; ending it"
             return Hang.LOOP, f"the engine has hung for {seconds:.1f} s; ending it"
-        seconds = self._loader.look(pid, self._loading.turned if running else 0) / 1e9
+        seconds = self._loader.look(pid, self._loading.last_beat_ns if running else 0) / 1e9
         if seconds <= LOAD_SECONDS:
             return Hang.NONE, ""
         at = f" at the node {self._loading.name}" if self._loading.name else ""

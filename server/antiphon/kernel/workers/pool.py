@@ -352,7 +352,7 @@ class Pool:
         """Serial of the newest stream."""
         return self._serial
 
-    def settled(self, since: int = 0) -> bool:
+    def is_settled(self, since: int = 0) -> bool:
         """True if each stream with a serial above `since` is ready, or its worker failed or is waiting to restart."""
         given_up = (State.QUARANTINED, State.REFUSED, State.WAITING)
         return all(

@@ -54,7 +54,7 @@ class Preloading:
         self._running = False
         self._ended = ""
 
-    def ended(self, name: str, work: Callable[[], None]) -> bool:
+    def poll(self, name: str, work: Callable[[], None]) -> bool:
         """Starts the task unless one is running; returns True if it was the last task that ended.
 
         An exception in the thread ends the task: the caller repeats the work itself and raises the same one.
@@ -290,7 +290,7 @@ class Worker:
         if self._preload is None or not self._words[WorkerWord.READY_NS]:
             return True
         work = self._preload(config)
-        return work is None or self._preloading.ended(config, work)
+        return work is None or self._preloading.poll(config, work)
 
     def _turn(self) -> bool:
         """Computes one hop of every slot that has one. Returns False if there is none."""

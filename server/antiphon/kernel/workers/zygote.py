@@ -213,7 +213,7 @@ class Zygote:
             if words[WorkerWord.READY_NS]:
                 words[WorkerWord.STATE] = State.RUNNING
                 ring(self._bells.wake[entry.number])
-            elif child.start.ended(child.pid):
+            elif child.start.has_expired(child.pid):
                 computed = sum(times.ran for times in thread_times(child.pid).values())
                 child.away = computed < _READY_SECONDS / 2 * 1e9
                 self._kill(child, f"was not ready within {_READY_SECONDS:g} s")

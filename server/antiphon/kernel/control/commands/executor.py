@@ -286,7 +286,7 @@ class CommandExecutor:
                     if param.kind != "trigger" and (self._feedback.surfaces.by_key or self._feedback.listeners):
                         self._feedback.param_changed(node, param, value, source)
                 case TempoChanged(bpm, source):
-                    self._feedback.changed("/tempo", float(bpm), source)
+                    self._feedback.add_change("/tempo", float(bpm), source)
                 case _:
                     if isinstance(effect, Panic | ClearSchedule):
                         self._feedback.event("/panic" if isinstance(effect, Panic) else "/clearSched")

@@ -48,7 +48,7 @@ class ByDevice(Generic[T]):
         except (OSError, ValueError, AttributeError):
             pass
 
-    def chosen(self, device: str) -> T | None:
+    def value_for(self, device: str) -> T | None:
         """Value kept for a device; None without one."""
         return self._chosen.get(device)
 
@@ -97,7 +97,7 @@ class SoundDevice:
         return driver if driver == "headless" else self._name
 
     @property
-    def lost(self) -> str:
+    def lost_device(self) -> str:
         """Name of the lost device that the software clock replaces until it is back; "" for none."""
         engine = self._link.status()
         stands_in = engine.state == "running" and engine.driver == "headless"

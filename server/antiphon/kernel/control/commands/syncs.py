@@ -51,7 +51,7 @@ class Syncs:
         self._waiting[self._last] = _Waiting(peer, number, when)
         return self._last
 
-    def synced(self, token: int) -> None:
+    def answer_synced(self, token: int) -> None:
         """Answers `/synced` for a token the engine has reached."""
         waiting = self._waiting.get(token)
         if waiting is not None and any(busy(waiting.peer) for busy in self.busy):
@@ -64,9 +64,9 @@ class Syncs:
         """Answers syncs that waited for another answer to their sender."""
         reached, self._reached = self._reached, []
         for token in reached:
-            self.synced(token)
+            self.answer_synced(token)
 
-    def dropped(self, address: str) -> None:
+    def answer_dropped(self, address: str) -> None:
         """Answers `/fail` for the scheduled syncs dropped by `address`."""
         now = self._clock.moment()
         for token, waiting in list(self._waiting.items()):

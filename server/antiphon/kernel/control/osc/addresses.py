@@ -23,7 +23,7 @@ from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
-from antiphon.kernel.runtime.shortening import check_number, counted, short_repr
+from antiphon.kernel.runtime.shortening import check_number, count_of, short_repr
 from antiphon.kernel.session.commands import When
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.transport_server import OscRequest, TransportServer
@@ -54,9 +54,9 @@ class Directory:
         """Adds fixed addresses."""
         for item in items:
             self.fixed.append(item)
-            check = item.bound(self._server, checks=True)
+            check = item.bind(self._server, checks=True)
             # no pattern reaches what acts: a script's line that is meant for values would fire it
-            self.put(item, item.bound(self._server), check, at_once=item.at_once, patterns=item.asks)
+            self.put(item, item.bind(self._server), check, at_once=item.at_once, patterns=item.asks)
 
     def own(self, path: str) -> bool:
         """Whether an address begins as those of nodes, or a fixed one."""
@@ -175,7 +175,7 @@ def check_args(info: AddressInfo, args: Args) -> Args:
         raise MissingArgument(f"{words[len(args)].partition(':')[2].rstrip('…')} is missing")
     repeated = tags[-1][0] if tags and tags[-1].endswith("…") else ""
     if len(args) > len(tags) and not repeated:
-        raise RequestError(f"takes {info.args or 'no arguments'}; it came with {counted(len(args), 'argument')}")
+        raise RequestError(f"takes {info.args or 'no arguments'}; it came with {count_of(len(args), 'argument')}")
     return tuple(_check_arg(tags[at][0] if at < len(tags) else repeated, words[min(at, len(words) - 1)], arg)
                  for at, arg in enumerate(args))  # fmt: skip
 

@@ -106,7 +106,7 @@ class Address(AddressInfo):
         """Whether it is a question: it asks for the present state, and names nothing that a sender would set."""
         return self.at_once and self.args in ("", "x…")
 
-    def bound(self, server: OscServer, *, checks: bool = False) -> Handler:
+    def bind(self, server: OscServer, *, checks: bool = False) -> Handler:
         """Returns the handler on a server, or with `checks` what only checks. It rejects more arguments than there are.
 
         An address without arguments, unless it is a query, is a button: it may have a value, and 0 is the release.

@@ -60,7 +60,7 @@ COUNTERS = {
     "osc_send_dropped": Counter(lambda app: app.udp.send_dropped + app.tcp.dropped),
     "tcp_connections": Counter(lambda app: len(app.tcp.connections), level=True),
     # connections from addresses without approval
-    "tcp_held": Counter(lambda app: len(app.tcp.held), level=True),
+    "tcp_held": Counter(lambda app: len(app.tcp.held_connections), level=True),
     # connections closed to make room for another
     "tcp_displaced": Counter(lambda app: app.tcp.displaced),
     "tcp_timed_out": Counter(lambda app: app.tcp.timed_out),

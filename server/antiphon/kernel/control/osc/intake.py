@@ -324,7 +324,7 @@ class Intake:
         # the source of a TCP connection is verified, that of a datagram may be forged
         answer = unapproved_answer(peer.host, MAX_DATAGRAM if peer.udp is None else size)
         if answer is not None:
-            self._access.answered(peer.host)
+            self._access.note_answer(peer.host)
             self._replies.reply(peer, answer)
 
     def _unpack_bundle(self, lane: Lane, bundle: Bundle, peer: Peer) -> int:

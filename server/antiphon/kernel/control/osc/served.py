@@ -123,7 +123,7 @@ class OscServer:
 
     def _restore_headphones(self, name: str) -> None:
         """Restores the choice between headphones and loudspeakers that was saved for a sound device, if any."""
-        chosen = self.headphones.chosen(name)
+        chosen = self.headphones.value_for(name)
         if chosen is not None:
             try:
                 self.plans.beside(not chosen, None, "/headphones")
@@ -132,13 +132,13 @@ class OscServer:
 
     def _delay(self) -> float:
         """Delay in ms from the output to the microphone; 0 where it was not measured."""
-        beyond, engine = self.delays.chosen(self.device.name), self.link.status()
+        beyond, engine = self.delays.value_for(self.device.name), self.link.status()
         return 0.0 if beyond is None else max(0.0, beyond + 1e3 * engine.latency_ring / max(1, engine.rate))
 
     def _cut(self, effect: EngineEffect) -> None:
         """Drops deferred messages and syncs at a panic or `/clearSched`."""
         if isinstance(effect, Panic | ClearSchedule):
-            self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
+            self.syncs.answer_dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
             self.intake.deferred.clear()
 
     def _contents(self) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class OscServer:
             self.turns.finish()
 
     def _refused(self, key: str) -> None:
-        if self.surfaces.refused(key):
+        if self.surfaces.count_refusal(key):
             self.saver.soon()
         for refused in self.refusals:
             refused(key)

@@ -93,7 +93,7 @@ class Plans:
 
     def _beside(self, graph: Graph) -> Graph:
         graph = graph.beside_loudspeakers(self._catalog, self.delay())
-        return graph.guarded(self._catalog) if self.guards else graph
+        return graph.guard_input(self._catalog) if self.guards else graph
 
     def load(
         self,

@@ -76,7 +76,7 @@ class Access:
         """Counts a message from an unapproved address; the last `MAX_HELD` addresses are listed by `held`.
 
         Returns whether it may be answered: each address once in `HELD_ANSWER_SECONDS`, and `MAX_HELD` addresses in that
-        time. Call `answered` after an answer.
+        time. Call `note_answer` after an answer.
         """
         self.held_messages += 1
         if host not in self._printed and len(self._printed) < MAX_PRINTED:
@@ -93,15 +93,15 @@ class Access:
         last = self._answered.get(host, -HELD_ANSWER_SECONDS)
         return len(self._answered) < MAX_HELD and self._clock() - last >= HELD_ANSWER_SECONDS
 
-    def answered(self, host: str) -> None:
+    def note_answer(self, host: str) -> None:
         """Notes that an unapproved address was answered."""
         self._answered[host] = self._clock()
 
-    def held(self) -> list[str]:
+    def held_addresses(self) -> list[str]:
         """Unapproved addresses, the latest sender last."""
         return list(self._held)
 
-    def approved(self) -> list[str]:
+    def approved_addresses(self) -> list[str]:
         """Approved addresses and `allow`, sorted."""
         return sorted(self._allowed | self._approved.keys())
 
@@ -137,7 +137,7 @@ class Access:
         """Revokes an approval, including one by `allow`, or removes an address from the list of held ones."""
         host = _address(host)
         if not {host} & {*self._allowed, *self._approved, *self._held}:
-            there = ", ".join([*self.approved(), *self._held][:40]) or "none"
+            there = ", ".join([*self.approved_addresses(), *self._held][:40]) or "none"
             raise UsageError(f"{host} is neither approved nor held; these are: {there}")
         self._forgotten.add(host)
         self._allowed.discard(host)
@@ -146,7 +146,7 @@ class Access:
         self._changed()
 
     @property
-    def forgotten(self) -> frozenset[str]:
+    def revoked_addresses(self) -> frozenset[str]:
         """Addresses whose approval was revoked and not given again."""
         return frozenset(self._forgotten)
 
@@ -221,7 +221,7 @@ class Surfaces:
         """Subscriber with the listening peer of that key."""
         return self.by_key.get(key)
 
-    def subscribed(self, peer: Peer) -> Surface:
+    def subscriber(self, peer: Peer) -> Surface:
         """The subscriber that listens there; `RequestError` for any other peer."""
         surface = self.find(peer.key)
         if surface is None:
@@ -257,12 +257,12 @@ class Surfaces:
         for surface in self:
             peer = surface.peer
             peer.level = access.level(peer.host)
-            if not surface.may_receive_values or peer.host in access.forgotten:
+            if not surface.may_receive_values or peer.host in access.revoked_addresses:
                 del self.by_key[peer.key]
         self.expired += before - len(self)
         return len(self) != before
 
-    def refused(self, key: str) -> bool:
+    def count_refusal(self, key: str) -> bool:
         """Counts a datagram refused by a peer's machine; True if its subscription ended."""
         surface = self.by_key.get(key)
         if surface is None:
@@ -321,7 +321,7 @@ class Subscribers:
         self._access.restore({}, data.get("forgotten", []))
         given = tuple(_resolved(address) for address in given)
         for address in given:
-            if address[0] not in self._access.forgotten:
+            if address[0] not in self._access.revoked_addresses:
                 peer = self._udp.peer(address)
                 self._surfaces.add(peer, peer.key, fixed=True)
         for item in data.get("surfaces", [])[:MAX_SURFACES]:
@@ -362,7 +362,7 @@ class Subscribers:
                 surface.peer.send(encode("/ping"))
 
         def last_packet(key: str) -> float:
-            peer = self._udp.known(key)
+            peer = self._udp.find_peer(key)
             return 0.0 if peer is None else peer.last_received
 
         if self._surfaces.expire(last_packet):
@@ -371,7 +371,7 @@ class Subscribers:
     def to_json(self) -> dict[str, Any]:
         """The subscriptions over UDP and the revoked approvals, for `start`."""
         return {
-            "forgotten": sorted(self._access.forgotten),
+            "forgotten": sorted(self._access.revoked_addresses),
             "surfaces": [
                 {"host": s.peer.udp[0], "port": s.peer.udp[1], "owner": s.owner, "fixed": s.fixed, "id": s.id}
                 for s in self._surfaces

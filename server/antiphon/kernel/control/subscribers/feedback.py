@@ -78,27 +78,27 @@ class Feedback:
         """True if there is data to send, and the last flush was `PERIOD` seconds ago."""
         return self.pending and self._clock() - self._flushed >= PERIOD
 
-    def changed(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
+    def add_change(self, address: str, value: Arg, source: object, level: Level = Level.SURFACE) -> None:
         """Adds a changed value: `source` gets no echo, and subscribers below `level` are not sent it."""
         if self.surfaces or self.listeners:
             self._changes.pop(address, None)
             self._changes[address] = (value, source, level)
 
     def param_changed(self, node: str, param: Param, value: Value, source: object) -> None:
-        """Adds a changed parameter, at all addresses that set it; `source` as for `changed`."""
+        """Adds a changed parameter, at all addresses that set it; `source` as for `add_change`."""
         address, wired = f"/node/{node}/{param.name}", osc_value_of(param, value)
-        self.changed(address, wired, source, param_level(param))
+        self.add_change(address, wired, source, param_level(param))
         if self.surfaces:
             short = ((f"/{MACRO}/{param.name}", wired),) if node == MACRO else ()
             norm = f"{address}/norm"
             self._again[address] = (*short, *(((norm, float(param.to_norm(value))),) if norm in self.norms else ()))
 
-    def used(self, norm: str) -> None:
+    def note_norm(self, norm: str) -> None:
         """Notes that a message came to an address `/norm`."""
         if len(self.norms) < MAX_NORMS:
             self.norms.add(norm)
 
-    def refused(self, address: str, reason: str, sender: str) -> None:
+    def add_refusal(self, address: str, reason: str, sender: str) -> None:
         """Adds a refusal, for the owner's other subscribers; the sender gets an answer of its own."""
         self.event("/refused", address[:MAX_TOLD], reason[:MAX_TOLD], sender, level=Level.OWNER, source=sender)
 

@@ -40,7 +40,7 @@ class Replies:
             text = reason if isinstance(reason, str) else reason()
             self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._hide_files(text)))
             if peer.fails.few:
-                self._feedback.refused(address, text, peer.key)
+                self._feedback.add_refusal(address, text, peer.key)
 
     def fail_schedule_full(self, peer: Peer, address: str, reason: str) -> None:
         """Does what `fail` does, with one answer per `FULL_SECONDS`, as a flood fills the schedule repeatedly."""

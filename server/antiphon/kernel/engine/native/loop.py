@@ -228,7 +228,7 @@ class NativeLoop:
     def _listen(self, plan: Plan | None) -> None:
         assert self._taps is not None
         whole = self.words.whole
-        for tap, number in enumerate(self._taps.wanted()):
+        for tap, number in enumerate(self._taps.selected_nodes()):
             sound = self._taps.sound(number, self.input, self._player.out, plan, self._player.buses.channels)
             at = LoopWord.SOUNDS + 3 * tap
             whole[LoopWord.WANTED + tap] = number
@@ -241,7 +241,7 @@ _PARTS = ("words", "reports", "meters", "tap_tags", "tap_out", "tap_in")
 def _reported_table(plan: Plan) -> NDArray[Any]:
     """Returns the words of each readonly parameter that kernels write, as for `waiting.publish_meters`."""
     rows = []
-    for host, name, array, index in plan.native.reported:
+    for host, name, array, index in plan.native.readonly_values:
         cell = next(n for n, param in enumerate(host.info.cells) if param.name == name)
         param = host.info.cells[cell]
         where = address(array) + index * array.itemsize

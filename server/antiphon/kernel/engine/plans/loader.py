@@ -59,9 +59,9 @@ class PlanCandidate:
     fresh: frozenset[int]
 
     @property
-    def unprepared(self) -> dict[int, str]:
+    def prepare_faults(self) -> dict[int, str]:
         """Nodes that could not be prepared, with the reason by node number."""
-        return {number: host.unprepared for number, host in self.plan.hosts.items() if host.unprepared}
+        return {number: host.prepare_fault for number, host in self.plan.hosts.items() if host.prepare_fault}
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class PlanMaker:
         outline = outline_plan(graph, catalog, ids, None if self.last is None else self.last.plan)
         prepared = {ids[n.name]: PreparedNode.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
         fresh = prepared.keys() - outline.reused.keys()
-        unprepared = {number: CRASHED for number in fresh if prepared[number] in self.loading.blamed}
+        unprepared = {number: CRASHED for number in fresh if prepared[number] in self.loading.blamed_nodes}
 
         def begin(number: int, node: NodeSpec) -> None:
             self.loading.begin_prepare(prepared[number], node.name)
@@ -142,7 +142,7 @@ class PlanMaker:
     def take(self, candidate: PlanCandidate) -> None:
         """Makes `candidate` the predecessor of the next plan."""
         self.last = candidate
-        self.loading.keep([self._prepared[number] for number in candidate.unprepared])
+        self.loading.keep([self._prepared[number] for number in candidate.prepare_faults])
 
     def close(self, hosts: Mapping[int, NodeHost]) -> None:
         """Closes the processors of `hosts` that the last plan does not contain."""
@@ -299,7 +299,9 @@ class Loader:
         """Waits until the workers of the plan's new streams are ready."""
         if self._pool is not None and not load.again:
             self._pool.settle_by = time.monotonic() + WORKER_TIMEOUT
-        while (pool := self._pool) is not None and not pool.settled(load.since) and time.monotonic() < pool.settle_by:
+        while (
+            (pool := self._pool) is not None and not pool.is_settled(load.since) and time.monotonic() < pool.settle_by
+        ):
             self._loading.beat()
             self._guarded(self._collect_and_report)
             time.sleep(0.005)
@@ -326,14 +328,14 @@ class Loader:
 
         plan.watched, plan.at_work, plan.work_at = True, at_work, self._loop.shared.address(HeaderWord.AT_WORK)
         blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
-        if blamed in plan.hosts and not plan.hosts[blamed].unprepared:
+        if blamed in plan.hosts and not plan.hosts[blamed].prepare_fault:
             load.aside = blamed, "hung or crashed the engine"
             plan.hosts[blamed].mark_failed(load.aside[1])
             self._say(NodeState(blamed, "failed", load.aside[1]))
 
     def _report_states(self, load: _Load) -> None:
         """Reports each new node that could not be prepared, and each that runs again."""
-        unprepared, last = load.made.unprepared, self._maker.last
+        unprepared, last = load.made.prepare_faults, self._maker.last
         before = {} if last is None else last.plan.hosts
         for number in load.made.fresh:
             if number in unprepared:
@@ -353,7 +355,7 @@ class Loader:
         message, made = load.message, load.made
         # for the session log: a replay must prepare the same nodes
         logged = {key: value for key, value in message.items() if key not in ("versions", "quantum")}
-        if unprepared := made.unprepared:
+        if unprepared := made.prepare_faults:
             logged["unprepared"] = unprepared
         fade, tempo, tail, quantum = (float(message.get(key, 0.0)) for key in ("fade", "tempo", "tail", "quantum"))
         if load.again and (self._loop.player.again or self._loop.player.plan is not None):

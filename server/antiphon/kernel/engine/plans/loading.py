@@ -79,7 +79,7 @@ class LoadingNote:
         self._name[len(text) :] = bytes(_NAME_BYTES - len(text))
 
     @property
-    def blamed(self) -> frozenset[PreparedNode]:
+    def blamed_nodes(self) -> frozenset[PreparedNode]:
         """Nodes whose `prepare` hung or crashed an engine; they are not prepared with the same values again."""
         return frozenset(self._entries())
 
@@ -94,7 +94,7 @@ class LoadingNote:
         return bytes(self._name).partition(b"\0")[0].decode("utf-8", "replace")
 
     @property
-    def turned(self) -> int:
+    def last_beat_ns(self) -> int:
         """CLOCK_MONOTONIC, ns, of the loader's last beat; 0 before its first."""
         return self._words[_Word.BEAT]
 

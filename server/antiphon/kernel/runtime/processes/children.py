@@ -213,7 +213,7 @@ class Child:
         self.send(message)
         return self.receive(most, silence)
 
-    async def heard(self, seconds: float | None) -> Message:
+    async def await_answer(self, seconds: float | None) -> Message:
         """Awaits the next answer, one without raw bytes, like `receive`, while the event loop runs."""
         assert self.output is not None
         patience = StallTimeout(math.inf if seconds is None else seconds)
@@ -223,7 +223,7 @@ class Child:
                 if not piece:
                     raise EOFError("it closed its end")
                 self._answers.put(piece)
-            elif patience.ended(self.pid):
+            elif patience.has_expired(self.pid):
                 raise TimeoutError
         return message
 

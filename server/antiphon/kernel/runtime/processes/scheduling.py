@@ -54,7 +54,7 @@ class StallTimeout:
         self.seconds, self._every = seconds, min(LOOK_SECONDS, seconds)
         self._still, self._next_ns = StallTimer(self._every, helped=True), 0
 
-    def ended(self, pid: int) -> bool:
+    def has_expired(self, pid: int) -> bool:
         """Whether the timeout has expired; it starts at the first call, and again with another pid."""
         now = time.monotonic_ns()
         if now < self._next_ns:
@@ -70,7 +70,7 @@ class StallTimeout:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         while not poll.poll(1000.0 * (self._every if pid else self.seconds)):
-            if not pid or self.ended(pid):
+            if not pid or self.has_expired(pid):
                 return False
             if meanwhile is not None:
                 meanwhile()

@@ -294,7 +294,7 @@ def _macro_value(server: OscServer, name: str, command: Callable[[Args, When], S
 
 def _norm(server: OscServer, node: str, param: Param, address: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
-        server.feedback.used(address)
+        server.feedback.note_norm(address)
         if not args:
             server.replies.reply(peer, encode(address, float(param.to_norm(server.executor.value(node, param.name)))))
             return

@@ -126,5 +126,5 @@ def clear_schedule(ask: OscCall) -> None:
 @osc("/meter/watch", once=True)
 def meter_watch(ask: OscCall, on: OnOff) -> None:
     """0 sends a subscribed sender no `/meter`; 1 sends it again. Answers `/done`."""
-    ask.server.surfaces.subscribed(ask.peer).meters = bool(on)
+    ask.server.surfaces.subscriber(ask.peer).meters = bool(on)
     ask.reply("/done", "/meter/watch")

@@ -15,7 +15,7 @@ from antiphon.kernel.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import OUT
 from antiphon.kernel.graph.io_nodes import BUS_NUMBERS
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.shortening import counted, shorten
+from antiphon.kernel.runtime.shortening import count_of, shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, RECORDING_SUFFIXES
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session import messages
@@ -218,7 +218,7 @@ def _recording_suffix(engine: EngineStatus, name: str) -> str:
         raise RequestError(f"{suffix} cannot be recorded; name a {', '.join(RECORDING_SUFFIXES)}")
     if engine.channels > held.channels or engine.rate > max(held.rates, default=engine.rate):
         raise RequestError(
-            f"{suffix} does not hold {counted(engine.channels, 'channel')} at {engine.rate} Hz; name a .wav"
+            f"{suffix} does not hold {count_of(engine.channels, 'channel')} at {engine.rate} Hz; name a .wav"
         )
     return suffix
 
