@@ -288,7 +288,7 @@ def play_ahead(play: Callable[[], int], rate: int, live: int = 0) -> Iterator[No
     `play`: plays the file without its output; returns the frames that the next pass needs. `live`: as of
     `SynthSupport.passes`.
     """
-    passes = chosen().info.make_support().passes(live=live)
+    passes = chosen_backend().info.make_support().passes(live=live)
     if passes is None:
         yield
         return

@@ -173,7 +173,7 @@ class Player:
         raw = player.buses.source
         if self.plugin and raw is not None:
             y = raw[:, :frames]
-            for _, events in self.plan.emitted(1):
+            for _, events in self.plan.emitted_events(1):
                 self.emitted += [(max(0, first + event.offset - self.latency), event) for event in events]
         elif player.counters.limited_blocks > limited and raw is not None:
             self.beyond += bool(np.abs(raw[:, :frames]).max(initial=0.0) * 10.0 ** (self.gain / 20.0) > 1.0)
