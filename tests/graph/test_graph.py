@@ -76,17 +76,17 @@ def test_beside_loudspeakers_a_canceller_of_what_is_played_stands_in_front_of_th
     assert graph.beside_loudspeakers(catalog) == graph
     assert chain("a").beside_loudspeakers(catalog) == chain("a"), "what is played would be its own echo"
     guard = Catalog({**kinds, GUARD: info(GUARD, inputs=(AUDIO_IN, Port("reference")))}, ())
-    played = chain("a").beside_loudspeakers(guard).guarded(guard)
+    played = chain("a").beside_loudspeakers(guard).guard_input(guard)
     assert set(drawn(played)) == {
         "in.in>howl_guard.in",
         "howl_guard.out>a.in",
         "a.out>out.out",
         "out.out>howl_guard.reference",
     }
-    assert played.guarded(guard) == played
-    by_hand = played.connect(End(IN, IN), End(OUT, OUT), guard).guarded(guard)
+    assert played.guard_input(guard) == played
+    by_hand = played.connect(End(IN, IN), End(OUT, OUT), guard).guard_input(guard)
     assert set(drawn(by_hand)) == {*drawn(played), "howl_guard.out>out.out"}
-    assert played.remove(GUARD, guard).guarded(CATALOG).has(GUARD) is False, "none is installed"
+    assert played.remove(GUARD, guard).guard_input(CATALOG).has(GUARD) is False, "none is installed"
     assert graph.guard_input(guard) == graph, "what is only listened to does not howl"
     assert graph.remove(CANCELLER, catalog).beside_loudspeakers(CATALOG).has(CANCELLER) is False, "none is installed"
     deaf = Graph((NodeSpec("click", "click"),), (Wire(End("click", "out"), End(OUT, OUT)),))
