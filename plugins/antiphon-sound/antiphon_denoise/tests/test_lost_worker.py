@@ -46,7 +46,7 @@ def test_killing_the_worker_does_not_click(rig, monkeypatch):
     processor = Denoise()
     processor.settings["mode"] = "learned"
     processor.prepare(SPEC)
-    until(rig.pool.settled, PATIENCE, "the worker is ready")
+    until(rig.pool.is_settled, PATIENCE, "the worker is ready")
     waiting = processor._delayed
     assert waiting is not None
     t = np.arange(2 * RATE) / RATE
