@@ -11,6 +11,7 @@ from antiphon.api import F32, IO, BlockTime, Event, Samples, StreamSpec, UsageEr
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.models import OfflineChords, StreamedChords
 from antiphon.api.backends.rendering import prepare_processor
+from antiphon.api.backends.signal import HIGHEST
 from antiphon_hum import learned, struck
 from antiphon_hum.chords import LEAST_SHARE
 from antiphon_hum.learned import model_tracker
@@ -226,6 +227,7 @@ def _struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transc
     line = StruckLine()
     play(struck.RATE, line.feed)
     low, high = sorted((int(hum.settings["lowest"]), int(hum.settings["highest"])))
+    high = 127 if high == HIGHEST else high  # whistles are higher than voices
     scale, key = at / struck.RATE, None
     notes = [replace(n, start=round(n.start * scale), end=round(n.end * scale)) for n in line.notes(low, high)]
     if notes:

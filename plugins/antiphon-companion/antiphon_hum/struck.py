@@ -85,11 +85,14 @@ _MIN_RELATIVE_SHARE = 0.93
 """Share of the best pitch's energy that a higher pitch needs to replace it: an octave below explains as much."""
 _SIZE, _SHORT, _HOP = 4096, 1024, 220
 """Window lengths in frames of pitch and of attacks, and the hop, 10 ms."""
-_BINS = 600
-"""Number of analysed bins, up to 3.2 kHz."""
+_BINS = 800
+"""Number of analysed bins, up to 4.3 kHz."""
 _FIRST_BIN = 10
 """First bin of a possible pitch: 54 Hz."""
-_LOWEST, _HIGHEST = 36, 96
+_LOWEST, _HIGHEST = 36, 107
+_MIN_RISE, _QUIETEST = 0.04, 0.003
+"""Minimum energy that an attack adds, relative to the sound before: a release spreads the spectrum by less;
+and minimum level of a note relative to the loudest."""
 _MIN_FUNDAMENTAL = 0.1
 """Minimum level of the fundamental or the octave relative to the strongest bin."""
 _APART, _AROUND = 6, 40
@@ -119,27 +122,29 @@ class StruckLine:
         mono = np.concatenate([np.zeros(_SIZE, np.float32), *self._pieces, np.zeros(2 * _SIZE, np.float32)])
         attacks = _attacks(mono)
         found = [self._pitch(mono, at) for at in attacks]
-        if len(found) < 3 or np.mean([alone >= _ALONE for _, alone, _ in found]) < MIN_LINE_SHARE:
+        loudest = max((level for *_, level in found), default=0.0)
+        begun = [alone >= _ALONE for _, alone, level in found if level > _QUIETEST * loudest]
+        if len(begun) < 3 or np.mean(begun) < MIN_LINE_SHARE:
             return []
-        loudest = max(level for *_, level in found)
         notes = []
         for n, (pitch, alone, level) in enumerate(found):
             edges = [*attacks, self._frames + _SIZE + _LATENCY_FRAMES]
             begin, end = (max(0, min(self._frames, edge - _SIZE - _LATENCY_FRAMES)) for edge in edges[n : n + 2])
-            if alone >= _KEPT and lowest <= pitch <= highest and end > begin:
+            if level > _QUIETEST * loudest and alone >= _KEPT and lowest <= pitch <= highest and end > begin:
                 velocity = float(np.clip(0.75 + 0.25 * np.log10(level / loudest + 1e-9), 0.25, 1.0))
                 notes.append(FrameNote(begin, end, pitch, velocity, float(pitch)))
         return notes
 
     def _pitch(self, mono: F32, at: int) -> tuple[int, float, float]:
-        """Pitch of an attack, its explained share of the energy, and its level."""
+        """Pitch of an attack, its explained share of the energy, and its level; 0 where a note is released."""
         after, before = (_spectrum(mono[first : first + _SIZE]) for first in (at, at - _SIZE))
         rise = np.maximum(0.0, after - before)
         rise[:_FIRST_BIN] = 0.0  # an offset that a string keeps, and rumble
         total = float(np.sum(rise**2)) + 1e-12
         shares = np.array([_harmonic_energy_share(rise, pitch, total) for pitch in range(_LOWEST, _HIGHEST + 1)])
         place = int(np.flatnonzero(shares >= _MIN_RELATIVE_SHARE * shares.max())[-1])
-        return _LOWEST + place, float(shares[place]), float(np.sqrt(total))
+        released = total < _MIN_RISE * float(np.sum(before[_FIRST_BIN:] ** 2))
+        return _LOWEST + place, float(shares[place]), 0.0 if released else float(np.sqrt(total))
 
 
 def _harmonic_energy_share(rise: F64, pitch: int, total: float) -> float:

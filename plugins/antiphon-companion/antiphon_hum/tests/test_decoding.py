@@ -61,6 +61,16 @@ def test_a_line_of_bright_strings_is_found() -> None:
     assert [note.number for note in line.notes(0, 127)] == list(numbers)
 
 
+def test_whistles_above_the_range_of_voices_are_found() -> None:
+    numbers, t = (91, 98, 93, 100, 96), np.arange(round(0.6 * RATE)) / RATE
+    fade = np.clip(np.minimum(t / 0.03, (0.6 - t) / 0.05), 0.0, 1.0)
+    tones = [0.3 * fade * np.sin(2.0 * np.pi * 440.0 * 2.0 ** ((number - 69) / 12.0) * t) for number in numbers]
+    sound = np.concatenate([np.pad(tone, (RATE // 4, 0)) for tone in tones])
+    sound += np.random.default_rng(0).normal(0.0, 1e-4, len(sound))
+    found = transcribe(player(sound[None].astype(np.float32)), RATE, {})
+    assert [note.number for note in found.notes] == list(numbers)
+
+
 def test_chords_and_noise_are_no_line() -> None:
     chords = plucked([(48, 52, 55), (45, 48, 52), (41, 45, 48), (43, 47, 50)], 0.5, 1.0)
     assert not transcribe(player(chords), RATE, {}).struck
