@@ -278,3 +278,18 @@ def test_a_sync_that_is_reached_while_its_sender_is_answered_is_answered_behind(
     making.clear()
     syncs.release()
     assert [call.args[1] for call in replies.reply.call_args_list] == [encode("/synced", 7)]
+
+
+async def test_value_due_before_its_plan_gives_way_to_a_later(live: Rig, client: Client) -> None:
+    live.engine.hold_plans = True
+    await client.ask("/node/add", "gain", "c")
+    client.bundle(live.time.timetag(0.1), set_gain(0.75, "c"))
+    client.bundle(live.time.timetag(0.5), set_gain(0.25, "c"))
+    await live.move(0.2)
+    await client.ask("/node/c/gain", 1.5)
+    live.engine.hold_plans = False
+    await live.settle(2)
+    number = live.app.session.state.nodes["c"].id
+    assert live.engine.values[number, GAIN] == 1.5
+    await live.move(0.4)
+    assert live.engine.values[number, GAIN] == 0.25

@@ -310,8 +310,9 @@ BAND = ProcessorInfo("band", "", "t", (Port("notes", "events", held=True),), (EV
 def notes_of(s: Session, *nodes: NodeSpec) -> list[Any]:
     """The notes that begin when a patch of these nodes is loaded."""
     effects = s.load(Graph(nodes), "")
-    s.state.confirm(s.state.states.serial, 0.0)
-    effects += s.replay_after_prepare(s.state.states.serial)
+    before = s.state.states
+    s.state.confirm(before.serial, 0.0)
+    effects += s.replay_after_prepare(before)
     return [effect for effect in effects if isinstance(effect, Play) and effect.event.kind == "on"]
 
 

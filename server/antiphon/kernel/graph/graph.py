@@ -84,6 +84,11 @@ class Graph:
         """The graph without parameter values that the catalog's version of a type rejects."""
         return replace(self, nodes=tuple(_drop_rejected_values(node, catalog.get(node.type)) for node in self.nodes))
 
+    def with_nodes_of(self, other: Graph) -> Graph:
+        """The graph with the other's values of nodes that have the same name and type in both."""
+        there = {(node.name, node.type): node for node in other.nodes}
+        return replace(self, nodes=tuple(there.get((node.name, node.type), node) for node in self.nodes))
+
     def has(self, name: str) -> bool:
         """True if the graph contains a node of that name."""
         return any(n.name == name for n in self.nodes)

@@ -1,6 +1,6 @@
 """All control state: `handle(command, now) -> effects`. It has no sockets and reads no clock."""
 
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
@@ -50,6 +50,7 @@ from antiphon.kernel.session.node_state import Node, Numbers
 from antiphon.kernel.session.notes import Players, play_on
 from antiphon.kernel.session.play import BEGIN
 from antiphon.kernel.session.schedule import Moment, Schedule, due_beat
+from antiphon.kernel.session.states import PatchStates
 
 # ---- Keys that are held by the commands that are due, and what shapes their notes: sent again to a new engine
 
@@ -186,7 +187,6 @@ class Session:
         self.schedule: Schedule[Pending] = Schedule(rate)
         self._players = Players(self.state.graph, catalog)
         self._held, self._given = HeldKeys(), GivenNotes()
-        self.anew: dict[int, int] = {}  # nodes that a plan will prepare anew, by number, and that plan's
         self.tempo_ramps = False  # whether the engine is on its way to the tempo, or has been since it was set
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
@@ -394,24 +394,19 @@ class Session:
 
         Nodes that it prepares anew get the keys from `replay_after_prepare`.
         """
-        state = self.state
-        prepared = {node.id: self._prepared(node) for node in state.nodes.values() if node.info.accepts_held_events}
-        effects = state.load(graph, name, path, tempo, fade)
-        for node in self._nodes_taking_held():
-            if node.id not in prepared:
-                effects += self._replay_held_keys(node)
-            elif prepared[node.id] != self._prepared(node):  # else it goes on, and has them
-                self.anew[node.id] = state.states.goal
-        return effects
+        before = {*self.state.by_id}
+        effects = self.state.load(graph, name, path, tempo, fade)
+        new = [node for node in self._nodes_taking_held() if node.id not in before]
+        return [*effects, *(note for node in new for note in self._replay_held_keys(node))]
 
-    def replay_after_prepare(self, serial: int) -> list[Effect]:
-        """Plays held keys to the nodes that were prepared anew for the plan of that number, once it plays.
+    def replay_after_prepare(self, before: PatchStates) -> list[Effect]:
+        """Plays held keys to the nodes that a plan prepared anew, once it plays; until then the nodes before have them.
 
-        Until then their notes go to the previous nodes.
+        `before`: the states until then. A new engine gets the keys by `resend`.
         """
-        ready = {number for number, goal in self.anew.items() if goal <= serial}
-        self.anew = {number: goal for number, goal in self.anew.items() if number not in ready}
-        return [note for node in self._nodes_taking_held() if node.id in ready for note in self._replay_held_keys(node)]
+        was, now = before.playing.prepared, self.state.states.playing.prepared
+        anew = {number for number in was.keys() & now.keys() if was[number] != now[number] and not before.fresh}
+        return [note for node in self._nodes_taking_held() if node.id in anew for note in self._replay_held_keys(node)]
 
     def _nodes_taking_held(self) -> list[Node]:
         nodes = self.state.nodes
@@ -422,10 +417,6 @@ class Session:
         for note in notes:
             self._held.follow(note)
         return notes
-
-    def _prepared(self, node: Node) -> Mapping[str, Value]:
-        values = {param.name: self.state.value_at(node, cell) for cell, param in enumerate(node.cells)}
-        return node.info.values_for_prepare(values)
 
     def _note(self, command: Play[str], now: Moment, source: object) -> list[Effect]:
         action = play_on(command, 0)  # before anything is kept: what is not allowed changes nothing
@@ -490,7 +481,6 @@ class Session:
 
     def resend(self) -> list[Action]:
         """Held notes, and scheduled actions, to send again to a new engine."""
-        self.anew.clear()
         ramp = [SetTempo(self.state.tempo)] if self.tempo_ramps else []  # a new engine has no ramp
         pending: list[Action] = [*ramp, *self._held.again(self.state.by_id)]
         pending += [item for item, _ in self.schedule.pending() if not isinstance(item, _OWN)]

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -160,11 +160,20 @@ class Outbox:
         while self._backlog and self._try(self._backlog[0]):
             self._backlog.popleft()
 
-    def send_waiting(self) -> None:
-        """Sends the actions that waited for a plan, after the engine has confirmed or refused it."""
+    def send_waiting(self, scheduled: Container[NodeSet]) -> None:
+        """Sends the actions that waited for a plan, after the engine has confirmed or refused it.
+
+        Of a value with a time, only what is `scheduled` still: one that was due is in the session's numbers, or a later
+        one is.
+        """
         waiting, self._for_plan = self._for_plan, deque()
         for effect in waiting:
-            self._send(effect)
+            if not isinstance(effect, NodeSet) or effect in scheduled or self._is_trigger(effect):
+                self._send(effect)
+
+    def _is_trigger(self, action: NodeSet) -> bool:
+        known = self._state.by_id.get(action.node)
+        return known is not None and known.cells[action.cell].kind == "trigger"
 
     def clear_for_new_engine(self, again: list[Action]) -> None:
         """Clears the queues for a new engine; `again` is sent once its first plan plays."""
@@ -174,12 +183,11 @@ class Outbox:
     def _needs_plan(self, action: Action) -> bool:
         state = self._state
         match action:
-            case NodeSet(node, cell):
+            case NodeSet(node):
                 if node in state.engine_nodes:
                     return False
                 # a value without a time is in the plan itself, or is sent again once that plays
-                known = state.by_id.get(node)
-                return known is not None and (type(action.when) is not Now or known.cells[cell].kind == "trigger")
+                return node in state.by_id and (type(action.when) is not Now or self._is_trigger(action))
             case Sync():
                 return state.loading
             case NodeReset():

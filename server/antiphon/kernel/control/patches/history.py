@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from antiphon.kernel.control.subscribers.replies import Replies
-from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.graph_state import GraphState
@@ -42,17 +41,6 @@ def add_move(state: GraphState, values: Scene, now: float) -> None:
     add_edit(state, UndoStep(what, values, last=now))
 
 
-def graph_to_restore(graph: Graph, present: Graph) -> Graph:
-    """Returns a graph with the present values of the nodes that are there still."""
-    now = {node.name: node for node in present.nodes}
-
-    def with_present_values(node: NodeSpec) -> NodeSpec:
-        there = now.get(node.name)
-        return there if there is not None and there.type == node.type else node
-
-    return replace(graph, nodes=tuple(with_present_values(node) for node in graph.nodes))
-
-
 MAX_ANSWERS = 1024
 """Maximum answers that wait for the engine."""
 
@@ -61,15 +49,16 @@ MAX_ANSWERS = 1024
 class PlanAnswer:
     """An answer that depends on a plan.
 
-    `refused`: called with the reason when the engine refuses the plan; then no other answer is sent.
+    `then`: called once the plan plays. `refused`: called with the reason when the engine refuses it; then no other
+    answer is sent.
     """
 
-    goal: int
     peer: Peer | None  # who is answered; None for no answer
     address: str
-    done: tuple[Arg, ...] | None  # arguments of `/done` when the plan plays; None sends none
+    done: tuple[Arg, ...] | None = None  # arguments of `/done` when the plan plays; None sends none
     then: Callable[[], None] | None = None
     refused: Callable[[str], None] | None = None
+    goal: int = 0  # number of that plan
 
 
 class PlanAnswers:

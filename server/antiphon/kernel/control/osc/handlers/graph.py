@@ -12,6 +12,7 @@ from antiphon.kernel.control.osc.answers import reply_words
 from antiphon.kernel.control.osc.arguments import MAX_WORD, OWNER, Args, OnOff, OscCall, Word, is_press, osc
 from antiphon.kernel.control.osc.intake import AddressRoute, Handler
 from antiphon.kernel.control.osc.served import OscServer
+from antiphon.kernel.control.patches.history import PlanAnswer
 from antiphon.kernel.control.subscribers.feedback import osc_value_of, param_level
 from antiphon.kernel.errors import PatchError
 from antiphon.kernel.graph import patch as patches
@@ -204,7 +205,7 @@ def set_param(server: OscServer, command: SetParam, peer: Peer, address: str) ->
     server.executor.do(command, peer.key)
     if server.session.state.states.goal != goal:
         server.saver.soon()
-        server.plans.expect(peer, address)
+        server.plans.expect(PlanAnswer(peer, address))
 
 
 def _reset(server: OscServer, node: str) -> Handler:
