@@ -112,9 +112,13 @@ class GraphState(NodeTable):
         self.engine_nodes = _END_NUMBERS | {node.id for node in playing}
         return effects
 
-    def _show(self, graph: Graph, due: Transition = (FADE, 0.0, 0.0), **changes: Any) -> list[Effect]:
-        """Shows another graph with its values, and requests its plan; `changes`: other attributes of the patch."""
-        before = self.present()
+    def _show(
+        self, before: PatchState, graph: Graph, due: Transition = (FADE, 0.0, 0.0), **changes: Any
+    ) -> list[Effect]:
+        """Shows another graph than the present one with its values, and requests its plan.
+
+        `before`: the present patch; `changes`: its other attributes that are new.
+        """
         new = replace(before, graph=graph, **{"edits": before.edits + 1, **changes})
         graphs.check(graph, new.catalog)
         nodes = self.nodes_of(graph, new.catalog, [state.nodes for state in self.states.states])
@@ -184,19 +188,19 @@ class GraphState(NodeTable):
         """
         if not 0.0 <= fade <= MAX_FADE:
             raise RequestError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
-        graphs.check(graph, self.catalog)
         if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
             raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
-        nodes, had = self.nodes, {spec.name: spec.values for spec in self.current().nodes}
-        numbers = {0: self.tempo if tempo is None else tempo}
-        changed: list[Effect] = [] if numbers[0] == self.tempo else [TempoChanged(numbers[0])]
-        effects = self._show(graph, (fade, 0.0, TAIL), numbers=numbers, name=name, path=path)
+        before = self.present()
+        had = {spec.name: spec.values for spec in before.graph.nodes}
+        numbers = {0: before.tempo if tempo is None else tempo}
+        changed: list[Effect] = [] if numbers[0] == before.tempo else [TempoChanged(numbers[0])]
+        effects = self._show(before, graph, (fade, 0.0, TAIL), numbers=numbers, name=name, path=path)
         for spec in self.graph.nodes:
             node = self.nodes[spec.name]
-            if nodes.get(spec.name) is node:
+            if before.nodes.get(spec.name) is node:
                 was = had[spec.name]
                 values = ((p, spec.values.get(p.name, p.default), was.get(p.name, p.default)) for p in node.cells)
-                changed += [Changed(node.name, param, value) for param, value, before in values if value != before]
+                changed += [Changed(node.name, param, new) for param, new, old in values if new != old]
         return effects + changed
 
     def follow_by_macros(self, node: Node, cell: int) -> list[Changed]:
@@ -224,7 +228,7 @@ class GraphState(NodeTable):
         """
         specs = (replace(spec, values=self._values_for(spec.name, catalog.get(spec.type))) for spec in self.graph.nodes)
         graph = replace(self.graph, nodes=tuple(specs)).without_rejected_values(catalog)
-        return self._show(graph, (FADE, quantum, 0.0), catalog=catalog.copy())
+        return self._show(self.present(), graph, (FADE, quantum, 0.0), catalog=catalog.copy())
 
     def _values_for(self, name: str, info: ProcessorInfo | None) -> dict[str, Value]:
         """The node's values, the defaults too, by parameters that are of the same kind in another version."""
@@ -233,32 +237,34 @@ class GraphState(NodeTable):
         return {p.name: values[p.name] for p in node.cells if p.name in values and kinds.get(p.name) == p.kind}
 
     def _edit(self, graph: Graph) -> list[Effect]:
-        return self._show(graph) if graph != self.current() else []
+        present = self.present()
+        return self._show(present, graph) if graph != present.graph else []
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
         """Changes a parameter that the engine gets only in a plan, and requests that plan.
 
         A node of another variant of its type is another node; it keeps the values that fit and its wires.
         """
-        name, now = node.cells[cell].name, self.current()
-        spec = now.node(node.name)
+        name, before = node.cells[cell].name, self.present()
+        spec = before.graph.node(node.name)
         if name == node.info.variant_parameter:
             kind = self.catalog.varied(node.info.variant[0], {name: str(value)})
             graphs.known_type(kind, self.catalog)
             spec = replace(spec, type=kind)
         else:
             spec = replace(spec, values={**spec.values, name: value})
-        graph = replace(now, nodes=tuple(spec if n.name == node.name else n for n in now.nodes))
-        return self._show(graph.without_rejected_values(self.catalog), edits=self.shown.edits)
+        nodes = tuple(spec if n.name == node.name else n for n in before.graph.nodes)
+        graph = replace(before.graph, nodes=nodes).without_rejected_values(self.catalog)
+        return self._show(before, graph, edits=before.edits)
 
     def confirm(self, serial: int, sample: float) -> list[Effect]:
         """Handles a confirmed plan, see `PatchStates.confirm`."""
-        return self._step(self.states.confirm(serial, sample, self.rate, self.present()))
+        return self._step(self.states.confirm(serial, sample, self.rate, self.present))
 
     def refuse(self, serial: int) -> list[Effect]:
         """Handles a refused plan: requests a newer one, or returns to what plays."""
         before = self.states
-        effects = self._step(before.refuse(serial, self.present()))
+        effects = self._step(before.refuse(serial, self.present))
         if self.loading or self.states is before:
             return effects
         self._write(self.shown)

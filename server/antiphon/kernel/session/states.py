@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -82,7 +82,9 @@ class PatchStates:
         states = replace(self, states=(*first, new), due=(fade, quantum, tail))
         return (states, []) if self.loading else states._ask()
 
-    def confirm(self, serial: int, sample: float, rate: int, present: PatchState) -> tuple[PatchStates, list[Effect]]:
+    def confirm(
+        self, serial: int, sample: float, rate: int, present: Callable[[], PatchState]
+    ) -> tuple[PatchStates, list[Effect]]:
         """The plan of that number plays: sends the values that its nodes lack, since they go on with theirs.
 
         Then requests the edits since, as they are at present. Another number than the last request's changes nothing.
@@ -106,15 +108,15 @@ class PatchStates:
         states = replace(self, states=(now,), fresh=False, sent={})
         if len(self.states) == 2:
             return states, effects
-        states, request = replace(states, states=(now, present))._ask()
+        states, request = replace(states, states=(now, present()))._ask()
         return states, effects + request
 
-    def refuse(self, serial: int, present: PatchState) -> tuple[PatchStates, list[Effect]]:
+    def refuse(self, serial: int, present: Callable[[], PatchState]) -> tuple[PatchStates, list[Effect]]:
         """The plan of that number is refused: requests the edits since, or shows what plays."""
         if not self.loading or serial != self.serial:
             return self, []
         if len(self.states) > 2:
-            return replace(self, states=(self.playing, present))._ask()
+            return replace(self, states=(self.playing, present()))._ask()
         return replace(self, states=(self._with_sent(self.playing),), sent={}), []
 
     def restart(self, present: PatchState) -> tuple[PatchStates, list[Effect]]:
@@ -137,6 +139,8 @@ class PatchStates:
 
     def _with_sent(self, state: PatchState) -> PatchState:
         """That state with what was sent since; its macros' cells are others' where they move other nodes."""
+        if not self.sent:
+            return state
         there = state.numbers if self.shown.macro_nodes == state.macro_nodes else range(MACROS_AT)
         sent = {at: n for at, (n, _) in self.sent.items() if at in state.numbers and at in there}
-        return replace(state, numbers={**state.numbers, **sent}) if sent else state
+        return replace(state, numbers={**state.numbers, **sent})
