@@ -245,6 +245,7 @@ def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
         (ServeSettings(proxy=("",)), "--proxy takes a host's name"),
         (ServeSettings(drain=-1.0), "--drain takes 0 to 3600 seconds"),
         (ServeSettings(drain=float("nan")), "--drain takes 0 to 3600 seconds"),
+        (ServeSettings(cue="4-5"), "--cue takes a pair of channels, 3-4 to 15-16, not '4-5'"),
     ],
 )
 def test_options_that_cannot_be(settings: ServeSettings, sentence: str) -> None:
@@ -253,7 +254,7 @@ def test_options_that_cannot_be(settings: ServeSettings, sentence: str) -> None:
 
 
 def test_settings_survive_their_json() -> None:
-    settings = ServeSettings(proxy=("studio.example:8443",), drain=4.0).check()
+    settings = ServeSettings(proxy=("studio.example:8443",), drain=4.0, cue="5-6").check()
     assert ServeSettings.from_json(settings.to_json()) == settings
 
 

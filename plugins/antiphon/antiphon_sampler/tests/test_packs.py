@@ -18,7 +18,7 @@ from tests.each import each
 from antiphon.api import AntiphonError, FileError, UsageError
 from antiphon.api.backends.files import library_folder
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.sound_packs import MARK as PACK_MARK, sound_packs
+from antiphon.kernel.runtime.sound_packs import MARK as PACK_MARK, in_pack, sound_packs
 from antiphon.offline.script_run import ScriptProcess
 from antiphon.paste.translation import translation
 from antiphon.web.routes import OPERATIONS
@@ -411,6 +411,8 @@ def test_the_command_shows_the_licence_and_lists_the_pack(tmp_path: Path) -> Non
 
 def test_a_sound_of_an_added_pack_plays_after_samples(tmp_path: Path) -> None:
     command("sounds", "add", written(tmp_path / "Crate", {"zither/a.wav": FILES["kick/b.wav"]}))
+    assert 'the pack Crate has it: write samples("Crate")' in in_pack("s", "zither")
+    assert in_pack("kit", "zither") == in_pack("s", "../Crate") == ""
     script = tmp_path / "set.py"
     for line, silent in (("", True), ("samples('Crate')\n", False)):
         script.write_text(f"from antiphon.live import *\npatch('band')\n{line}track('a', s('zither*4'))\n")
