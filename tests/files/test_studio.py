@@ -5,10 +5,10 @@ import zipfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import xmlschema
 
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
 from antiphon.files.scores.studio import StudioSet, StudioTrack, dawproject, reaper_project_text
@@ -34,7 +34,9 @@ SET = StudioSet(
 
 
 @cache
-def schema() -> xmlschema.XMLSchema:
+def schema() -> Any:
+    import xmlschema  # a third of a second for each process that collects this file
+
     return xmlschema.XMLSchema(str(Path(__file__).parent / "dawproject.xsd"))
 
 
@@ -101,6 +103,8 @@ def test_an_empty_set_is_valid(held: StudioSet) -> None:
 
 
 def test_a_schema_violation_is_seen() -> None:
+    import xmlschema
+
     root = read(SET)
     root.append(ElementTree.Element("Track"))
     with pytest.raises(xmlschema.XMLSchemaValidationError):

@@ -75,6 +75,7 @@ class Peer:
         with suppress(OSError):
             while True:
                 connection, _ = self.listening.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as asyncio's, which a server has
                 self.connections.append(connection)
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 

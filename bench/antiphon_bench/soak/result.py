@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from antiphon_bench.rig import finish, percentiles, table
 from antiphon_bench.soak.processes import ROLES
@@ -125,6 +124,8 @@ def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:
         return math.nan, math.nan
     slope = float((t * y).sum()) / spread
     left = y - slope * t
+    from scipy.stats import t as student  # a second of imports
+
     return slope, float(student.ppf(0.975, free)) * math.sqrt(float((left * left).sum()) / free / spread)
 
 
