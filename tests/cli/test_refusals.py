@@ -16,8 +16,9 @@ from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.runtime.terms import NAMES, speaking
+from antiphon.operations import render_plan
 from antiphon.operations.plan import plan
-from antiphon.operations.requests import RunRequest
+from antiphon.operations.requests import RenderRequest, RunRequest
 from antiphon.testing import sound as audio
 
 Command = Callable[..., Any]
@@ -93,13 +94,18 @@ def test_plan_of_a_bad_request_is_refused_by_argument(folder: Path, monkeypatch:
     monkeypatch.chdir(folder)
     before, catalog = sorted(folder.rglob("*")), loader.load(check=False).catalog
 
-    def read(asked: RunRequest) -> RunRequest:
-        return asked
+    def run(asked: RunRequest) -> None:
+        plan(asked, catalog)
+
+    def render(asked: RenderRequest) -> None:
+        render_plan.plan(asked, catalog)
 
     def answer(line: str) -> str:
-        asked = DeclaredCommand("run", read).main(shlex.split(line), standalone_mode=False)
+        words, command = shlex.split(line), DeclaredCommand("run", run)
+        if words[0] == "render":
+            words, command = words[1:], DeclaredCommand("render", render)
         with pytest.raises(AntiphonError) as refused, speaking(NAMES):
-            plan(asked, catalog)
+            command.main(words, standalone_mode=False)
         return f"{getattr(refused.value, 'argument', '-')}: {refused.value}"
 
     accepted.compare(Path(__file__).with_name("test_plan"), answer)

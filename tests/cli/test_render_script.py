@@ -54,7 +54,7 @@ _loaded = cache(loader.load)
 @pytest.fixture(autouse=True)
 def plugins_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plugins are read once for all scripts; their check has tests of its own."""
-    monkeypatch.setattr(render, "load", lambda *_, **__: _loaded(check=False))
+    monkeypatch.setattr(loader, "load", lambda *_, **__: _loaded(check=False))
 
 
 @pytest.fixture

@@ -20,13 +20,12 @@ from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.kernel.engine.drivers.probe import probe
 from antiphon.kernel.engine.process import make_driver
 from antiphon.kernel.errors import AntiphonError, EngineError
-from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime.processes.children import CHILD_FAULTS, MESSAGES, spawn
 from antiphon.kernel.runtime.processes.helper_channel import HelperChannel
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.native.compiling import compile_all
-from antiphon.offline.player import Player
+from antiphon.offline.player import patch_player
 
 CLIENT = "antiphon-doctor"
 BURST = 512
@@ -228,9 +227,7 @@ def _exchange(driver: CallbackDriver, path: str) -> RoundTrip:
 
 def _measure_engine_round_trip(options: DriverOptions) -> RoundTrip:
     """Measures the round trip without a device: from the engine's input, through the patch `through`, to its output."""
-    loaded = load(check=False)
-    patch = load_patch("through", loaded.catalog, trusted=True)
-    runner = Player(patch.graph, loaded.catalog, loaded.make, StreamSpec(options.rate, options.block, options.channels))
+    player = patch_player("through", load(check=False), StreamSpec(options.rate, options.block, options.channels))
     at, sound = generate_noise_bursts(options.rate, options.block)
     recorded = np.zeros_like(sound)
     compile_all()  # those of the plugins too
@@ -239,7 +236,7 @@ def _measure_engine_round_trip(options: DriverOptions) -> RoundTrip:
     for begin in range(0, sound.size - driver.block, driver.block):
         x = np.tile(sound[begin : begin + driver.block], (options.channels, 1))
         block = driver.wait()
-        y = runner.run(x)
+        y = player.run(x)
         driver.deliver(block, y)
         recorded[begin : begin + driver.block] = y[0]
     path = "inside the engine, through the patch `through` (there is no device to measure)"

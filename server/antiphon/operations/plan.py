@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from antiphon.files.scores.midi_suffixes import MIDI_READ, MIDI_WRITTEN, is_midi
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING
@@ -32,7 +34,7 @@ from antiphon.offline.file_job import (
 )
 from antiphon.operations.file_tasks import FileTask, gather_tasks, sound_suffix
 from antiphon.operations.finishing import convert_finish_request
-from antiphon.operations.requests import LIMITED, PIPE, RUN_OPTIONS, RunRequest, applies, change
+from antiphon.operations.requests import LIMITED, PIPE, RUN_OPTIONS, RunRequest, applies
 
 if TYPE_CHECKING:
     from antiphon.files.pipes import RawForm
@@ -79,7 +81,7 @@ def plan(asked: RunRequest, catalog: Catalog) -> FilePlan:
     check_name(asked.plugin, catalog)
     # what comes last counts, as on a command line
     given = asked.given_params
-    asked = change(asked, plugin=catalog.varied(asked.plugin, dict(given)))
+    asked = structs.replace(asked, plugin=catalog.varied(asked.plugin, dict(given)))
     info = known_type(asked.plugin, catalog)
     check_has_output(info)
     _check_use(asked, info)
@@ -259,7 +261,7 @@ def _check_paths(asked: RunRequest, info: ProcessorInfo, tasks: Sequence[FileTas
     for name, path in (*written, *((name, Path(path)) for name, path in asked.beside.items())):
         if (endings := _ENDINGS.get(name)) and path.suffix.lower() not in endings:
             raise FileError(f"cannot write {path_text(path)}: {spell(name)} ends in {' or '.join(endings)}")
-        _check_folder(path)
+        check_folder(path)
 
 
 def check_task(info: ProcessorInfo, task: FileTask) -> None:
@@ -275,9 +277,10 @@ def check_task(info: ProcessorInfo, task: FileTask) -> None:
             file = f"{spell('target')} is a MIDI file ({' or '.join(MIDI_WRITTEN)})"
             raise Refusal("target", f"{info.type} writes notes: {file}, not {path_text(task.target)}")
         format_of(task.target)
-    _check_folder(task.target)
+    check_folder(task.target)
 
 
-def _check_folder(path: Path) -> None:
+def check_folder(path: Path) -> None:
+    """Raises FileError: the folder of a file to write is missing."""
     if not path.parent.is_dir():
         raise FileError(f"cannot write {path_text(path)}: its folder does not exist; make it first")

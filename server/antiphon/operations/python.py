@@ -398,11 +398,9 @@ def _render(
             stems=None if tracks is None else str(folder / "parts"),
             midi=str(folder / "notes.mid") if script else None,
             force=True,
-            reporting=Reporting(warnings.append, written.append, shown),
             **given.options,
         )
-        failed = rendering.render(asked, every_plugin())
-        if failed:
+        if rendering.render(asked, every_plugin(), Reporting(warnings.append, written.append, shown)):
             raise PluginError("; ".join(warnings) or "a node failed")
         made = Result(rate=written[0].rate, said=_closing_words(written[0]), warnings=tuple(warnings), path=out)
         if script and (folder / "notes.mid").exists():

@@ -1,10 +1,10 @@
 """Renders a patch over sound files, with timed events, or a live script, like the engine."""
 
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -13,20 +13,15 @@ from pathlib import Path
 from antiphon.files.pipes import input_file
 from antiphon.files.scores import midifile
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
-from antiphon.files.scores.midi_suffixes import is_midi
-from antiphon.files.scores.midifile import SUFFIXES
 from antiphon.files.scores.studio import PROJECTS, StudioSet, StudioTrack, write_projects
 from antiphon.kernel.contract.block import StreamSpec
-from antiphon.kernel.errors import PatchError, Refusal, UsageError
+from antiphon.kernel.errors import PatchError, UsageError
 from antiphon.kernel.graph.patch import load as load_patch
-from antiphon.kernel.plugins.loader import Loaded, load
-from antiphon.kernel.runtime.arguments import check
+from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import make_folder
-from antiphon.kernel.runtime.settings import check_cue
-from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, format_of
 from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.runtime.terms import naming, path_text, spell, spell_call
+from antiphon.kernel.runtime.terms import naming, path_text, spell
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import find_substituted_words, silent, stands_in, unknown_words, word_after_bank
@@ -34,23 +29,22 @@ from antiphon.live.listening import missing
 from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.commands import param_finder
-from antiphon.offline.file_job import check_distinct, check_free
+from antiphon.offline.file_job import check_free
 from antiphon.offline.hearing import MAX_ROUNDS, BlockListener, Cue
 from antiphon.offline.output_summary import Written
-from antiphon.offline.script_run import ScriptProcess, commands, drop_missing_macros, frames_of, is_script
+from antiphon.offline.script_run import ScriptProcess, commands, drop_missing_macros, frames_of
 from antiphon.operations.drums import DRUMS
-from antiphon.operations.file_tasks import count_failures, gather_tasks, play_with, sound_suffix
-from antiphon.operations.finishing import convert_finish_request
+from antiphon.operations.file_tasks import count_failures, play_with
+from antiphon.operations.render_plan import RenderPlan, plan
 from antiphon.operations.rendering import (
     BLOCK,
     PatchRender,
     RenderedFile,
-    files_of,
     render_file,
     sound_form,
     tail_after,
 )
-from antiphon.operations.requests import MAX_SECONDS, PIPE, RenderRequest, change, noticing
+from antiphon.operations.requests import MAX_SECONDS, PIPE, SILENT, RenderRequest, Reporting, noticing
 
 # ---- Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick
 
@@ -157,40 +151,16 @@ def _mean(first: float, last: float) -> float:
     return (last - first) / math.log(last / first) if abs(last / first - 1.0) > 1e-9 else first
 
 
-MAX_BARS = 100_000
 MAX_SENTENCES = 16
 _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 
-def render_script(asked: RenderRequest) -> bool:
-    """Renders a script; returns whether a node failed.
-
-    Raises AntiphonError: it cannot be rendered; no file is left incomplete. Raises ScriptError: the script is faulty.
-    """
-    if asked.events is not None:
-        raise Refusal("events", "a script plays its own events", f"leave {spell('events')} out")
-    if asked.seconds is not None and asked.bars is not None:
-        reason = f"{spell('bars', f'{asked.bars:g}')} says how long a script is"
-        raise Refusal("seconds", f"{reason}: leave {spell('seconds')} out")
-    if asked.seconds is not None or asked.bars is None or not asked.out:
-        example = spell_call("render", "set.py", bars=32, out="set.wav")
-        raise Refusal("bars", f"say how long in bars, and where to: {example}")
-    if asked.out_dir is not None or len(asked.source) > 1:
-        raise Refusal("out", f"a script is rendered to one {spell('out')}, with one {spell('in')} at most")
-    if not 0 < asked.bars <= MAX_BARS:
-        raise Refusal("bars", f"{spell('bars')} takes a number above 0, to {MAX_BARS}, not {asked.bars:g}")
-    return _render(asked, asked.bars)
-
-
-def _render(asked: RenderRequest, bars: float) -> bool:
-    path, out, name, source = asked.patch, asked.out, Path(asked.patch).name, asked.source
-    reporting = asked.reporting
-    format_of(out)
-    written = [(spell("out"), out), *(((spell("midi"), asked.midi),) if asked.midi else ())]
-    check_distinct([("the script", path), *((spell("in"), sound) for sound in source)], written)
-    check_free(written, force=asked.force)
+def _render_script(planned: RenderPlan, loaded: Loaded, reporting: Reporting) -> bool:
+    """Renders a script; returns whether a node failed. Raises ScriptError: the script is faulty."""
+    asked = planned.request
+    path, out, name = asked.patch, asked.out, Path(asked.patch).name
     with ScriptProcess(path) as script:
-        task, beats, events = perform_script(asked, bars, script)
+        task, beats, events = perform_script(planned, script, loaded, reporting)
     stems = _stems(script.header.names, events, asked.stems)
     if asked.stems:
         Path(asked.stems).mkdir(parents=True, exist_ok=True)
@@ -250,14 +220,13 @@ def find_unknown_notes(
 
 
 def perform_script(
-    asked: RenderRequest, bars: float, script: ScriptProcess
+    planned: RenderPlan, script: ScriptProcess, loaded: Loaded, reporting: Reporting
 ) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
     """The rendering of a script, with its length in beats and its events."""
-    header, path, source = script.header, Path(asked.patch), asked.source[0] if asked.source else None
-    complain = asked.reporting.complain
+    asked, header, complain = planned.request, script.header, reporting.complain
+    path, source = Path(asked.patch), planned.tasks[0][0]
     if not header.patch:
         raise UsageError(f'{path.name} names no patch; write patch("pads") in it')
-    loaded = load(check=False)
     beside = path.parent / header.patch
     try:
         patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
@@ -266,10 +235,10 @@ def perform_script(
     for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
         complain(f"{path.name} line {line}: {sentence}")
     play_with(asked.device, asked.synth, loaded, patch.graph, complain)
-    rate, channels, subtype, _, finish = sound_form(source, convert_finish_request(asked.finish, asked.rate))
+    rate, channels, subtype, _, finish = sound_form(source, planned.finish)
     if source is None and asked.stems is None:  # stems sum to OUT
         finish = finish.from_notes()
-    beats = exact(bars, spell("bars")) * header.bar
+    beats = exact(asked.bars or 0.0, spell("bars")) * header.bar
     events = script.play(beats, patch.tempo)
     frames = frames_of(events, beats, rate, patch.tempo)
     if frames > MAX_SECONDS * rate:
@@ -277,7 +246,7 @@ def perform_script(
     tail = tail_after(asked, patch, loaded.catalog)
     spec = StreamSpec(rate, asked.block or BLOCK, channels)
     task = PatchRender(
-        loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue, asked.reporting
+        loaded, patch, spec, source, subtype, frames, frames, tail, asked.fade, finish, asked.cue, reporting
     )
     if source is not None and header.listens:
         events = _answer_cues(task, script, beats, events)
@@ -337,95 +306,39 @@ def _is_note(event: LiveEvent) -> bool:
 # ---- A patch over sound files, with timed events, or a live script, as the engine would play it
 
 
-def render(asked: RenderRequest, loaded: Loaded) -> bool:
+def render(asked: RenderRequest, loaded: Loaded, reporting: Reporting = SILENT) -> bool:
     """Renders a patch or a live script; returns whether a node failed, or events were left out.
 
     With `out_dir`, failures of single files are complaints. Raises AntiphonError: the request is invalid, or cannot be
     rendered. Raises ScriptError: the script has an error.
     """
-    check(asked)
-    convert_finish_request(asked.finish)
-    check_cue(asked.cue)
-    if asked.stems == "":
-        example = spell("stems", "strips")
-        raise Refusal("stems", f"{spell('stems')} takes a folder", f"name one, as {example}")
-    if PIPE in asked.source:
-        if len(asked.source) > 1 or asked.out_dir is not None:
-            hint = f"write {spell('out', 'OUT.wav')}, and nothing else behind {spell('in')}"
-            raise Refusal("in", f"{spell('in', '-')} is one sound", hint)
-        with input_file() as kept, naming({str(kept): "standard input"}):
-            return render(change(asked, source=(str(kept),)), loaded)
-    with noticing(asked.reporting) as noticed:
-        asked = change(asked, reporting=noticed)
-        if is_script(asked.patch):
-            return render_script(asked)
-        for option in ("bars", "midi"):
-            if getattr(asked, option) is not None:
-                example = spell_call("render", "set.py", bars=8, out="set.wav")
-                raise Refusal(option, f"{spell(option)} is for a live script: {example}")
-        if asked.stems is not None and asked.out_dir is not None:
-            raise Refusal("stems", f"{spell('stems')} goes with one {spell('out')}: the tracks are of one file")
-        return _render_patch(asked, loaded)
+    return carry_out(plan(asked, loaded.catalog), loaded, reporting)
 
 
-def _render_patch(asked: RenderRequest, loaded: Loaded) -> bool:
-    complain = asked.reporting.complain
-    patch = load_patch(asked.patch, loaded.catalog, trusted=True)
-    jobs = _jobs(asked)
-    given = [(spell("in"), source) for source, _ in jobs if source is not None]
-    given += [(spell("events"), asked.events)] if asked.events is not None else []
-    what = spell("out" if asked.out_dir is None else "out_dir")
-    mend = "" if asked.out_dir is None else f"name another folder with {what}"
-    check_distinct([*given, *files_of(patch.graph, loaded.catalog)], [(what, out) for _, out in jobs], mend)
-    play_with(asked.device, asked.synth, loaded, patch.graph, complain)
+def carry_out(planned: RenderPlan, loaded: Loaded, reporting: Reporting) -> bool:
+    """Opens and writes what a plan says; returns whether a node failed, or events were left out."""
+    asked, patch = planned.request, planned.patch
+    with ExitStack() as stack:
+        if PIPE in asked.source:
+            kept = str(stack.enter_context(input_file()))
+            stack.enter_context(naming({kept: "standard input"}))
+            planned = replace(planned, tasks=((kept, planned.tasks[0][1]),))
+        reporting = stack.enter_context(noticing(reporting))
+        if patch is None:
+            return _render_script(planned, loaded, reporting)
+        for remark in planned.remarks:
+            reporting.complain(remark)
+        play_with(asked.device, asked.synth, loaded, patch.graph, reporting.complain)
+        if asked.out_dir is None:
+            return not render_file(*planned.tasks[0], planned, patch, loaded, reporting)
 
-    def write(job: tuple[str | None, str]) -> bool:
-        source, out = job
-        if asked.out_dir is not None:
-            make_folder(Path(out).parent)
-        check_free([(what, out)], force=asked.force)
-        return render_file(source, out, asked, loaded, patch)
+        def write(task: tuple[str | None, str]) -> bool:
+            make_folder(Path(task[1]).parent)
+            check_free([(spell("out_dir"), task[1])], force=asked.force)
+            return render_file(*task, planned, patch, loaded, reporting)
 
-    if asked.out_dir is None:
-        return not write(jobs[0])
-    if failed := count_failures(jobs, write, complain):
-        complain(f"{failed} of {len(jobs)} files could not be rendered without a fault from {path_text(asked.patch)}")
-    return failed > 0
-
-
-def _jobs(asked: RenderRequest) -> list[tuple[str | None, str]]:
-    """IN, or None, and OUT of each file to render.
-
-    Raises `UsageError`: --out, --out-dir, --in and --events cannot be combined this way.
-    """
-    events, sources = asked.events, asked.source
-    if events is not None and events.lower().endswith(READ_SUFFIXES):
-        takes = f"{spell('events')} takes a file of events (.jsonl) or notes (.mid)"
-        raise Refusal("events", f"{path_text(events)} is a sound", takes)
-    if not sources and asked.seconds is None and not (events is not None and is_midi(events)):
-        said = f"say {spell('in', 'IN.wav')}, or {spell('seconds', 'S')} to render without input"
-        raise Refusal("in", said)
-    if asked.out_dir is None:
-        if not asked.out:
-            folder = f"a folder for several, {spell('out_dir', 'FOLDER')}"
-            raise Refusal("out", f"name the file to write, {spell('out', 'OUT.wav')}, or {folder}")
-        if len(sources) > 1 or any(os.path.isdir(path) for path in sources):
-            hint = f"write {spell('out_dir', 'FOLDER')} for several files or a folder"
-            raise Refusal("in", f"one {spell('in', 'FILE')} goes with {spell('out')}", hint)
-        format_of(asked.out)
-        return [(sources[0] if sources else None, asked.out)]
-    if asked.out:
-        hint = f"{path_text(asked.out)} would be one file for all"
-        raise Refusal("out", f"{spell('out')} and {spell('out_dir')} exclude each other", hint)
-    if not sources:
-        raise Refusal("in", f"{spell('out_dir')} takes the files or folders of {spell('in')}", "name one")
-    tasks = gather_tasks(
-        sources,
-        asked.out_dir,
-        "sound or MIDI",
-        (*READ_SUFFIXES, *SUFFIXES),
-        sound_suffix,
-        asked.reporting.complain,
-        recursive=asked.recursive,
-    )
-    return [(str(task.source), str(task.target)) for task in tasks]
+        failed, count = count_failures(planned.tasks, write, reporting.complain), len(planned.tasks)
+        if failed:
+            patch_file = path_text(asked.patch)
+            reporting.complain(f"{failed} of {count} files could not be rendered without a fault from {patch_file}")
+        return failed > 0

@@ -23,8 +23,7 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.engine.levels import pairs_of
 from antiphon.kernel.errors import RequestError, UsageError
-from antiphon.kernel.graph.clips import locate_asset
-from antiphon.kernel.graph.graph import Graph, order
+from antiphon.kernel.graph.graph import order
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import read_ordinary_text
@@ -40,7 +39,8 @@ from antiphon.offline.hearing import BlockListener
 from antiphon.offline.output_summary import Written
 from antiphon.offline.player import Player
 from antiphon.offline.replay import write_replayed_tracks
-from antiphon.operations.finishing import add_source_marks, convert_finish_request
+from antiphon.operations.finishing import add_source_marks
+from antiphon.operations.render_plan import RenderPlan
 from antiphon.operations.requests import SILENT, RenderRequest, Reporting
 from antiphon.operations.tracks import TrackNotes, claim, describe, linear
 
@@ -252,16 +252,19 @@ def tail_after(asked: RenderRequest, patch: Patch, catalog: Catalog) -> Tail:
     return choose_tail(asked.tail, any(catalog[node.type].on_files.tail for node in patch.graph.nodes))
 
 
-def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Loaded, patch: Patch) -> bool:
+def render_file(
+    source: str | None, out: str, planned: RenderPlan, patch: Patch, loaded: Loaded, reporting: Reporting
+) -> bool:
     """Writes OUT, complete or not at all, and reports it; returns False if a node failed or events were left out.
 
     Raises AntiphonError: it cannot be rendered.
     """
-    graph, catalog, seconds = patch.graph, loaded.catalog, asked.seconds
+    asked, graph, catalog = planned.request, patch.graph, loaded.catalog
+    seconds = asked.seconds
     given = [path for path in (source, asked.events) if path is not None]
     notes = [path for path in given if is_midi(path)]
     sound = None if source in notes else source
-    rate, channels, subtype, frames, finish = sound_form(sound, convert_finish_request(asked.finish, asked.rate))
+    rate, channels, subtype, frames, finish = sound_form(sound, planned.finish)
     if sound is not None and Path(sound).is_file():
         transposed = any(transposes(catalog[node.type], node.values) for node in graph.nodes)
         finish = add_source_marks(finish, Path(sound), frames, rate, transposed)
@@ -275,7 +278,7 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
         except RequestError as error:
             raise UsageError(f"{name}: {error}") from None
         if players.said:
-            asked.reporting.complain(f"{name}: {players.said}")
+            reporting.complain(f"{name}: {players.said}")
         patch = replace(patch, graph=players.graph)
         commands += note_file.commands(score, players)
         commands += note_file.bar_commands(score, patch.graph)
@@ -296,25 +299,15 @@ def render_file(source: str | None, out: str, asked: RenderRequest, loaded: Load
     length = frames if seconds is not None or sound is None else None
     after = NO_TAIL if seconds is not None and asked.tail is None else tail_after(asked, patch, catalog)
     task = PatchRender(
-        loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue, asked.reporting
+        loaded, patch, spec, sound, subtype, length, frames, after, asked.fade, finish, asked.cue, reporting
     )
     stems = None if asked.stems is None else claim(asked.stems, "--stems", None, out=out, force=asked.force)
     bars = [round(beats) for score in scores for _, beats in score.song.meters]
     meters = next((score.song.signatures for score in scores if score.song.signatures), ())
     done = task.write(out, commands, patch.name, stems, max(1, bars[0]) if bars else 4, meters)
     if not done.written.seconds:
-        asked.reporting.complain(f"{path_text(out)} holds no sound (0 frames)")
-    return not done.tell(asked.reporting, [f"the patch {patch.name}", *map(path_text, given)])
-
-
-def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
-    """(node.parameter, path) of each file and folder that the patch's nodes read."""
-    return [
-        (f"{node.name}.{param.name}", locate_asset(str(node.values[param.name])))
-        for node in graph.nodes
-        for param in catalog[node.type].cells
-        if param.kind == "file" and node.values.get(param.name)
-    ]
+        reporting.complain(f"{path_text(out)} holds no sound (0 frames)")
+    return not done.tell(reporting, [f"the patch {patch.name}", *map(path_text, given)])
 
 
 def _events(path: str, rate: int, patch: Patch, catalog: Catalog) -> list[Command]:

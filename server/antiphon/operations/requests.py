@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from antiphon.files.sound_finish import FADE
@@ -210,10 +209,7 @@ def applies(one: Argument, info: ProcessorInfo) -> bool:
 
 
 class RenderRequest(Struct, frozen=True):
-    """Arguments of `antiphon render`: a patch over files, or a live script.
-
-    `reporting`: receiver of written files, warnings and progress.
-    """
+    """Arguments of `antiphon render`: a patch over files, or a live script."""
 
     patch: Annotated[
         str, argument("A patch: its name, or the path of a .toml file; or a live script, a .py file.", names="patches")
@@ -249,7 +245,6 @@ class RenderRequest(Struct, frozen=True):
     recursive: Recursive = False
     out_dir: OutDir = None
     finish: FinishRequest = FinishRequest()
-    reporting: Reporting = SILENT
 
 
 class ReplayRequest(Struct, frozen=True):
@@ -278,12 +273,7 @@ def split_name_value(text: str) -> tuple[str, str]:
     return name, value
 
 
-def from_json(kind: type[R], fields: Mapping[str, Any], **more: Any) -> R:
-    """Makes a request of `run` or `render` from its fields as JSON data; `more`: fields that are no data."""
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    return kind(**{**given, "finish": FinishRequest(**fields.get("finish", {})), **more})
-
-
-def change(asked: Any, **values: Any) -> Any:
-    """Returns a request with other values."""
-    return msgspec.structs.replace(asked, **values)
+def from_json(kind: type[R], fields: Mapping[str, Any]) -> R:
+    """Makes a request of `run` or `render` from its fields as JSON data."""
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return kind(**{**given, "finish": FinishRequest(**fields.get("finish", {}))})

@@ -47,7 +47,7 @@ def run_job(command: str, text: str) -> int:
         from antiphon.operations.render import render as operation
 
         with errors.termination_signals():
-            return int(operation(from_json(RenderRequest, fields, reporting=TERMINAL), load(check=False)))
+            return int(operation(from_json(RenderRequest, fields), load(check=False), TERMINAL))
 
     return errors.exit_code(render)
 

@@ -22,7 +22,7 @@ from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import count_of, short_repr
 from antiphon.offline.file_job import check_distinct, check_free
-from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, change
+from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest
 
 if TYPE_CHECKING:
     from antiphon.live.records import ScriptError
@@ -46,7 +46,7 @@ def render(asked: RenderRequest) -> None:
         from antiphon.operations.render import render as operation
 
         try:
-            failed = operation(change(asked, reporting=TERMINAL), load(check=False))
+            failed = operation(asked, load(check=False), TERMINAL)
         except ScriptError as error:
             show(error)
             raise Exit(2) from None
@@ -104,15 +104,19 @@ def _judged(path: str, bars: int, folder: Path) -> Verdict:
     """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
     from antiphon.cli.files.reports import TERMINAL
     from antiphon.files.audiofile import read
+    from antiphon.kernel.plugins.loader import load
     from antiphon.offline.hearing import tempo_map
     from antiphon.offline.rehearsing import judge
     from antiphon.offline.script_run import ScriptProcess
+    from antiphon.operations.finishing import convert_finish_request
     from antiphon.operations.render import MAX_SENTENCES, convert_to_commands, find_unknown_notes, perform_script
+    from antiphon.operations.render_plan import RenderPlan
 
     with ScriptProcess(path) as script:
         live = FinishRequest(limit=False)  # as loud as it is played
-        asked = RenderRequest(path, bars=float(bars), tail=0.0, finish=live, reporting=TERMINAL)
-        task, beats, events = perform_script(asked, float(bars), script)
+        asked = RenderRequest(path, bars=float(bars), tail=0.0, finish=live)
+        whole = RenderPlan(asked, None, ((None, ""),), convert_finish_request(live))
+        task, beats, events = perform_script(whole, script, load(check=False), TERMINAL)
     rate, name, out = task.spec.rate, Path(path).name, folder / "rehearsed.wav"
     planned = convert_to_commands(task, events, name)
     begun = time.process_time()
