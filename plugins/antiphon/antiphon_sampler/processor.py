@@ -93,7 +93,6 @@ class Sampler(Processor):
         self._recorded = {pads: [recorded_notes(row, mapped=pads == "pitch") for row in rows] for pads in TUNED}
         self._nearest = {pads: [nearest_samples(row) for row in held] for pads, held in self._recorded.items()}
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
-        self._files = listing.files
         self._pending = ChannelValues(self._rows)
         self._loops: list[ClockedLoop | None] = [None] * MAX_LOOPS
         self._bends = ChannelBends()
@@ -132,7 +131,7 @@ class Sampler(Processor):
         self._gains(io.curve("level"), gain)
         np.multiply(sound, gain, out=sound)
         self._missed_notes.clear()
-        io.report("files", self._files)
+        io.report("files", sounds.counts[2])
         io.report("loaded", sounds.decoded_count)
         io.report("unreadable", sounds.unreadable)
         io.report("missed", self._missed)
@@ -151,7 +150,8 @@ class Sampler(Processor):
         self._gains(gain, gain)
         mixed = voices.step(out, gain, self._sounding)
         self._sounding[0] = voices.sounding
-        return mixed and mixed.reporting(loaded=(sounds.counts, 0), sounding=(self._sounding, 0))
+        held = {name: (sounds.counts, place) for place, name in enumerate(("loaded", "unreadable", "files"))}
+        return mixed and mixed.reporting(**held, sounding=(self._sounding, 0))
 
     def _gains(self, level: Samples, out: Samples) -> None:
         """Converts levels in dB to gain factors."""

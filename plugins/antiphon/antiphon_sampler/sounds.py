@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import FileError, Samples
 from antiphon.api.backends.files import file_size, printable_path
@@ -38,9 +39,9 @@ LOOK = 0.01
 class PageReader:
     """Reads pages of the long samples of a folder. `request` may be called on the block path."""
 
-    def __init__(self, rate: int) -> None:
-        """Creates an idle reader. `rate`: frames per second of the pages."""
-        self.unreadable = 0
+    def __init__(self, rate: int, unreadable: NDArray[np.float64]) -> None:
+        """Creates an idle reader. `rate`: frames per second of the pages. `unreadable`: counts files, `[1]`."""
+        self._unreadable = unreadable
         self._decoder = KeptDecoder(rate)
         self._lock = threading.Lock()
         self._streams: tuple[weakref.ref[PageStreams], ...] = ()
@@ -88,8 +89,8 @@ class PageReader:
                 if self.closed:
                     return False
                 sample.broken = True
-                self.unreadable += 1
-                if self.unreadable <= 8:
+                self._unreadable += 1
+                if self._unreadable[0] <= 8:
                     say(f"{error} (it is not played beyond this place)")
                 return False
         into[: part.shape[0]] = part
@@ -162,13 +163,14 @@ READY_SECONDS = 4.0
 class Sounds:
     """The samples of a folder at one rate. `get` may be called on the block path.
 
-    `counts`: number of decoded files (of a long one its beginning), as float64, so that native code can read it.
+    `counts`: numbers of files decoded (of a long one its beginning), unreadable and listed, as float64, so that native
+    code can read them.
     """
 
     def __init__(self, listing: Listing, rate: int) -> None:
         self.listing, self.rate = listing, rate
-        self.reader = PageReader(rate)  # reads the pages of long samples
-        self.counts = np.zeros(1)
+        self.counts = np.array([0.0, len(listing.problems), listing.files])
+        self.reader = PageReader(rate, self.counts[1:2])  # reads the pages of long samples
         self.problems: list[str] = list(listing.problems)
         self._refused = len(listing.problems)
         self._starts: list[list[int]] = []
@@ -217,7 +219,7 @@ class Sounds:
     @property
     def unreadable(self) -> int:
         """Number of files that cannot be decoded completely."""
-        return self._refused + self.reader.unreadable
+        return int(self.counts[1])
 
     @property
     def complete(self) -> bool:
@@ -323,6 +325,7 @@ class Sounds:
     def _refuse(self, problem: str) -> None:
         with self._lock:
             self._refused += 1
+            self.counts[1] += 1
             self.problems.append(problem)
         if self._refused <= 8:
             say(problem)

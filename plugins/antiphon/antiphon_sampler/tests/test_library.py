@@ -11,10 +11,12 @@ from tests.each import each
 from antiphon.api import Event, PluginError
 from antiphon.api.backends.transports import VALUES_BEGIN
 from antiphon.kernel.session.play import FIRST_WORD, word_controller_values
+from antiphon.testing import render
 from antiphon_sampler import library as folders, sounds
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import drum_rows
-from antiphon_sampler.tests.conftest import RATE, burst, write
+from antiphon_sampler.processor import Sampler
+from antiphon_sampler.tests.conftest import RATE, SPEC, burst, write
 
 
 def on(at, note=36):
@@ -235,6 +237,17 @@ def test_memory_is_bounded_and_the_sentence_says_so(play, tmp_path, capsys, monk
     got = play([on(0), on(3000, 37)], 6000, library=str(tmp_path / "kit"), s="bd")
     assert (got.reports["loaded"], got.reports["unreadable"], got.reports["missed"]) == (1, 1, 1)
     assert "held in memory; make several folders of it" in capsys.readouterr().err
+
+
+def test_a_sampler_at_rest_reports_what_it_holds(library):
+    class AtRest(Sampler):
+        def process(self, io):
+            io.audio_out[0].fill(0.0)
+            for name, (array, place) in self.step(io).reports.items():
+                io.report(name, array[place])
+
+    got = render(AtRest(), SPEC, np.zeros((2, 256), np.float32), {"library": str(library)})
+    assert (got.reports["files"], got.reports["unreadable"], got.reports["sounding"]) == (9, 0, 0)
 
 
 def test_live_the_samples_are_there_before_the_node_plays(library):
