@@ -259,6 +259,7 @@ class Lights:
         server = self.server
         _open[server.folder] = self
         self.follow_table()
+        self._restore()
         server.on_effect(lambda effect: server.attempt("the lights", lambda: self._effect(effect)))
         server.on_event(lambda event: server.attempt("the lights", lambda: self._event(event)))
         server.on_value(lambda address, _: server.attempt("the cues", lambda: self._value(address)))
@@ -299,6 +300,17 @@ class Lights:
         self.desk = LightShow(read(table), self._strobe)
         self.desk.dark, self.reason = dark, ""
 
+    def _restore(self) -> None:
+        """Shows what an earlier control process showed last, where it has the look."""
+        dark, _, look = self.server.kept("shown").partition(" ")
+        if look in self.desk.rig.looks:
+            self.desk.show(look, -math.inf, 0.0)
+        self.desk.dark = dark == "dark"
+
+    def _keep(self) -> None:
+        """Keeps what is shown for the control process that follows a crash."""
+        self.server.keep("shown", f"{'dark' if self.desk.dark else 'light'} {self.desk.look}")
+
     def show(self, look: str, beats: float | None, beat: float | None = None) -> None:
         """Fades to a look, over the table's beats where None. Raises RequestError: there is no such look."""
         looks = self.desk.rig.looks
@@ -306,6 +318,7 @@ class Lights:
             raise RequestError(f"there is no look {look[:64]!r}; there are: {', '.join(looks) or 'none'}")
         before, begin = self.desk.look, self.server.beat_of(NOW) if beat is None else beat
         self.desk.show(look, begin, self.desk.rig.fade if beats is None else beats)
+        self._keep()
         for desk in self.desks if look != before else ():
             if before:
                 desk.send(os2l("btn", name=before, state="off"))
@@ -314,6 +327,7 @@ class Lights:
     def blackout(self, on: bool) -> None:
         """Turns everything dark at once, or ends that."""
         self.desk.dark = on
+        self._keep()
         if on:
             due = self.server.now_ns() + round(LEAD * 1e9)  # after the frame that waits
             for target in self.dmx:
@@ -346,8 +360,8 @@ class Lights:
         elif isinstance(effect, SetTransport | NudgeBeat):
             if abs(effect.beats) > JUMP_BEATS if isinstance(effect, NudgeBeat) else effect.beat is not None:
                 self.desk.jump()
-            if isinstance(effect, SetTransport) and effect.playing:
-                self.desk.dark = False
+            if isinstance(effect, SetTransport) and effect.playing and self.desk.dark:
+                self.blackout(False)
         elif isinstance(effect, Play):
             self._strike(effect)
 

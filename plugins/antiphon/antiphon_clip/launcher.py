@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -76,9 +77,12 @@ class Launcher:
         self._seen: Mapping[str, PatchClip] = {}
         self._told: dict[str, tuple[str, float, PatchClip]] = {}
         self._now, self._ns, self._moves = server.beat_of(NOW), server.now_ns(), False
+        self._kept, self._begun = "", False
 
     def install(self) -> None:
-        """Starts playing clips."""
+        """Starts playing clips; those that an earlier control process played go on."""
+        for name, begin, sent, end, sounding in json.loads(self.server.kept("runs") or "[]"):
+            self.runs.append(ClipRun(name, begin, sent, end, sounding={tuple(what): None for what in sounding}))
         self.server.on_effect(self._effect)
         self.server.status(self._status)
         self.server.service(self._serve)
@@ -108,6 +112,7 @@ class Launcher:
     def _follow(self, effect: EngineEffect) -> None:
         if isinstance(effect, Panic | ClearSchedule):
             self.runs.clear()
+            self._keep()
             self._seen = {}  # what clients see has changed
             if isinstance(effect, Panic):
                 self._finish()
@@ -215,6 +220,11 @@ class Launcher:
         """Sends events due within `SEND_AHEAD` seconds, and reports changes to subscribers."""
         now, (_, bpm, going) = self.server.beat_of(NOW), self.server.tempo()
         ns = self.server.now_ns()
+        if not self._begun:
+            self._begun = True
+            for run in self.runs:  # of an earlier process: what was due meanwhile is not played late
+                run.sent = max(run.sent, now)
+                self._release(run, run.sent)
         if self._moves and abs(now - self._now - (ns - self._ns) * going * bpm / 6e10) > JUMP_BEATS:
             self._moves = False
             self._moved(now)
@@ -228,6 +238,7 @@ class Launcher:
         for run in self.runs:
             self._send(run, until)
         self.runs = [run for run in self.runs if run.end > now]
+        self._keep()
         if take is not None and now > take.end + SETTLE_SECONDS * bpm / 60.0:
             self._finish()
         states = self._states()
@@ -238,6 +249,13 @@ class Launcher:
             self.server.event("/clip/state", name, "gone", Double(0.0), 0.0, -1)
             self._read.pop(name, None)
         self._told, self._seen = states, self.server.clips()
+
+    def _keep(self) -> None:
+        """Keeps what plays for the control process that follows a crash."""
+        rows = [(run.name, run.begin, run.sent, run.end, [*run.sounding]) for run in self.runs]
+        if (text := json.dumps(rows)) != self._kept:
+            self._kept = text
+            self.server.keep("runs", text)
 
     def _moved(self, now: float) -> None:
         """Handles a jump of the beat: runs continue from the new beat in their phase.

@@ -220,6 +220,21 @@ async def test_panic_is_dark_until_a_look(stage: Lamps) -> None:
     await comes(lambda: stage.shown() == (0, 255), "the look again")
 
 
+async def test_look_and_blackout_outlast_a_killed_control(stage: Lamps) -> None:
+    def restarted() -> dict[str, Any]:
+        none = dict.fromkeys(("artnet", "sacn", "os2l", "cues"), ())
+        after = Lights(stage.live.app.transports.host("lights", ServeSettings(), fresh=False), none)
+        after.install()
+        figures = after.status()
+        _open[stage.live.app.folder.folder] = stage.lights
+        return figures
+
+    await stage.client.ask("/lights/look", "cold")
+    assert (restarted()["look"], restarted()["blackout"]) == ("cold", False)
+    await stage.client.ask("/lights/blackout", 1)
+    assert (restarted()["look"], restarted()["blackout"]) == ("cold", True)
+
+
 @pytest.mark.parametrize("speed", [1.0, 1.0001, 0.9999])
 async def test_cues_are_ahead_of_their_time_tags_after_an_hour_of_drift(stage: Lamps, speed: float) -> None:
     stage.engine.speed = speed

@@ -294,6 +294,27 @@ async def test_a_clip_plays_until_it_is_recorded_over_and_a_take_replaces_its_co
     assert (await stage.state())[5:7] == ("other", "stopped")
 
 
+async def test_clips_of_a_killed_control_play_on_and_hold_no_note(stage: ClipRig) -> None:
+    await stage.client.ask("/clip/put", "riff", 4.0, 0, "0 /note/on 60 1", "1 /note/on 62 1", "3 /note/off 60 0")
+    await stage.at(3.5, "/clip/play", "riff")
+    await stage.at(4.0)
+    assert stage.sent() == [(4.0, "on", 60)]
+    app = stage.live.app
+    _open.remove(stage.launcher)
+    stage.launcher = Launcher(app.transports.host("clip", ServeSettings(), fresh=False))
+    stage.launcher.install()
+    for beat in (5.5, 7.8):
+        await stage.at(beat)
+    assert stage.sent() == [(5.5, "off", 60), (7.0, "off", 60), (8.0, "on", 60)]
+    assert (await stage.at(8.5, "/clip/list"))[0][1][:3] == ("riff", "playing", 4.0)
+    await stage.client.ask("/panic")
+    after = Launcher(app.transports.host("clip", ServeSettings(), fresh=False))
+    after.install()
+    assert after.runs == []
+    _open.remove(after)
+    _open.remove(stage.launcher)
+
+
 async def test_what_ends_is_not_in_the_way_and_the_beat_brings_nothing_back(stage: ClipRig) -> None:
     await stage.client.ask("/clip/put", "riff", 4.0, 0, "0 /note/on 60 1 1 d", "4 /note/off 60 0 1 d")
     await stage.client.ask("/clip/put", "once", 0.0, 1, "0 /note/on 50 1", "3 /note/off 50 0")

@@ -61,12 +61,9 @@ class StateFolder:
 
     def save(self, data: dict[str, Any]) -> None:
         """Writes the structure; `FileError` if the disk is full or not writable."""
-        part = self.folder / "state.json.part"
         try:
-            part.write_text(json.dumps({"format": FORMAT, **data}))
-            part.replace(self.folder / "state.json")
+            replace_text(self.folder / "state.json", json.dumps({"format": FORMAT, **data}))
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise FileError(f"the state cannot be saved in {self.folder}: {paths.os_error_text(error)}") from None
 
     def close(self) -> None:
@@ -74,6 +71,17 @@ class StateFolder:
         for view in (self.counters, self.numbers, self._view):
             view.release()
         self._map.close()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file so that a killed process leaves the whole text or the one before. Raises OSError."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def transport_file(transport: str, name: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from antiphon.kernel.control.osc.handlers.time import clock_leader_name, node_number
 from antiphon.kernel.control.osc.served import OscServer, Service
-from antiphon.kernel.control.state import transport_file
+from antiphon.kernel.control.state import replace_text, transport_file
 from antiphon.kernel.engine.link import EVERY_NODE
 from antiphon.kernel.errors import RequestError
 from antiphon.kernel.graph.clips import PatchClip
@@ -92,6 +92,16 @@ class TransportHost:
 
     def file(self, name: str) -> Path:
         return self.folder / transport_file(self._name, name)
+
+    def keep(self, name: str, text: str) -> None:
+        with suppress(OSError):
+            replace_text(self.file(name), text)
+
+    def kept(self, name: str) -> str:
+        try:
+            return "" if self.fresh else self.file(name).read_text()
+        except OSError:
+            return ""
 
     @property
     def block(self) -> int:

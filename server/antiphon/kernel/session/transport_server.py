@@ -63,6 +63,12 @@ class TransportServer(Protocol):
     def file(self, name: str) -> Path:
         """Path of a file of this transport in `folder`, kept and removed with the server's state."""
 
+    def keep(self, name: str, text: str) -> None:
+        """Keeps a text for the control process that follows a crash; on a full disk it is lost."""
+
+    def kept(self, name: str) -> str:
+        """The text that an earlier control process kept last; "" without one."""
+
     # ---- time
 
     @property
