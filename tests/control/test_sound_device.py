@@ -137,6 +137,13 @@ async def test_loudspeakers_put_a_canceller_in_front_and_headphones_take_it_out(
             assert (state.graph.has(CANCELLER), live.app.plans.loudspeakers) == (loudspeakers, loudspeakers), device
 
 
+async def test_loudspeakers_of_a_killed_control_are_known_to_the_next(tmp_path: Path, home: Path) -> None:
+    async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS)) as live:
+        await live.client().ask("/headphones", 0)
+    async with rig(tmp_path / "state", catalog=replace(CATALOG, types=KINDS)) as live:
+        assert live.app.plans.loudspeakers
+
+
 async def test_a_guard_stands_before_an_input_that_is_played_and_what_it_does_is_said(
     tmp_path: Path, home: Path
 ) -> None:

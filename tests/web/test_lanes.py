@@ -5,6 +5,7 @@ import io
 import os
 import threading
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,29 @@ async def test_a_route_whose_threads_stand_still_holds_no_other() -> None:
         await comes(lambda: len(begun) == SHARE, "the lane's share works")
         assert body(await send(server, get(server, "/plugins/quick"))) == b"quick"
         assert len(begun) == SHARE
+        gate.set()
+        assert {body(reply) for reply in await asyncio.gather(*waiting)} == {b"slow"}
+
+
+async def test_slow_routes_together_leave_threads_to_others() -> None:
+    gate, begun = threading.Event(), []
+
+    async def slow(number: int, request: HttpRequest) -> Response:
+        await asyncio.to_thread(lambda: (begun.append(number), gate.wait(60)))
+        return text("slow")
+
+    async def quick(request: HttpRequest) -> Response:
+        return text(await asyncio.to_thread(lambda: "quick"))
+
+    async with serving() as server:
+        paths = [f"/plugins/slow{n}" for n in range(20)]
+        for number, path in enumerate(paths):
+            server.add("GET", path, partial(slow, number))
+        server.add("GET", "/plugins/quick", quick)
+        waiting = [asyncio.create_task(send(server, get(server, path))) for path in paths for _ in range(2)]
+        await comes(lambda: len(server.connections.busy) == 40, "all ask")
+        await comes(lambda: set(begun) == set(range(20)), "each route works")
+        assert body(await send(server, get(server, "/plugins/quick"))) == b"quick"
         gate.set()
         assert {body(reply) for reply in await asyncio.gather(*waiting)} == {b"slow"}
 

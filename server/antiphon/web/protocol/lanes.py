@@ -10,9 +10,9 @@ from typing import Any
 
 from antiphon.web.http_message import HttpRefusal
 
-THREADS = 16
+THREADS = 32
 SHARE = 2
-"""Threads in which one route works at a time; what else it asks for waits in its lane."""
+"""Threads in which one route works at a time, one while half of all are busy; what else it asks waits in its lane."""
 MAX_WAITING = 512
 """Maximum calls in one lane; a further one is refused."""
 LANE: ContextVar[object] = ContextVar("LANE", default=None)
@@ -31,6 +31,7 @@ class LanePool(ThreadPoolExecutor):
     def __init__(self) -> None:
         super().__init__(THREADS, "web")
         self._lanes: dict[object, _Lane] = {}
+        self._busy = 0
         self._changing = threading.Lock()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
@@ -44,10 +45,11 @@ class LanePool(ThreadPoolExecutor):
             if len(lane.waiting) >= MAX_WAITING:
                 raise HttpRefusal(503, "too many of these requests wait; try again", (("Retry-After", "5"),))
             call = partial(fn, *args, **named)
-            if lane.running == SHARE:
+            if lane.running >= (SHARE if self._busy < THREADS // 2 else 1):
                 lane.waiting.append((future, call))
                 return future
             lane.running += 1
+            self._busy += 1
         super().submit(self._work, key, lane, future, call)
         return future
 
@@ -63,6 +65,7 @@ class LanePool(ThreadPoolExecutor):
         with self._changing:
             if not lane.waiting:
                 lane.running -= 1
+                self._busy -= 1
                 if not lane.running:
                     del self._lanes[key]
                 return

@@ -1,6 +1,7 @@
 """Plan requests to the engine: rollback of refused ones, and requests to a new engine."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -372,8 +373,8 @@ class Plans:
 
     def to_json(self) -> dict[str, Any]:
         """The state for `restore`."""
-        state = self._state.to_json()
-        return {"session": state, "engine": self._engine, "latency": self.latency, "awaited": self.awaited}
+        state, beside = self._state.to_json(), {"loudspeakers": self.loudspeakers, "server": os.getppid()}
+        return {"session": state, "engine": self._engine, "latency": self.latency, "awaited": self.awaited, **beside}
 
     def restore(self) -> bool:
         """Restores the state of an earlier process; True if there are nodes to play."""
@@ -383,6 +384,8 @@ class Plans:
         try:
             self._engine = data["engine"] if self._state.restore(data["session"]) else -1
             self.latency, self.awaited = data["latency"], data["awaited"]
+            if data.get("server") == os.getppid():  # a server that is started anew has its own options
+                self.loudspeakers = bool(data["loudspeakers"])
             if self._state.shown.path:
                 self._state.keep(patch=self.read_again())
         except (KeyError, TypeError, ValueError, AntiphonError):
