@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -18,12 +19,13 @@ import pytest
 from tests.forked import executed
 from tests.hostile.conftest import answered, ask_ping, complaints, listed, resident, seen, used
 from tests.waiting import until
-from tools.lists import OPERATIONS
+from tools.lists import OPERATIONS, ROOT
 
 import antiphon
+from antiphon.client.connection import OscConnection
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.wire.frames import Framer
-from antiphon.kernel.wire.osc import encode, encode_bundle
+from antiphon.kernel.wire.osc import Double, encode, encode_bundle
 from antiphon.web.operations import Operation
 from antiphon_bench.rig import ServerProcess, free_port
 
@@ -223,6 +225,43 @@ def test_no_door_holds_another_client(stage: ServerProcess, figure: Callable[[st
     assert idle == []
     assert slowest["control"][-1][0] < TURN_SECONDS, slowest
     assert slowest["web"][-1][0] < 2 * TURN_SECONDS, slowest
+    answered(stage)
+    assert "Traceback" not in stage.standard_error()
+
+
+def by_osc(stage: ServerProcess, packet: bytes) -> Fast:
+    """Clients of an address, by TCP: 32 messages in one piece, and the answers to them."""
+
+    def ask(connection: OscConnection) -> None:
+        connection.send(*[packet] * 32, encode("/sync", 1))
+        next(message for message in connection.messages(time.monotonic() + 60.0) if message.address == b"/synced")
+
+    return Fast(lambda: OscConnection("127.0.0.1", stage.osc, tcp=True), ask)
+
+
+def commands() -> Iterator[tuple[str, bytes]]:
+    """Every address of docs/osc.md but that which changes the sound device, with its arguments."""
+    values: dict[str, Any] = {"i": 1, "f": 1.0, "d": Double(1.0), "s": "x", "x": 1, "b": b""}
+    for address, given in re.findall(r"^- `(/[^` ]+)([^`]*)`", (ROOT / "docs" / "osc.md").read_text(), re.MULTILINE):
+        if address != "/audio/device":
+            yield address, encode(address, *(values[word.strip("[]")[0]] for word in given.split()))
+
+
+def test_no_command_holds_another_client(stage: ServerProcess, figure: Callable[[str], None]) -> None:
+    """Each address in turn under eight clients as fast as they can: another's `/ping` is answered."""
+    control, slowest = listed(stage, "control"), list[tuple[float, str]]()
+    for address, packet in commands():
+        fast = by_osc(stage, packet)
+        try:
+            took = max(ask_ping(stage) for _ in range(3))
+        finally:
+            fast.end()
+        slowest = sorted([*slowest, (round(took, 2), address)])[-3:]
+        assert fast.count, address
+    assert listed(stage, "control") == control
+    figure(f"processor time until another was answered, at most: {slowest}")
+    assert slowest[-1][0] < 2 * TURN_SECONDS, slowest
+    stage.send("/panic")
     answered(stage)
     assert "Traceback" not in stage.standard_error()
 

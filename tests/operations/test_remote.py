@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import random
 import socket
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.waiting import until
 
@@ -261,6 +263,20 @@ def test_a_note_within_a_block_ends_by_the_blocks_beat(peer: Peer, remote: Remot
 def test_a_note_that_is_none_is_refused(remote: Remote, note: Any) -> None:
     with pytest.raises(UsageError, match=r"as( in)? c4"):
         remote.note(note)
+
+
+@pytest.mark.parametrize("odd", ["x", [], {}, 1j, math.nan, math.inf, 10**400, print, np.array([1, 2])])
+def test_odd_arguments_of_a_connection_are_one_sentence(peer: Peer, remote: Remote, odd: Any) -> None:
+    calls = (
+        remote.play, remote.wait, remote.store, remote.scene, remote.remove, remote.capture,
+        lambda one: remote.load("dub", one), lambda one: remote.note(60, beats=one), lambda one: remote.note(60, one),
+        lambda one: remote.at(one).__enter__(), lambda one: remote["in"].set(over=one), remote.__getitem__,
+        lambda one: antiphon.connect(port=peer.port, timeout=one),
+    )  # fmt: skip
+    for call in calls[:4] if isinstance(odd, str) else calls:
+        with pytest.raises(UsageError) as refused:
+            call(odd)
+        assert "\n" not in str(refused.value)
 
 
 def test_a_note_is_played_by_its_name(peer: Peer, remote: Remote) -> None:

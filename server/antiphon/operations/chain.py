@@ -374,8 +374,12 @@ def _nodes(steps: tuple[Step, ...]) -> Iterator[NodeSpec]:
         else:
             try:
                 type_, values = step[0], dict(step[1])
-            except (TypeError, ValueError, IndexError):
-                raise UsageError(f"a chain takes names, or pairs of a name and values, not {step!r}") from None
+                if not isinstance(type_, str):
+                    raise TypeError
+            except (TypeError, ValueError, LookupError):
+                raise UsageError(
+                    f"a chain takes names, or pairs of a name and values, not {short_repr(step)}"
+                ) from None
         counts[type_] = counts.get(type_, 0) + 1
         name = type_ if counts[type_] == 1 else f"{type_}{counts[type_]}"
         info = known_type(type_, known)

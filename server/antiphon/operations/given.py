@@ -47,6 +47,16 @@ class Note:
     channel: int = 1
 
 
+def split_words(given: object) -> tuple[str, ...]:
+    """Returns several names. Raises UsageError: they are no text with commas, and no sequence of texts."""
+    words: list[Any] = (
+        given.split(",") if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [0]
+    )
+    if not all(isinstance(word, str) for word in words):
+        raise UsageError(f"names are a text with commas, or a list of texts, not {short_repr(given)}")
+    return tuple(word.strip() for word in words if word.strip())
+
+
 def is_path(given: object) -> bool:
     """Whether an argument names a file or a folder."""
     return isinstance(given, str | os.PathLike)
@@ -54,6 +64,8 @@ def is_path(given: object) -> bool:
 
 def path_of(given: str | os.PathLike[str]) -> str:
     """Returns a path for the operations. Raises UsageError for the name of a standard stream, or a folder."""
+    if not is_path(given) or "\0" in os.fspath(given):
+        raise UsageError(f"a file is named by a text or a pathlib.Path, not by {short_repr(given)}")
     path = os.fspath(given)
     if path == "-":
         raise UsageError("- is a pipe on the command line alone; give the sound as an array, or name a file")
@@ -126,7 +138,7 @@ def rate_of(rate: object, needed_by: str) -> int:
     if rate is None:
         raise UsageError(f"a sound as an array needs its rate in Hz as the next argument: {needed_by}")
     number = isinstance(rate, int | float | np.integer | np.floating) and not isinstance(rate, bool)
-    if not number or float(rate) != round(float(rate)) or not MIN_RATE <= float(rate) <= MAX_RATE:  # type: ignore[arg-type]
+    if not number or not MIN_RATE <= rate <= MAX_RATE or rate != round(rate):  # type: ignore[operator, call-overload]
         raise UsageError(f"a rate is a whole number of Hz, {MIN_RATE} to {MAX_RATE}, not {short_repr(rate)}")
     return int(rate)  # type: ignore[call-overload, no-any-return]
 
@@ -165,6 +177,8 @@ def write_notes(path: Path, given: Any) -> Path:
 
 
 def _tracks(given: Iterable[Any]) -> list[MidiTrack]:
+    if not isinstance(given, Iterable):
+        raise UsageError(f"notes are a sequence of antiphon.Note, not {short_repr(given)}")
     notes = list(given)
     if len(notes) > MAX_NOTES:
         raise UsageError(f"{len(notes)} notes are more than the {MAX_NOTES} that are taken at once; give fewer")
@@ -182,7 +196,7 @@ def _convert_to_midi_note(note: Any, place: int) -> MidiNote:
         start, end = float(note.start), float(note.end)
         pitch, velocity = index(note.pitch), float(note.velocity)
         channel = index(getattr(note, "channel", 1))
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         raise UsageError(
             f"note {place} is {short_repr(note)}; a note has start and end in seconds, pitch 0 to 127, velocity 0 to 1 "
             "and channel 1 to 16, as antiphon.Note"

@@ -16,7 +16,7 @@ from antiphon.kernel.errors import MissingAttribute, UsageError
 from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.offline.analyses import analyse_decoded, analyses, named_analyses
-from antiphon.operations.given import check_no_rate, copy_samples, is_path, path_of, rate_of, write_sound
+from antiphon.operations.given import check_no_rate, copy_samples, is_path, path_of, rate_of, split_words, write_sound
 from antiphon.operations.python import every_plugin, progress_display
 from antiphon.operations.result import Result
 from antiphon.operations.wording import word_refusals
@@ -195,7 +195,7 @@ def _quantities() -> dict[str, str]:
 
 def _chosen(only: str | Collection[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Analyses to run, and the quantities wanted from them; empty for all."""
-    words = [word.strip() for word in (only.split(",") if isinstance(only, str) else only) if word.strip()]
+    words = split_words(only)
     if not words:
         return named_analyses(()), frozenset()
     present, stated = analyses(), _quantities()

@@ -11,6 +11,7 @@ from antiphon.kernel.contract.addresses import AddressInfo, AddressList
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.plugins.hook_lists import hook_lists, import_plugins
 from antiphon.kernel.runtime.arguments import argument
+from antiphon.kernel.runtime.shortening import short_repr
 from antiphon.kernel.runtime.suggestion import instead, suggest
 from antiphon.operations.patch_list import SETS, PatchEntry, entries
 from antiphon.operations.shared import ASKER, Request, SharedOperation, add_operation_addresses, added_operations
@@ -243,6 +244,8 @@ def ask(name: str, /, **given: Any) -> Any:
 
     Raises AntiphonError: there is no such operation, an argument is not allowed, or the operation refuses.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"the first argument is the name of an operation, not {short_repr(name)}")
     known = LISTS if name in LISTS else shared_operations()
     if name not in known:
         raise UsageError(f"there is no operation {name!r}{instead(name, sorted(known))}")

@@ -29,6 +29,7 @@ from antiphon.operations.given import (
     is_path,
     path_of,
     rate_of,
+    split_words,
     write_notes,
     write_sound,
 )
@@ -132,7 +133,7 @@ def _split_options(info: ProcessorInfo, params: dict[str, Any]) -> tuple[dict[st
     for each, value in params.items():
         text = each == "chords" and info.on_files.chords and isinstance(value, str)
         if text or (each in _OPTIONS and each not in own):
-            options[each] = _split_parts(value) if each in ("only", "without") else value
+            options[each] = split_words(value) if each in ("only", "without") else value
         else:
             given.append((each, _plain(value)))
     return options, given
@@ -293,10 +294,6 @@ def _names(folder: Path) -> dict[str, str]:
     return {**{str(folder / file): name for file, name in words.items()}, str(folder): "the result"}
 
 
-def _split_parts(given: Any) -> tuple[str, ...]:
-    return tuple(part for part in given.split(",") if part) if isinstance(given, str) else tuple(given)
-
-
 def _closing_words(written: Written) -> str:
     """The closing line of a file, without its name and its source's."""
     words = str(replace(written, path="", source="")).removeprefix("wrote : ")
@@ -352,6 +349,8 @@ def render(
         "finish": FinishRequest(limit=limit, normalise=normalise),
         **({} if fade is None else {"fade": fade}),
     }
+    if not is_path(patch):
+        raise UsageError(f"the first argument is a patch or a live script, not {short_repr(patch)}")
     given = _RenderGiven(os.fspath(patch), sound, rate, notes, options)
     made, script = _render(given, None if out is None else Path(path_of(out)), progress)
     if script and out is None:

@@ -29,11 +29,12 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.signal import named_note
 from antiphon.kernel.wire.osc import Arg, Double, Message
 from antiphon.operations.python import every_plugin
-from antiphon.operations.wording import option_words, word_refusals
+from antiphon.operations.wording import check_arguments, option_words, word_refusals
 
 _FULL = 127
 _LARGEST = 3.4e38
 """Numbers below this are sent with 32 bits."""
+_LONGEST = 1_000_000
 _NOTES, _WATCH = "/note/event", "/note/watch"
 _OF_SUBSCRIBERS = (_WATCH, "/meter/watch")
 """Addresses that belong to a subscriber's connection."""
@@ -74,6 +75,7 @@ _BLOCKS: ContextVar[Mapping[Remote, ScheduledBlock]] = ContextVar("_BLOCKS", def
 """The open block of each connection: of one thread or task, since another one's messages are sent at once."""
 
 
+@check_arguments
 class RemoteNode:
     """A node of a running server; its parameters are attributes.
 
@@ -127,6 +129,7 @@ class RemoteNode:
         return f"<node {self._name} of {self._server.host}:{self._server.port}>"
 
 
+@check_arguments
 class Remote:
     """A running server. Its refusals are raised as errors; a question returns when it has taken effect.
 
@@ -154,8 +157,8 @@ class Remote:
         for name, number, low in (("port", port, 1), ("http_port", http_port, 0)):
             if not isinstance(number, int) or not low <= number <= 65535:
                 raise UsageError(f"{name} takes 1 to 65535, not {short_repr(number)}")
-        if not (isinstance(timeout, int | float) and 0 < timeout < math.inf):
-            raise UsageError(f"timeout takes a number of seconds above 0, not {short_repr(timeout)}")
+        if not (isinstance(timeout, int | float) and 0 < timeout <= _LONGEST):
+            raise UsageError(f"timeout takes a number of seconds above 0, to {_LONGEST}, not {short_repr(timeout)}")
         self.host, self.port = host, port
         self._token, self._http = token, http_port or (HTTP_PORT if port == OSC_PORT else port + 1)
         self._timeout = timeout
@@ -166,7 +169,7 @@ class Remote:
     def __getitem__(self, name: str) -> RemoteNode:
         known = self.nodes
         if name not in known and name not in ("in", "out"):
-            raise UsageError(f"there is no node {name!r}{instead(name, sorted(known))}")
+            raise UsageError(f"there is no node {short_repr(name)}{instead(name, sorted(known))}")
         return RemoteNode(self, name)
 
     def __enter__(self) -> Self:
@@ -540,4 +543,4 @@ def _argument(value: Any) -> Arg:
     """Converts a value for OSC, also numpy numbers and paths."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)  # type: ignore[no-any-return]
-    return value.item() if hasattr(value, "item") else value  # type: ignore[no-any-return]
+    return value.item() if getattr(value, "size", 0) == 1 else value  # type: ignore[no-any-return]

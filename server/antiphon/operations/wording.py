@@ -1,9 +1,13 @@
 """Calls from Python: their sentences are in Python's terms; options of a command from arguments."""
 
 import functools
+import inspect
+import numbers
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+import numpy as np
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import short_repr
@@ -11,6 +15,7 @@ from antiphon.kernel.runtime.terms import PROGRAM, speaking
 from antiphon.kernel.runtime.typed import HALF
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Class = TypeVar("Class")
 
 
 def word_refusals(function: Function) -> Function:
@@ -25,6 +30,45 @@ def word_refusals(function: Function) -> Function:
             raise UsageError(f"{short_repr(error.object)} {HALF}") from None
 
     return call  # type: ignore[return-value]
+
+
+def check_arguments(kind: type[Class]) -> type[Class]:
+    """Decorator of classes: an argument of a public method that is none of its simple types is one sentence."""
+    for name, method in list(vars(kind).items()):
+        if inspect.isfunction(method) and (not name.startswith("_") or name == "__getitem__"):
+            setattr(kind, name, _checked(method))
+    return kind
+
+
+def _checked(method: Function) -> Function:
+    signature = inspect.signature(method)
+    words = {name: str(each.annotation).split(" | ") for name, each in signature.parameters.items()}
+    allowed = {name: kinds for name, kinds in words.items() if _KINDS.keys() >= {*kinds} and len({*kinds, "None"}) == 2}
+
+    @functools.wraps(method)
+    def call(*args: Any, **named: Any) -> Any:
+        for name, value in signature.bind(*args, **named).arguments.items():
+            kinds = [_KINDS[word] for word in allowed.get(name, ())]
+            if kinds and not any(fits(value) for _, fits in kinds):
+                raise UsageError(f"{name} takes {' or '.join(what for what, _ in kinds)}, not {short_repr(value)}")
+        return method(*args, **named)
+
+    return call  # type: ignore[return-value]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and bool(-_LARGEST <= value <= _LARGEST)  # type: ignore[operator]
+
+
+_LARGEST = 3e38
+_KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "float": ("a number", _is_number),
+    "int": ("a whole number", lambda value: _is_number(value) and value == int(value)),
+    "str": ("a text", lambda value: isinstance(value, str)),
+    "bool": ("True or False", lambda value: isinstance(value, bool | np.bool_ | numbers.Integral)),
+    "None": ("None", lambda value: value is None),
+}
+"""What an argument takes, and whether a value is that, by the name of a type."""
 
 
 def option_words(name: str, value: Any) -> list[str]:
