@@ -81,6 +81,11 @@ NO_NUMPY = ["kernel/graph/patch", "kernel/contract/params", "kernel/graph/graph"
             {"torch", "keras", "tensorflow", "fastai"},
             id="a pipeline that trains with scikit-learn",
         ),
+        pytest.param(
+            ["antiphon_denoise.processor", "antiphon_hum.processor", "antiphon_hum.notes"],
+            {"scipy", "librosa", "mir_eval", "pyworld", "mido", "torch", "numba"},
+            id="processors with networks",
+        ),
         pytest.param(["antiphon.cli.serve"], {"numpy", "antiphon.kernel.engine.loop"}, id="the options of serve"),
     ],
 )

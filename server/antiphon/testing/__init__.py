@@ -11,7 +11,7 @@
 | `level`, `loudest`, `peak`, `centroid`, `onsets`, `attacks` | measurements of such sound |
 | `read`, `write` | sound files by soundfile alone |
 | `run_processor`, `render` | a host for one processor, stricter than the server |
-| `check_laws`, `broken_law` | the same samples in any blocks, and after a reset |
+| `check_laws`, `broken_law` | the same samples, events and reports in any blocks, and after a reset |
 | `use_pool`, `without_workers` | the workers of processors that run models |
 | `server` | a server on free ports, with folders of its own |
 

@@ -91,8 +91,8 @@ def turned_parameters(params: Sequence[Param]) -> list[Change]:
 
 
 def _are_alike(one: Rendered, other: Rendered) -> bool:
-    """Whether the samples agree within 1e-5, and the events exactly."""
+    """Whether the samples agree within 1e-5, and the events and reports exactly."""
     # a note-off or a control at the first frame ends what sounded before a reset
     events = [[e for e in done.events if e.offset or e.kind not in ("off", "control")] for done in (one, other)]
     alike = all(np.allclose(a, b, atol=1e-5) for a, b in zip(one.audio, other.audio, strict=True))
-    return alike and events[0] == events[1]
+    return alike and events[0] == events[1] and one.reports == other.reports
