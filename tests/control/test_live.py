@@ -142,7 +142,7 @@ async def test_a_script_goes_to_programs_that_have_proved_the_token_alone(live: 
     assert await performer.ask("/live/plays", "mine.py") == []
     ((failed, (_, why)),) = await stranger.ask("/live/plays", "forged.py")
     assert "proved the token" in why
-    assert live.app.joined["terminal"].performed == {"name": "mine.py", "tracks": [], "printed": []}
+    assert live.app.joined["terminal"].performed_set == {"name": "mine.py", "tracks": [], "printed": []}
     assert [m for m in client.heard() if m[0] == "/live/eval"] == []
 
 
