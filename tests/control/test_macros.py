@@ -20,6 +20,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.actions import NodeSet
 from antiphon.kernel.session.commands import Beat, SetParam
 from antiphon.kernel.session.graph_state import GraphState
+from antiphon.kernel.wire.osc import encode
 from antiphon.layout.controls import pages
 from antiphon.offline.commands import convert_to_actions, param_finder
 from antiphon.web import control_status
@@ -188,6 +189,18 @@ async def test_it_goes_with_its_patch_and_comes_back_by_undo(live: Rig, client: 
         assert await client.ask(address, 0.5) == [("/fail", (address, said))]
     await client.ask("/patch/undo")
     assert (await client.ask("/macro/loud"))[0][0] == "/macro/loud"
+
+
+async def test_redone_macro_leaves_a_target_set_since(live: Rig, client: Client, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    await client.ask("/node/b/steps", 5)
+    await client.ask("/macro/bright", 1.0)
+    client.bundle(live.time.timetag(0.1), encode("/node/b/steps", 5))
+    await live.move(0.2)
+    await client.ask("/patch/undo")
+    assert await client.ask("/patch/redo") == [("/done", ("/patch/redo", "/macro/bright"))]
+    assert await client.ask("/macro/bright") == [("/macro/bright", (1.0,))]
+    assert await client.ask("/node/b/steps") == [("/node/b/steps", (5,))]
 
 
 async def test_a_new_control_process_has_its_place(home: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from antiphon.kernel.control.subscribers.feedback import Feedback
 from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.engine.remote import RemoteEngine
 from antiphon.kernel.errors import AntiphonError, RequestError
+from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session import scenes
 from antiphon.kernel.session.actions import (
@@ -323,6 +324,9 @@ class CommandExecutor:
         state, now = self._session.state, self._clock.moment()
         had = scenes.capture(state)
         before, silent = {key: had[key] for key, value in values.items() if had.get(key, value) != value}, self.replaced
+        for macro in state.graph.macros:  # it moves what has its value already, too
+            if f"{MACRO}.{macro.name}" in before:
+                before |= {target.key: had[target.key] for target in macro.targets if target.key in had}
 
         def commands() -> list[SetParam]:
             return list(scenes.recall_commands(values, state, beats * 60.0 / state.tempo, when))
