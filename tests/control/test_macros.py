@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests import accepted
-from tests.control.rig import CATALOG, Client, Rig, rig
+from tests.control.rig import CATALOG, GRAPH, Client, Rig, rig
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
@@ -201,6 +201,20 @@ async def test_redone_macro_leaves_a_target_set_since(live: Rig, client: Client,
     assert await client.ask("/patch/redo") == [("/done", ("/patch/redo", "/macro/bright"))]
     assert await client.ask("/macro/bright") == [("/macro/bright", (1.0,))]
     assert await client.ask("/node/b/steps") == [("/node/b/steps", (5,))]
+
+
+async def test_macro_moved_before_a_refused_load_stays(live: Rig, client: Client, tmp_path: Path) -> None:
+    await load(live, tmp_path)
+    live.engine.hold_plans = True
+    await client.ask("/node/a/label", "x")
+    await client.ask("/macro/bright", 1.0)
+    live.app.plans.load(patches.Patch("two", 120.0, GRAPH), 0.0, None, "", ())
+    live.engine.hold_plans, live.engine.refuse = False, "too heavy"
+    await live.settle(4)
+    client.heard()
+    assert live.app.session.state.shown.name == "Mine"
+    assert await client.ask("/macro/bright") == [("/macro/bright", (1.0,))]
+    assert await client.ask("/node/b/cutoff") == [("/node/b/cutoff", (2000.0,))]
 
 
 async def test_a_new_control_process_has_its_place(home: Path, tmp_path: Path) -> None:

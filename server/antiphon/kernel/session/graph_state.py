@@ -269,7 +269,7 @@ class GraphState(NodeTable):
             return effects
         self._write(self.shown)
         cells = ((node, cell) for node in self.nodes.values() for cell in range(len(node.cells)))
-        moved = (place for place in cells if place[0].base + place[1] in before.sent)
+        moved = (place for place in cells if place[0].base + place[1] in before.ramps)
         return [change for node, cell in moved for change in self.follow_by_macros(node, cell)]
 
     def restart(self) -> list[Effect]:

@@ -30,8 +30,8 @@ class PatchStates:
         fresh: True while a new engine has played no plan yet.
         again: True if what it prepares has played before.
         due: Of the next request, where there are edits since the last.
-        sent: Numbers sent while the engine prepares a plan, by index, and the frames at which their ramps end: it lacks
-            them in a node that the plan prepares anew, and a refusal does not take them back.
+        ramps: Of the numbers sent while the engine prepares a plan, by index, the frames at which their ramps end. A
+            node that the plan prepares anew lacks them.
     """
 
     states: tuple[PatchState, ...]
@@ -39,7 +39,7 @@ class PatchStates:
     fresh: bool = False
     again: bool = False
     due: Transition = AT_ONCE
-    sent: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    ramps: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def playing(self) -> PatchState:
@@ -72,8 +72,19 @@ class PatchStates:
         return replace(self, states=tuple(replace(s, **changes) if s.edits == edits else s for s in self.states))
 
     def put(self, at: int, number: float, until: float) -> PatchStates:
-        """Keeps a number that was sent to the engine, if it prepares a plan."""
-        return replace(self, sent={**self.sent, at: (number, until)}) if self.loading else self
+        """Keeps a number that was sent to the engine, if it prepares a plan: a refusal does not take it back.
+
+        A macro's cell is another macro's in a patch whose macros move other nodes.
+        """
+        if not self.loading:
+            return self
+        moved = self.shown.macro_nodes if at >= MACROS_AT else None
+
+        def with_number(state: PatchState) -> PatchState:
+            there = at in state.numbers and (moved is None or state.macro_nodes == moved)
+            return replace(state, numbers={**state.numbers, at: number}) if there else state
+
+        return replace(self, states=tuple(map(with_number, self.states)), ramps={**self.ramps, at: until})
 
     def show(self, present: PatchState, new: PatchState, due: Transition) -> tuple[PatchStates, list[Effect]]:
         """Shows another patch instead of the present one, and requests it, or does once the engine has answered."""
@@ -91,7 +102,7 @@ class PatchStates:
         """
         if not self.loading or serial != self.serial:
             return self, []
-        before, now = map(self._with_sent, self.states[:2])
+        before, now = self.states[:2]
         playing = set() if self.fresh else {node.id for node in before.nodes.values()}
         prepared, prepared_before = now.prepared, before.prepared
         effects: list[Effect] = []
@@ -100,12 +111,12 @@ class PatchStates:
             for cell, param in enumerate(node.cells):
                 at = node.base + cell
                 differs = self.fresh or (goes_on and now.numbers.get(at) != before.numbers.get(at))
-                until = self.sent[at][1] if at in self.sent else SCHEDULED
-                if is_sent_as_number(param) and (differs or until > SCHEDULED or (anew and at in self.sent)):
+                until = self.ramps.get(at, SCHEDULED)
+                if is_sent_as_number(param) and (differs or until > SCHEDULED or (anew and at in self.ramps)):
                     effects.append(NodeSet(node.id, cell, now.numbers[at], max(0.0, until - sample) / rate))
-        if 0 in self.sent:
+        if 0 in self.ramps:
             effects.append(SetTempo(now.tempo))
-        states = replace(self, states=(now,), fresh=False, sent={})
+        states = replace(self, states=(now,), fresh=False, ramps={})
         if len(self.states) == 2:
             return states, effects
         states, request = replace(states, states=(now, present()))._ask()
@@ -117,7 +128,7 @@ class PatchStates:
             return self, []
         if len(self.states) > 2:
             return replace(self, states=(self.playing, present()))._ask()
-        return replace(self, states=(self._with_sent(self.playing),), sent={}), []
+        return replace(self, states=(self.playing,), ramps={}), []
 
     def restart(self, present: PatchState) -> tuple[PatchStates, list[Effect]]:
         """Requests the present patch from a new engine.
@@ -128,7 +139,7 @@ class PatchStates:
         return replace(self, states=(playing, present), fresh=True, due=AT_ONCE)._ask(again=not self.loading)
 
     def _ask(self, *, again: bool = False) -> tuple[PatchStates, list[Effect]]:
-        playing, asked = self._with_sent(self.playing), self.shown
+        playing, asked = self.playing, self.shown
         tempo = asked.tempo if self.fresh or asked.tempo != playing.tempo else 0.0
         ids = {name: node.id for name, node in asked.nodes.items()}
         fade, quantum, tail = self.due
@@ -136,11 +147,3 @@ class PatchStates:
             self.serial + 1, asked.graph, ids, tempo, fade, again, asked.catalog.versions, quantum, tail
         )  # fmt: skip
         return PatchStates((playing, asked), load.serial, self.fresh, again), [load]
-
-    def _with_sent(self, state: PatchState) -> PatchState:
-        """That state with what was sent since; its macros' cells are others' where they move other nodes."""
-        if not self.sent:
-            return state
-        there = state.numbers if self.shown.macro_nodes == state.macro_nodes else range(MACROS_AT)
-        sent = {at: n for at, (n, _) in self.sent.items() if at in state.numbers and at in there}
-        return replace(state, numbers={**state.numbers, **sent})
