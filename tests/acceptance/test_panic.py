@@ -18,7 +18,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Command, Panic, Play, Sample
 from antiphon.kernel.wire.osc import Bundle, Message, decode
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.testing import sound as audio
 from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
@@ -45,7 +45,7 @@ def test_a_patch_is_silent_from_the_next_block_on_and_plays_again(name: str, loa
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
     x = input_sound(performance, END, END)
     x[:, AT:AGAIN] = 0.0
-    player = Player(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
+    player = FilePlayer(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
     y = player.sound([x])
     assert player.failures == []
     level = np.abs(y).max(axis=0)

@@ -13,7 +13,7 @@ from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.commands import Sample, SetParam
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.offline.rehearsing import judge
 from antiphon.testing import sound as audio
 
@@ -50,7 +50,7 @@ def test_rehearsal_counts_sound_beyond_full_scale(level: float, gain: float, bey
     loaded = load(check=False)
     graph = load_patch("through", loaded.catalog).graph
     spec, louder = StreamSpec(RATE, 256, 2), SetParam("out", "gain", gain, when=Sample(0))
-    with closing(Player(graph, loaded.catalog, loaded.make, spec, commands=[louder])) as runner:
+    with closing(FilePlayer(graph, loaded.catalog, loaded.make, spec, commands=[louder])) as runner:
         for _ in range(50):
             runner.run(np.zeros((2, 256), np.float32))  # the level moves in a ramp, and the limiter lets go
         for _ in range(20):

@@ -20,7 +20,7 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
-from antiphon.offline.player import Player, plugin_player
+from antiphon.offline.player import FilePlayer, plugin_player
 from antiphon.operations.plan import plan
 from antiphon.operations.requests import RunRequest
 from antiphon.testing import sound as audio
@@ -108,7 +108,7 @@ CATALOG = Catalog(
 )
 
 
-def late(spec: StreamSpec, *fires: tuple[str, float]) -> Player:
+def late(spec: StreamSpec, *fires: tuple[str, float]) -> FilePlayer:
     return plugin_player("late", CATALOG, lambda name: TYPES[name](), spec, fires=fires)
 
 

@@ -23,7 +23,7 @@ from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.kernel.graph.graph import Graph
 from antiphon.kernel.session.actions import FadeOut, NodeReset
 from antiphon.kernel.session.commands import Panic
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.offline.replay import replay
 from antiphon.recording.recorder import Recorder
 
@@ -141,7 +141,7 @@ def test_a_failed_node_that_is_reset_is_heard_dry_until_it_has_caught_up() -> No
 
 def test_a_file_is_rendered_from_its_first_frame_at_full_level() -> None:
     x = tone(4096)
-    runner = Player(THROUGH, CATALOG, make, SPEC)
+    runner = FilePlayer(THROUGH, CATALOG, make, SPEC)
     first = runner.run(x[:, :BLOCK])
     np.testing.assert_array_equal(first, x[:, :BLOCK])
     runner.close()

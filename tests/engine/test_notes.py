@@ -26,7 +26,7 @@ from antiphon.kernel.session.commands import (
     SetTempo,
     SetTransport,
 )
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.offline.replay import restore_graph_player
 
 KINDS = list(EVENT_KINDS)
@@ -321,7 +321,7 @@ def test_an_event_file_plays_notes_at_samples_and_beats():
         Play("k", Event("control", 0, 64, 1.0, 2), Sample(300)), Play("", Event("bend", 0, 0, -0.5), Sample(301)),
         SetTempo(240.0, when=Sample(0)), Play("", Event("on", 0, 61), Sample(302)),
     ]  # fmt: skip
-    runner = Player(KEYS, CATALOG, make, StreamSpec(RATE, 256, 2), 120.0, commands)
+    runner = FilePlayer(KEYS, CATALOG, make, StreamSpec(RATE, 256, 2), 120.0, commands)
     y = np.concatenate([runner.run(silence(256)).copy() for _ in range(40)], axis=1)
     assert heard(y) == as_clicks([
         (100, "on", 60, 0.5, 1), (300, "control", 64, 1.0, 2), (301, "bend", 0, -0.5, 1), (302, "off", 61, 0.0, 1),
@@ -333,9 +333,9 @@ def test_an_event_file_plays_all_free_nodes_and_refuses_what_nobody_takes():
     both = graph({"a": "noteclick", "b": "noteclick"}, ["a > out", "b > out"])
     spec = StreamSpec(RATE, 256, 2)
     commands = [Play("", Event("on", 0, 60, 0.5)), Play("b", Event("on", 0, 61, 0.5), Sample(9)), Panic(Sample(9000))]
-    runner = Player(both, CATALOG, make, spec, 120.0, commands)
+    runner = FilePlayer(both, CATALOG, make, spec, 120.0, commands)
     y = runner.run(silence(256))
     assert y[0, 0] == pytest.approx(2 * click("on", 60, 0.5, 1))
     assert y[0, 9] == pytest.approx(click("on", 61, 0.5, 1))
     with pytest.raises(RequestError, match="no node of this patch takes notes"):
-        Player(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [Play("", Event("on", 0, 60, 0.5))])
+        FilePlayer(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [Play("", Event("on", 0, 60, 0.5))])

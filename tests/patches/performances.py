@@ -23,7 +23,7 @@ from antiphon.kernel.graph import patch
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Command, Play, Sample, SetParam, SetTransport
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.signal.pitch import frequency
 
@@ -141,7 +141,7 @@ def render(name: str, loaded: Loaded, without: Sequence[str] | None = None) -> R
             commands.append(Play(performance.node, Event("on", 0, note.note, note.velocity / 127.0), Sample(on)))
             commands.append(Play(performance.node, Event("off", 0, note.note), Sample(off)))
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
-    player = Player(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
+    player = FilePlayer(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
     sound = player.sound([input_sound(performance, frames, phrase)])
     return Rendered(sound, scenes, phrase, before, player.failures)
 

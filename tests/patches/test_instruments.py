@@ -13,7 +13,7 @@ from tests.patches.performances import GALLERY, ODE_ON, PERFORMANCES, RATE, TUNE
 
 from antiphon.kernel.graph import clips, patch
 from antiphon.kernel.runtime import resources
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.operations import patch_list
 from antiphon.operations.patch_list import TOOLS
 from antiphon.signal.loudness import LoudnessMeter
@@ -179,7 +179,7 @@ def test_the_wah_opens_as_the_string_is_struck_harder(loaded, note):
         x = np.zeros((2, RATE), np.float32)
         tone = performances.string(note, velocity, 0.9) * 10.0 ** ((-22.0 - softest) / 20.0)
         x[:, 2400 : 2400 + tone.size] = tone
-        y = Player(found.graph, loaded.catalog, loaded.make, performances.SPEC, found.tempo).sound([x])
+        y = FilePlayer(found.graph, loaded.catalog, loaded.make, performances.SPEC, found.tempo).sound([x])
         struck = slice(2400, 2400 + 3 * RATE // 10)
         centroids.append(centroid(y[0, struck]))
         gains.append(audio.level(y[:, struck]) - audio.level(x[:, struck]))

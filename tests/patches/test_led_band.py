@@ -10,7 +10,7 @@ from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.graph.patch import load
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 
 PATCH = """format = 1
 name = "Led"
@@ -52,7 +52,7 @@ def strummed(count: int) -> Iterator[tuple[int, np.ndarray]]:
 def test_a_strummed_chord_is_the_bands_within_a_beat(loaded: Loaded, tmp_path: Path) -> None:
     (tmp_path / "led.toml").write_text(PATCH)
     patch = load(tmp_path / "led.toml", loaded.catalog, trusted=True)
-    runner = Player(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 1), patch.tempo)
+    runner = FilePlayer(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, 1024, 1), patch.tempo)
     cells = {
         (number, cell): name
         for number, name in runner._names.items()

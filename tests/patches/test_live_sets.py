@@ -23,7 +23,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
 from antiphon.offline.commands import param_finder
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.offline.script_run import ScriptProcess, commands, frames_of
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.testing import sound as audio
@@ -79,7 +79,7 @@ def rendered(name: str, loaded: Loaded, bars: tuple[int, int] | None = None) -> 
     graph = patch.graph
     played = commands(events, name, param_finder(graph, loaded.catalog), Players(graph, loaded.catalog))
     begun = (SetTransport(True), *played)
-    player = Player(graph, loaded.catalog, loaded.make, SPEC, patch.tempo, begun)
+    player = FilePlayer(graph, loaded.catalog, loaded.make, SPEC, patch.tempo, begun)
     sound = player.sound(frames=frames_of(events, (last - first) * bar, RATE, patch.tempo))
     assert (player.failures, player.dropped, list(player.counts())) == ([], 0, [])
     return sound

@@ -14,7 +14,7 @@ from antiphon.kernel.graph.patch import load
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.session.commands import Sample, SetParam
 from antiphon.kernel.session.notes import Players
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.testing import sound
 
 RATE = 48000
@@ -23,7 +23,7 @@ BUILT_IN = sorted(path.stem for path in resources.patches().glob("*.toml"))
 
 def played(loaded, name, audio, commands=(), block=256):
     patch = load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
-    player = Player(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), patch.tempo, commands)
+    player = FilePlayer(patch.graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), patch.tempo, commands)
     out = player.sound([audio])
     assert player.failures == []
     return out

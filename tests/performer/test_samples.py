@@ -14,7 +14,7 @@ from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
 from antiphon.offline.commands import param_finder
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.offline.script_run import commands
 
 RATE, BLOCK, SECONDS, BEATS = 48000, 256, 7, 14
@@ -35,7 +35,7 @@ def rendered(events: list[LiveEvent]) -> NDArray[np.float32]:
     find, players = param_finder(patch.graph, loaded.catalog), Players(patch.graph, loaded.catalog)
     played = commands(events, "set.py", find, players)
     spec = StreamSpec(RATE, BLOCK, 2)
-    player = Player(patch.graph, loaded.catalog, loaded.make, spec, 120.0, played)
+    player = FilePlayer(patch.graph, loaded.catalog, loaded.make, spec, 120.0, played)
     return player.sound(frames=SECONDS * RATE // BLOCK * BLOCK)
 
 

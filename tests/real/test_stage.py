@@ -21,7 +21,7 @@ from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.patch import find, load
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.session.commands import Command, Play, Sample, SetParam, SetTransport
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.signal.pitch import frequency
 
@@ -108,7 +108,7 @@ def test_an_act_sounds_throughout_at_the_level_of_a_set(act: str, loaded: Loaded
     bar = 240.0 / played.tempo
     given, commands = ACTS[act](bar)
     begun = (SetTransport(True), *commands)
-    player = Player(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, begun)
+    player = FilePlayer(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, begun)
     sound = player.sound([given])
     minutes = [LoudnessMeter.of(sound[:, at : at + 60 * RATE], RATE) for at in range(0, sound.shape[1], 60 * RATE)]
     loud = np.abs(sound).max(axis=0) > QUIET

@@ -14,23 +14,20 @@ from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.processor import BlockTime, Processor
-from antiphon.kernel.engine.action_schedule import CAPACITY, apply_to_clock
-from antiphon.kernel.engine.graph_player import GraphPlayer
-from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.compiler import close_hosts, compile_plan
 from antiphon.kernel.graph.graph import Graph, NodeSpec, in_series
-from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.graph.plan import Plan
-from antiphon.kernel.session.actions import Action
-from antiphon.kernel.session.commands import Beat, Command, Sample, SetParam, SetTempo
 from antiphon.offline.file_ends import NO_TAIL, Decay, LastBar, PaddedSource, Tail
 from antiphon.offline.file_job import Fires, check_has_output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from antiphon.kernel.engine.graph_player import GraphPlayer
     from antiphon.kernel.plugins.loader import Loaded
+    from antiphon.kernel.session.actions import Action
+    from antiphon.kernel.session.commands import Command
     from antiphon.offline.note_file import TimedScore
     from antiphon.offline.replay import ReplayedTracks
 
@@ -41,7 +38,7 @@ COUNTS = ("missed", "dropped", "alone")
 Make = Callable[[str], Processor]
 
 
-class Player:
+class FilePlayer:
     """Plays a graph over a source, with commands at samples and beats.
 
     Attributes:
@@ -71,7 +68,8 @@ class Player:
         whose sound is taken before the volume and the limiter of the output, so that gain 1 leaves samples unchanged;
         its failure is an error. Raises NodeError: a node cannot be prepared.
         """
-        ids, actions = {node.name: number for number, node in enumerate(graph.nodes, 1)}, list[Action]()
+        ids = {node.name: number for number, node in enumerate(graph.nodes, 1)}
+        actions: list[Action] = []
         if commands:
             from antiphon.offline.commands import convert_to_actions, settle  # the session's modules
 
@@ -89,7 +87,11 @@ class Player:
             if param.readonly and param.name in COUNTS
         }
         self._tracks: ReplayedTracks | None = None
-        self._pairs = ChosenPairs(pairs, spec) if len(pairs) > 1 else None
+        self._pairs: ChosenPairs | None = None
+        if len(pairs) > 1:
+            from antiphon.kernel.engine.levels import ChosenPairs
+
+            self._pairs = ChosenPairs(pairs, spec)
         self.latency = self.plan.latency
         self.failures: list[tuple[str, str]] = []
         self.emitted: list[tuple[int, Event]] = []
@@ -98,6 +100,15 @@ class Player:
 
     def _begin(self) -> None:
         """Sets the clock to the first sample, with all actions still to come."""
+        self._time = BlockTime()
+        self._plain = bool(self.plugin) and not self._actions
+        if self._plain:
+            return
+        from antiphon.kernel.engine.action_schedule import CAPACITY, apply_to_clock
+        from antiphon.kernel.engine.graph_player import GraphPlayer
+        from antiphon.kernel.session.commands import Beat, Sample, SetTempo
+
+        self._most, self._apply_to_clock = CAPACITY // 2, apply_to_clock
         self._player = GraphPlayer(self.spec, self._tempo)
         self._player.load(self.plan, 1, 0.0)
         self._by_sample: list[tuple[int, int, Action]] = []
@@ -121,11 +132,13 @@ class Player:
     @property
     def clock(self) -> BlockTime:
         """The clock at the beginning of the last block."""
-        return self._player.time
+        return self._time if self._plain else self._player.time
 
     @property
     def gain(self) -> float:
         """Level of the output, dB."""
+        from antiphon.kernel.graph.io_nodes import OUT_NUMBER
+
         end = self._player.host(OUT_NUMBER)
         assert end is not None
         return float(end.cells[GAIN].target)
@@ -158,23 +171,24 @@ class Player:
 
         Raises PluginError: the `plugin` fails.
         """
-        player = self._player
+        if self._plain:
+            return self._run_plan(x)
+        player: GraphPlayer = self._player
         first, frames = player.sample, x.shape[1]
         while self._by_sample and self._by_sample[0][0] < first + frames:
             player.take(heapq.heappop(self._by_sample)[2])
         # actions by beat are scheduled ahead, up to half of the schedule: a tempo change may make them due now
-        while self._by_beat and len(player.schedule) < CAPACITY // 2:
+        while self._by_beat and len(player.schedule) < self._most:
             player.take(heapq.heappop(self._by_beat)[2])
         limited = player.counters.limited_blocks
         y = player.run(x)
         # a block has the tempo of its first frame, so that the notes of a written file are on its beats
         while self._changes and self._changes[0][0] <= player.sample:
-            apply_to_clock(player.tempo, *self._changes.popleft())
+            self._apply_to_clock(player.tempo, *self._changes.popleft())
         raw = player.buses.source
         if self.plugin and raw is not None:
             y = raw[:, :frames]
-            for _, events in self.plan.emitted_events(1):
-                self.emitted += [(max(0, first + event.offset - self.latency), event) for event in events]
+            self._take_events(first)
         elif player.counters.limited_blocks > limited and raw is not None:
             self.beyond += bool(np.abs(raw[:, :frames]).max(initial=0.0) * 10.0 ** (self.gain / 20.0) > 1.0)
         if self._tracks is not None:
@@ -183,12 +197,32 @@ class Player:
             self.listener(self.plan, x, y, first)
         while player.reports:
             report = player.reports.popleft()
-            if report.kind == "failed" and self.plugin:
-                seconds = first / self.spec.rate
-                raise PluginError(f"the plugin {self.plugin} failed at {seconds:.2f} s: {report.text}")
             if report.kind == "failed":
+                self._check(first, report.text)
                 self.failures.append((self._names[report.node], report.text))
         return y if self._pairs is None else self._pairs.gather(player.buses)[:, :frames]
+
+    def _run_plan(self, x: Samples) -> Samples:
+        """Plays a block of a plugin without notes and triggers, which needs no schedule: the same samples sooner."""
+        plan, time, frames = self.plan, self._time, x.shape[1]
+        first = time.sample
+        time.beat = first / (self.spec.rate * 60.0) * self._tempo
+        time.tempo = self._tempo
+        plan.input[:, :frames] = x
+        y = plan.run(frames, time)
+        if plan.failures:
+            self._check(first, plan.failures[0].reason)
+        self._take_events(first)
+        time.sample += frames
+        return y
+
+    def _take_events(self, first: int) -> None:
+        for _, events in self.plan.emitted_events(1):
+            self.emitted += [(max(0, first + event.offset - self.latency), event) for event in events]
+
+    def _check(self, first: int, reason: str) -> None:
+        if self.plugin:
+            raise PluginError(f"the plugin {self.plugin} failed at {first / self.spec.rate:.2f} s: {reason}")
 
     def play(
         self,
@@ -253,11 +287,11 @@ class Player:
         close_hosts(self._hosts.values(), {})
 
 
-def patch_player(name_or_path: str | Path, loaded: Loaded, spec: StreamSpec, *, trusted: bool = True) -> Player:
-    """Player of a patch by name or, if `trusted`, by file. Raises `AntiphonError`: it cannot be played."""
+def patch_player(name_or_path: str | Path, loaded: Loaded, spec: StreamSpec, *, trusted: bool = True) -> FilePlayer:
+    """FilePlayer of a patch by name or, if `trusted`, by file. Raises `AntiphonError`: it cannot be played."""
     from antiphon.kernel.graph.patch import load
 
-    return Player(load(name_or_path, loaded.catalog, trusted=trusted).graph, loaded.catalog, loaded.make, spec)
+    return FilePlayer(load(name_or_path, loaded.catalog, trusted=trusted).graph, loaded.catalog, loaded.make, spec)
 
 
 def plugin_player(
@@ -268,22 +302,26 @@ def plugin_player(
     values: Mapping[str, Value] | None = None,
     fires: Fires = (),
     score: TimedScore | None = None,
-) -> Player:
-    """Player of a plugin as the only node of a patch. Beside a `synth` a second one plays the drums of a score.
+) -> FilePlayer:
+    """FilePlayer of a plugin as the only node of a patch. Beside a `synth` a second one plays the drums of a score.
 
     `values` include the host's parameters; `fires`: triggers, each with the time in seconds at which it fires; `score`:
     notes to play, and their tempo. Raises PluginError: the plugin has no output. Raises NodeError: it cannot be
     prepared.
     """
     check_has_output(info := catalog[type])
+    commands: list[Command] = []
     name = info.variant[0]
     graph = in_series([NodeSpec(name, type, dict(values or {}))], catalog)
-    commands: list[Command] = [
-        SetParam(name, trigger, True, when=Sample(round(seconds * spec.rate))) for trigger, seconds in fires
-    ]
+    if fires:
+        from antiphon.kernel.session.commands import Sample, SetParam
+
+        commands += [
+            SetParam(name, trigger, True, when=Sample(round(seconds * spec.rate))) for trigger, seconds in fires
+        ]
     if score is not None:
         from antiphon.offline import note_file
 
         players = note_file.find_plugin_players(graph, catalog, score)
         graph, commands = players.graph, [*commands, *note_file.commands(score, players)]
-    return Player(graph, catalog, make, spec, commands=commands, plugin=type)
+    return FilePlayer(graph, catalog, make, spec, commands=commands, plugin=type)

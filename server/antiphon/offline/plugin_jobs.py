@@ -23,7 +23,7 @@ from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.session.commands import Command, Play, Sample
 from antiphon.offline.file_job import FileJob
-from antiphon.offline.player import Player, plugin_player
+from antiphon.offline.player import FilePlayer, plugin_player
 
 NODE = "keys"
 
@@ -81,7 +81,7 @@ def sounds(
     ]
     spec = StreamSpec(rate, block, channels)
     try:
-        player = Player(graph, loaded.catalog, loaded.make, spec, 120.0, commands)
+        player = FilePlayer(graph, loaded.catalog, loaded.make, spec, 120.0, commands)
     except NodeError as error:
         # the node's name is from here: the user, who reads the reason, has not given it
         raise error.__cause__ if isinstance(error.__cause__, AntiphonError) else error from None

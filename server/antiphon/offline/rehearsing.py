@@ -37,7 +37,7 @@ from antiphon.live.stage import LiveScript
 from antiphon.offline.commands import param_finder
 from antiphon.offline.event_file import commands_of, parse_events
 from antiphon.offline.hearing import tempo_map
-from antiphon.offline.player import Player, patch_player
+from antiphon.offline.player import FilePlayer, patch_player
 from antiphon.offline.script_child import begin_step, end_step, set_limits
 from antiphon.offline.script_run import TIMEOUT_SECONDS, accepts_event, commands, drop_missing_macros, unknown_values
 from antiphon.signal.loudness import QUIETEST, LoudnessMeter, lufs_of
@@ -493,12 +493,12 @@ def _end(text: str) -> End:
 
 def _rendered(
     patch: Patch, loaded: Loaded, tempo: float, played: Sequence[Command], frames: int, heard: Samples
-) -> tuple[Player, Samples, float]:
+) -> tuple[FilePlayer, Samples, float]:
     """Renders; returns the closed player, the sound, and the processor time in seconds."""
 
-    def play() -> tuple[Player, Samples]:
+    def play() -> tuple[FilePlayer, Samples]:
         spec, commands = StreamSpec(RATE, BLOCK, 2), (SetTransport(True), *played)
-        player = Player(patch.graph, loaded.catalog, loaded.make, spec, tempo, commands)
+        player = FilePlayer(patch.graph, loaded.catalog, loaded.make, spec, tempo, commands)
         return player, player.sound(repeat(heard) if heard.shape[1] else (), frames)
 
     with play_ahead(lambda: frames + play()[0].latency + BLOCK, RATE):

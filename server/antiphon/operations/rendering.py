@@ -37,7 +37,7 @@ from antiphon.offline.file_ends import NO_TAIL, Tail, choose_tail, fade_end
 from antiphon.offline.file_job import transposes
 from antiphon.offline.hearing import BlockListener
 from antiphon.offline.output_summary import Written
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.offline.replay import write_replayed_tracks
 from antiphon.operations.finishing import add_source_marks
 from antiphon.operations.render_plan import RenderPlan
@@ -151,12 +151,12 @@ class PatchRender:
             raise UsageError(f"the patch plays {len(pairs)} pairs of channels; give a sound of one or two channels")
         return pairs if len(pairs) > 1 else ()
 
-    def _player(self, commands: Sequence[Command]) -> Player:
+    def _player(self, commands: Sequence[Command]) -> FilePlayer:
         loaded, patch = self.loaded, self.patch
         if self.source is None and not any(self._plays(one) for one in commands):
             # without a player a clock that waits for one begins at once
             commands = (SetTransport(True), *commands)
-        return Player(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
+        return FilePlayer(patch.graph, loaded.catalog, loaded.make, self.spec, patch.tempo, commands, self._pairs)
 
     def _plays(self, one: Command) -> bool:
         """Whether a command is a note of a player, for a node that may follow it."""

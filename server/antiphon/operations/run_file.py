@@ -27,7 +27,7 @@ from antiphon.kernel.runtime.terms import path_text, spell_parameter
 from antiphon.offline.file_ends import choose_tail, fade_end
 from antiphon.offline.file_job import Fires, transposes
 from antiphon.offline.output_summary import Written
-from antiphon.offline.player import Player, plugin_player
+from antiphon.offline.player import FilePlayer, plugin_player
 from antiphon.operations.finishing import add_source_marks, find_video_picture
 from antiphon.operations.requests import Reporting
 
@@ -262,7 +262,7 @@ def _analyse_file(heard: Path, plan: FilePlan) -> FileHearing:
     return hearing
 
 
-def _play_passes(player: Player, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
+def _play_passes(player: FilePlayer, source: Path, heard: Path, length: int | None, reporting: Reporting) -> None:
     """Feeds a processor its analysis passes over the whole file. `length`: frames, if known."""
     rate, look_ahead = player.spec.rate, player.processor.look_ahead
     if length is None and look_ahead(None):
@@ -330,7 +330,7 @@ def _check_fires(fires: Fires, source: Path, frames: int, rate: int) -> None:
 
 
 def _write_midi_result(
-    task: FileTask, player: Player, score: TimedScore | None, frames: int, reporting: Reporting
+    task: FileTask, player: FilePlayer, score: TimedScore | None, frames: int, reporting: Reporting
 ) -> Written:
     from antiphon.offline import note_file
 

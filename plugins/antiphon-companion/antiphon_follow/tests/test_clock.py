@@ -14,7 +14,7 @@ from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.commands import AwaitPlayer, Beat
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.testing import without_workers
 from antiphon_follow.tests.test_follow import BLOCK, RATE, STEADY, SWELL, beats_of, errors, load_all, pianist
 
@@ -41,7 +41,7 @@ def clock_of(
     played = [Play("follow", Event("on", 0, key, loud), Sample(round(at * RATE))) for at, key, loud in notes]
     everything = [*played, *commands]
     with nullcontext() if sound is not None else without_workers():
-        runner = Player(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), tempo, everything)
+        runner = FilePlayer(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), tempo, everything)
     runner._player.time.latency = late
     rows: list[tuple[float, float, float, int, bool]] = []
 

@@ -17,7 +17,7 @@ from antiphon.api.backends.transports import Play, Sample, SetParam
 from antiphon.kernel.contract.event import Event
 from antiphon.kernel.graph.graph import Graph, NodeSpec, Wire
 from antiphon.kernel.graph.plan import Plan
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon_follow.concert import LEAST_A_BLOCK, ScorePlayer
 from antiphon_follow.score import read_followed
 from antiphon_follow.score_follower import ScoreFollower
@@ -61,7 +61,7 @@ def concert(
     commands = [
         Play("", Event("on", 0, key, loud), Sample(round(at * RATE))) for at, key, loud in ([] if heard else played)
     ]
-    runner = Player(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, [*commands, *turns])
+    runner = FilePlayer(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, [*commands, *turns])
     begun: list[tuple[float, int]] = []
     rows: list[tuple[float, float, float]] = []
 

@@ -15,7 +15,7 @@ from antiphon.api.backends.transports import SetTransport
 from antiphon.api.jobs import FileJob
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.offline.note_file import commands as commands_of, find_song_players, read as read_notes
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon_follow.clock import SURE, BeatCounter, range_of
 from antiphon_follow.evidence import RATE as SOUND_RATE
 from antiphon_follow.jobs import run
@@ -201,7 +201,7 @@ def test_a_performance_is_followed_on_files_and_a_song_on_its_own_beats_is_not(t
     # of short chords in eighths it is not always clear which of them are on the beats
     assert [taken.all for taken in takers] == [follows, plays, plays, follows, follows, plays]
     # the clock is on the player's beats, a bar line 0.75 beats after the file's
-    runner = Player(
+    runner = FilePlayer(
         graph,
         loaded.catalog,
         loaded.make,

@@ -13,7 +13,7 @@ from antiphon.api.backends.rendering import load_plugins
 from antiphon.api.backends.transports import RequestError, SetParam
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.session.commands import NOW
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon_follow.addresses import go
 from antiphon_follow.concert import Accompanist, ScorePlayer
 from antiphon_follow.score import FollowedScore, OrchestraNote, OrchestraPart, read_followed
@@ -584,7 +584,7 @@ def test_a_bar_that_the_score_lacks_is_refused_with_those_it_has(tmp_path):
     score = xml(tmp_path / "a.musicxml", repeat=True)
     loaded = load_plugins(check=False)
     graph = Graph((NodeSpec("ears", "follow", {"score": str(score)}),))
-    runner = Player(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, ())
+    runner = FilePlayer(graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), 120.0, ())
     known = runner.vocabularies()["ears"]
     runner.close()
     node = SimpleNamespace(info=SimpleNamespace(type="follow"), vocabulary=known)

@@ -7,7 +7,7 @@ from tests.each import each
 from antiphon.api import F32, StreamSpec
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.plugins.loader import Loaded
-from antiphon.offline.player import Player
+from antiphon.offline.player import FilePlayer
 from antiphon.testing import run_processor
 from antiphon_room.guard import HowlField, HowlGuard
 from antiphon_room.tests.test_echo_cancel import level
@@ -57,7 +57,7 @@ def loop(loaded: Loaded, near: F32, response: F32, kind: str = "howl_guard") -> 
     ends = [("in", "n.in"), ("n", "out"), *([("out", "n.reference")] if kind == "howl_guard" else [])]
     for source, dest in ends:
         graph = graph.connect(graph.end(source, "out", catalog), graph.end(dest, "in", catalog), catalog)
-    runner = Player(graph, catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))
+    runner = FilePlayer(graph, catalog, loaded.make, StreamSpec(RATE, BLOCK, 2))
     size = 1 << (len(response) + BLOCK).bit_length()
     path = np.fft.rfft(response, size)
     spread, out = np.zeros(len(near) + size + BLOCK), np.zeros(len(near) // BLOCK * BLOCK, np.float32)
