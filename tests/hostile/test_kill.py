@@ -98,6 +98,14 @@ def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess
     assert np.allclose(sound[:-960], 0.125, atol=1e-3) or (missed and 0.0 <= sound.min() < sound.max() < 0.126)
 
 
+def zombies(server: ServerProcess) -> list[int]:
+    """Ended children of the server's processes that nobody has reaped."""
+    below = [server.process.pid] if server.process is not None else []
+    for pid in below:  # grows as it goes
+        below += children(pid)
+    return [pid for pid in below if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"]
+
+
 MOMENTS = 20
 BESIDE = {"none": "gain", "sampler": "sampler", "soundfont": "soundfont", "synth": "synth", "stems": "stems"}
 """Types of the nodes beside which the engine is killed."""
@@ -134,10 +142,13 @@ def test_a_killed_engine_is_back_beside_any_node(beside: str, figure: Callable[[
             until(lambda: server.status()["engine"]["state"] == "running", 10.0, "the engine is back")
         play_for(server, 1.0)
         missed = server.status()["missed_blocks"]
+        ended = zombies(server)
         assert server.stop(signal.SIGINT) == 0
     gaps, step = gaps_of(tmp_path)
     assert len(gaps) >= kills
     assert step < 0.04
+    assert not ended
+    assert "Traceback" not in server.standard_error()
     figure(f"{kills} kills, silences of {sorted((gaps * 1000).round().tolist())} ms, {missed} blocks missed")
 
 
@@ -156,7 +167,10 @@ def test_a_kill_at_each_of_twenty_moments(
         until(lambda: listed(server, name) != pid, 10.0, f"another {name}")  # noqa: B023
         until(lambda: well(server), 20.0, "all answer")
     missed = server.status()["missed_blocks"]
+    ended = zombies(server)
     assert server.stop(signal.SIGINT) == 0
+    assert not ended
+    assert not [*server.home.rglob("*.part")]
     gaps, step = gaps_of(server.home)
     figure(
         f"{MOMENTS} kills, longest gap {max(gaps, default=0.0):.3f} s, largest step {step:.4f}, {missed} blocks missed"

@@ -17,7 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from antiphon.api import AntiphonError
+from antiphon.api import AntiphonError, FileError
 from antiphon.api.backends.files import (
     cache_folder,
     file_size,
@@ -25,6 +25,7 @@ from antiphon.api.backends.files import (
     make_folder,
     printable_path,
     reason_of_os_error,
+    write_atomic,
 )
 from antiphon.api.backends.models import FileListing, ModelError
 from antiphon.api.backends.runtime import Child, ChildLane, ChildLimits, instead, say, spawn
@@ -174,9 +175,23 @@ def in_library() -> list[Path]:
 
 
 def _checksum(path: str) -> tuple[str, int]:
-    """SHA-256 and size of a file, read in pieces to save the engine's memory."""
+    """SHA-256 and size of a file, read in pieces to save the engine's memory; once until the file changes.
+
+    A worker hashes what it loads, so a change that the file's times hide is refused there.
+    """
     with _opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        seen = os.fstat(file.fileno())
+        kept = cache_folder() / "models" / f"{seen.st_dev:x}-{seen.st_ino:x}.sum"
+        stamp = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns}"
+        with contextlib.suppress(OSError, ValueError):
+            before, checksum = kept.read_text().rsplit(" ", 1)
+            if before == stamp:
+                return checksum, seen.st_size
+        checksum, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        with contextlib.suppress(OSError, FileError):
+            make_folder(kept.parent)
+            write_atomic(kept, f"{stamp} {checksum}".encode())
+        return checksum, size
 
 
 @contextlib.contextmanager

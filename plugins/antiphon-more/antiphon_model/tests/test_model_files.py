@@ -443,3 +443,15 @@ def test_the_library_is_listed(antiphon_home: Path) -> None:
     assert "neither a TorchScript archive" in bad.problem
     (finding,) = software.check_model_files()
     assert (finding.state, "broken.ts" in finding.text) == ("limited", True)
+
+
+def test_a_model_file_is_hashed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"one")
+    first = model_file._checksum(str(path))
+    assert first == (hashlib.sha256(b"one").hexdigest(), 3)
+    with monkeypatch.context() as patched:
+        patched.delattr(hashlib, "file_digest")
+        assert model_file._checksum(str(path)) == first
+    path.write_bytes(b"other")
+    assert model_file._checksum(str(path)) == (hashlib.sha256(b"other").hexdigest(), 5)
