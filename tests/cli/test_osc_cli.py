@@ -13,7 +13,7 @@ import pytest
 from tests.control.rig import Rig, rig
 from tests.each import each
 
-from antiphon.cli.running import osc
+from antiphon.cli.running import live as live_commands, osc
 from antiphon.cli.running.osc import ask, message_text, value
 from antiphon.client import asking
 from antiphon.client.asking import no_answer, refusal
@@ -198,3 +198,11 @@ def test_bundles_are_described_with_their_time() -> None:
     packet = decode(encode_bundle(tag, [encode("/a", 1), encode_bundle(1, [encode("/b")])]))
     assert list(osc.describe_packet(packet, 9_500_000_000)) == ["[+0.500 s] /a 1", "[+0.500 s] /b"]
     assert list(osc.describe_packet(decode(encode_bundle(1, [])), 0)) == ["(an empty bundle)"]
+
+
+@pytest.mark.parametrize(("given", "named"), [("-", "SET.py"), ("mine.py", "mine.py")])
+def test_a_script_for_nobody_names_the_command(monkeypatch: pytest.MonkeyPatch, given: str, named: str) -> None:
+    monkeypatch.setattr(live_commands, "_read", lambda script: "")
+    monkeypatch.setattr(live_commands, "hand_over", lambda *_: 0)
+    with pytest.raises(EngineError, match=f"start one: antiphon live {named}$"):
+        live_commands.evaluate(given)
