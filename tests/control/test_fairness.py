@@ -133,11 +133,11 @@ def test_lanes_take_turns_and_a_lone_one_has_all_of_it() -> None:
     rotation.add(lanes[0])
     rotation.add(lanes[0])
     assert len(rotation) == 1
-    assert rotation.next(100) == (lanes[0], 100)
+    assert rotation.take_next(100) == (lanes[0], 100)
     assert not rotation
     for lane in lanes:
         rotation.add(lane)
-    assert [rotation.next(100) for _ in range(8)] == [
+    assert [rotation.take_next(100) for _ in range(8)] == [
         (lane, share) for lane, share in zip(lanes, (12, 14, 16, 20, 25, 33, 50, 100), strict=True)
     ]
 

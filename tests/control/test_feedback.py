@@ -187,7 +187,7 @@ def test_feedback_is_held_to_sixty_a_second() -> None:
     for n in range(6000):
         clock.now = 1000.0 + n / 6000
         feedback.add_change("/a", float(n), None)
-        if feedback.due:
+        if feedback.is_due:
             feedback.flush()
     assert len(sent) <= 61
     last = decode(sent[-1])

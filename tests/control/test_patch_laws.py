@@ -136,7 +136,7 @@ class Run:
         if not self.changed:  # nor does the refusal of a value take back what was stored or recorded meanwhile
             self.before = self.extras()
         self.app.executor.catch_up()
-        self.app.saver.soon()
+        self.app.saver.mark_changed()
         self.app.saver.flush()
         self.check_places()
 

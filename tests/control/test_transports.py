@@ -262,7 +262,7 @@ async def test_status_nodes_and_addresses_are_control_s_own(live: Rig, tmp_path:
         assert nodes["a"].node.type == "gain"
         assert nodes["a"].values["gain"] == live.app.executor.value("a", "gain") == 0.5
         assert nodes["out"].values["gain"] == 0.0
-        about = await link.about()
+        about = await link.addresses_and_port()
         assert about.osc_port == live.app.osc_port
         assert "/ping" in [path for path, _, _ in about.methods]
         assert requests.answered == 5
@@ -368,7 +368,7 @@ async def test_a_long_answer_is_made_in_turns(live: Rig, tmp_path: Path, monkeyp
             await asyncio.sleep(0)
 
     async with linked(live, tmp_path) as (link, _, _):
-        await link.about()
+        await link.addresses_and_port()
         counting = asyncio.create_task(counted())
         await asyncio.sleep(0)
         turns = 0

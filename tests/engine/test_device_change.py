@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -126,7 +127,8 @@ class Loop:
         """Plays blocks up to a number, and meanwhile changes to (driver, device)."""
         asking = None
         if to is not None:
-            asking = threading.Thread(target=lambda: self.answers.append(self.change.to(to[0], {"output": to[1]})))
+            ask = partial(self.change.change_to, to[0], {"output": to[1]})
+            asking = threading.Thread(target=lambda: self.answers.append(ask()))
             asking.start()
             while asking.is_alive():
                 self.loop.turn()
@@ -217,7 +219,7 @@ def test_whatever_the_old_device_raises_the_software_clock_sounds_in_its_place()
         "there is no output device like 'missing'; the old one does not open again either: OSError: no such card"
     ]
     assert one.loop.driver.name == "headless"
-    assert not one.loop.player.over
+    assert not one.loop.player.has_faded_out
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -228,7 +230,7 @@ def test_a_change_is_answered_whatever_it_raises_and_only_by_the_engine_that_was
     peer, engine = socket_pair()
     loader = Loader.__new__(Loader)
     loader._peer, loader._loop = engine, SimpleNamespace(driver=Free("jack"))  # type: ignore[assignment]
-    loader._driver = SimpleNamespace(to=fails)  # type: ignore[assignment]
+    loader._driver = SimpleNamespace(change_to=fails)  # type: ignore[assignment]
     asked = {"driver": "portaudio", "options": {}, "device": "card", "serial": 5, "engine": os.getpid() if own else 1}
     with peer, engine:
         peer.send(json.dumps({"do": "device", **asked}).encode())

@@ -128,7 +128,7 @@ def test_a_device_leaves_nothing_open(fails, monkeypatch, bells):
     ("card", RATE, (1, 1)), ("card", 44100, (None, 1)), ("speakers", RATE, (None, 0)), ("1", RATE, (1, 1)),
 ])  # fmt: skip
 def test_the_input_of_the_output_is_taken_where_there_is_one(output, rate, found):
-    assert portaudio.sides(Library(), OF_OUTPUT, output, rate) == found
+    assert portaudio.device_indices(Library(), OF_OUTPUT, output, rate) == found
 
 
 @pytest.mark.skipif(PORTABLE, reason="it is looked for in a fresh interpreter, which has not this test's library")

@@ -154,7 +154,7 @@ def test_the_end_is_a_fall_that_is_over_with_a_block(block: int) -> None:
     stage.run(ones)
     stage.take(FadeOut())
     y = stage.run(ones).copy()
-    while not stage.over:
+    while not stage.has_faded_out:
         y = np.concatenate([y, stage.run(ones)], axis=1)
     assert FALLEN <= y.shape[1] < FALLEN + block
     assert (y[:, :-FALLEN] == 0.5).all()

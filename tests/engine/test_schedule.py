@@ -32,7 +32,7 @@ def test_a_tempo_change_that_is_due_moves_what_follows_it_in_the_same_block():
     schedule.at_sample(100, SetTempo(1.0))
     schedule.at_beat(200 / 48000, action(2))
     taken = []
-    for sample, item in schedule.due(256, clock):
+    for sample, item in schedule.take_due(256, clock):
         taken.append((sample, told(item)))
         if isinstance(item, SetTempo):
             clock.set_tempo(sample, 120.0)

@@ -124,7 +124,7 @@ def test_pitched_notes_tell_the_beats_of_a_song_with_drums() -> None:
             MidiTrack("", tuple(MidiNote(a, b - a, key, 0.7, channel) for a, b, key in notes))
             for notes, channel in parts
         )
-        return MidiSong(tracks, signatures=((0.0, 1, 4),)).late()
+        return MidiSong(tracks, signatures=((0.0, 1, 4),)).beat_offset_of_notes()
 
     band = (played(pop(), 0.3), 1), (played(drums(), 0.3), 10)
     assert of(*band) == pytest.approx(0.3, abs=0.02)

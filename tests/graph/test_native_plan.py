@@ -383,7 +383,7 @@ def test_nodes_of_the_plan_before_play_on_in_the_next_one(loaded, interpreted):
         for block in range(20):
             for plan in (first, second):
                 plan.input[:] = x[:, block * 64 : block * 64 + 64]
-            runs = second.run if second.crossing.over else second.crossing.run
+            runs = second.run if second.crossing.has_ended else second.crossing.run
             out.append(runs(64, time).copy())
             time.sample += 64
         return np.concatenate([before, *out], axis=1)

@@ -56,7 +56,7 @@ def test_a_number_outside_the_range_is_refused(kind: Any, one: Argument) -> None
 
 @pytest.mark.parametrize(("kind", "one"), [(kind, one) for kind, one in EVERY if one.extra("choices")], ids=_name)
 def test_what_is_none_of_the_choices_is_refused_and_each_of_them_completed(kind: Any, one: Argument) -> None:
-    choices, complete = one.extra("choices"), completion.of("", one.extra("choices"))
+    choices, complete = one.extra("choices"), completion.completion_of("", one.extra("choices"))
     assert one.default in choices
     context = click.Context(click.Command(None))
     assert complete(context, "") == list(map(str, choices))

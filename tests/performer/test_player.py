@@ -352,10 +352,10 @@ def test_a_copy_that_a_busy_machine_makes_late_is_no_script_that_waits(
     try:
         copy = first.fork()
         for _ in range(10):
-            assert not first.overdue()
+            assert not first.is_overdue()
             now[0] += 0.3
         now[0] += 60.0
-        assert first.overdue()
+        assert first.is_overdue()
     finally:
         os.kill(first.pid, signal.SIGCONT)
     until(lambda: copy.answers() and copy.pid, 10.0, "the copy is there")
@@ -529,7 +529,7 @@ class _Asked:
     def end(self) -> None:
         pass
 
-    def until(self, beat: F, *, coming: bool = False) -> None:
+    def request_until(self, beat: F, *, coming: bool = False) -> None:
         self.asked = beat
 
     def ask(self, do: str, **values: Any) -> None:

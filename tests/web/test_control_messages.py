@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 from tests.each import each
 
 from antiphon.kernel.errors import WireError
-from antiphon.web.messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, parts
+from antiphon.web.messages import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest, split_answer
 
 
 @given(st.integers(0, MAX_NUMBER - 1), st.sampled_from(list(Topic)), st.text(max_size=40))
@@ -44,15 +44,15 @@ def test_what_is_no_request_is_refused(fields: object) -> None:
 @pytest.mark.parametrize("size", [0, 1, PART, 3 * PART + 5])
 def test_an_answer_is_put_together_from_its_parts(size: int) -> None:
     answer, assembly = {"data": "x" * size}, Assembly(7)
-    messages = list(parts(7, json.dumps(answer).encode()))
+    messages = list(split_answer(7, json.dumps(answer).encode()))
     found = [assembly.add(message) for message in messages]
     assert found == [None] * (len(messages) - 1) + [answer]
 
 
 def test_parts_of_others_are_passed_over_and_an_answer_that_begins_again_counts() -> None:
     assembly = Assembly(7)
-    own = list(parts(7, json.dumps({"data": "x" * 3 * PART}).encode()))
-    other = next(parts(8, b"{}"))
+    own = list(split_answer(7, json.dumps({"data": "x" * 3 * PART}).encode()))
+    other = next(split_answer(8, b"{}"))
     for message in (other, STARTED, own[0], own[1], other):
         assert assembly.add(message) is None
     for message in own[:-1]:

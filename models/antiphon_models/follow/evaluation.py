@@ -176,7 +176,7 @@ def beats_by_listen(song: PlayedSong) -> FollowedBeats:
             listener.answer(answer)
             period = 60.0 * RATE / float(answer[TEMPO]) if answer[TEMPO] else 0.0
             beats.update(period, end + float(answer[NEXT]) * RATE, int(answer[PLACE]), int(answer[METER]), end)
-        while (at := beats.due(end, end + HOP)) is not None:
+        while (at := beats.beat_in_block(end, end + HOP)) is not None:
             number += 1
             while number % beats.meter != beats.place:
                 number += 1

@@ -97,11 +97,11 @@ def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
             break
         before = rows[-1][0] if rows else at
         for between in np.arange(before + EVERY, at - 1e-4, EVERY).tolist():
-            rows.append((between, follower.at(between).quarter))
+            rows.append((between, follower.position_at(between).quarter))
         follower.note(at, number, velocity)
         if rows and rows[-1][0] >= at:
             rows.pop()
-        rows.append((at, follower.at(at).quarter))
+        rows.append((at, follower.position_at(at).quarter))
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 
@@ -118,7 +118,7 @@ def heard_lines(played: Played) -> tuple[F64, F64]:
         now = (first + hop) / SOUND_RATE
         for note in ears.feed(sound[first : first + hop]):
             follower.hear(note.at, note.number, note.sure)
-        rows.append((now, follower.at(now).quarter))
+        rows.append((now, follower.position_at(now).quarter))
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 

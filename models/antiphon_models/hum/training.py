@@ -328,7 +328,7 @@ class HumRecipe(Recipe):
         x = torch.from_numpy(padded).to(self.job.device)[None]
         answers = network.answers(*network.logits(x))[0].cpu().numpy()
         decoder = NoteDecoder(Live())
-        return decoder.all(answers), decode_file(answers)
+        return decoder.decode_answers(answers), decode_file(answers)
 
 
 def _add_pink_noise(sound: np.ndarray, ratio: float, seed: int) -> np.ndarray:

@@ -255,7 +255,7 @@ def live(sound: Sound) -> MusicEstimate:
     until = _first(sound) + EARLY_SECONDS * RATE
     for end in range(_HOP, len(sound) + 1, _HOP):
         now = end + answers.LEAD * _HOP
-        while (at := clock.due(now - _HOP, now)) is not None:
+        while (at := clock.beat_in_block(now - _HOP, now)) is not None:
             beats.append(at / RATE)
             if clock.place == 0:
                 downbeats.append(at / RATE)

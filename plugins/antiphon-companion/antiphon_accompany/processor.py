@@ -279,14 +279,14 @@ class Accompany(Processor):
         self._harmony.begin(beat, first)
         listener.last = min(listener.last, began)
         for pitch in (*listener.sounding, *self._zone):
-            self._melody.on(pitch, began)
+            self._melody.note_on(pitch, began)
             listener.last = began
         for sample, event in waiting:
             at = max(began, time.beat + (sample - time.sample) * per_frame)
-            first = self._harmony.past(first, math.floor(at))
+            first = self._harmony.skip_beats(first, math.floor(at))
             self._on_event(io, replace(event, offset=0), at)
         if waiting:
-            self._harmony.past(first, beat - 1)
+            self._harmony.skip_beats(first, beat - 1)
             waiting.clear()
             self._due.clear()
 
@@ -297,7 +297,7 @@ class Accompany(Processor):
         self._next = beat + 1
         meter, harmony = tracker.meter, self._harmony
         follow = str(io.at("follow", frame))
-        used = follow not in ("chords", "listen") and self._chords.at(beat, meter, follow) is None
+        used = follow not in ("chords", "listen") and self._chords.chords_from(beat, meter, follow) is None
         estimate = harmony.triad(tracker, beat, int(io.at("lookahead", frame)), used=used)
         bar, place = divmod(beat, meter)
         if not self._is_active(beat, bar, place, meter * int(io.at("patience", frame)), follow):
@@ -316,7 +316,7 @@ class Accompany(Processor):
         self._tonic = tracker.key
         self._set_implied_chord(beat)
         chord, ahead = self._chord(follow, beat, meter, estimate, tracker)
-        if section == "ending" and last is None and self._chords.at(beat, meter, follow) is None:
+        if section == "ending" and last is None and self._chords.chords_from(beat, meter, follow) is None:
             chord = cadence(number, tracker.key)
             ahead = [cadence(1, tracker.key)] if number == 0 else []
         io.report("tonic", tracker.key)
@@ -339,7 +339,7 @@ class Accompany(Processor):
         for due in found:
             if self._asked.levels[due.part]:
                 insort(self._due, due)
-        for span in self._chords.around(beat, meter, follow):
+        for span in self._chords.chords_around(beat, meter, follow):
             if beat < span.start < beat + 1:
                 insort(self._due, PendingStrike(span.start, "", _TURN, 0.0, span.end))
 
@@ -354,11 +354,11 @@ class Accompany(Processor):
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
     ) -> tuple[Chord | None, list[Chord]]:
         """Chord of a beat, and the coming ones."""
-        if (text := self._chords.at(beat, meter, follow)) is not None:
+        if (text := self._chords.chords_from(beat, meter, follow)) is not None:
             return text
         recent = bool(self._zone) or beat - self._given.since <= meter
         if follow in ("chords", "listen") or (follow == "both" and self._given.now is not None and recent):
-            return self._given.now, self._given.ahead()
+            return self._given.now, self._given.predict()
         sevenths = self._asked.complexity >= self._band.style.colour
         chords = [estimate, *tracker.predicted_chords(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
         made = [add_seventh(c, tracker.key) if sevenths else triad_chord(c) for c in chords]
@@ -418,15 +418,15 @@ class Accompany(Processor):
             return
         listener = self._band.listener
         if event.kind == "on" and event.value > 0.0:
-            listener.on(number, event.value, beat)
-            self._melody.on(number, beat)
+            listener.note_on(number, event.value, beat)
+            self._melody.note_on(number, beat)
             if follow == "chords" and self._given.now is None and self._alone < MOST_ALONE:
                 self._alone += 1
                 io.report("alone", self._alone)
             self._make_room(io, number, event.offset, beat)
         elif event.kind in ("on", "off"):
-            listener.off(number, beat)
-            self._melody.off(number, beat)
+            listener.note_off(number, beat)
+            self._melody.note_off(number, beat)
         elif event.kind in ("bend", "control") and (by := self._bend.update(event, listener.sounding)):
             # so that a note is not moved onto one that is still to be moved
             for pitch in sorted(listener.sounding, reverse=by > 0):
@@ -440,7 +440,7 @@ class Accompany(Processor):
         listener.last = max(listener.last, beat)
         if event.kind == "on" and event.value > 0.0:
             self._zone[number] = beat
-            self._melody.on(number, beat)
+            self._melody.note_on(number, beat)
             if not listener.sounding:
                 listener.loudness += 0.2 * (event.value - listener.loudness)
             if self._alone:
@@ -455,7 +455,7 @@ class Accompany(Processor):
                 self._change_to_hand_chord(io, event.offset, beat)
         elif event.kind in ("on", "off"):
             self._zone.pop(number, None)
-            self._melody.off(number, beat)
+            self._melody.note_off(number, beat)
 
     def _set_implied_chord(self, beat: float) -> None:
         """Interprets too few left-hand keys as a chord, unless more may follow."""
@@ -485,7 +485,7 @@ class Accompany(Processor):
     def _strike(self, io: IO, frame: int, due: PendingStrike) -> None:
         band = self._band
         if due.what == _TURN:
-            text = self._chords.at(due.start, self._harmony.meter, "text")
+            text = self._chords.chords_from(due.start, self._harmony.meter, "text")
             if text is not None:
                 self._turn(io, frame, due.start, text[0])
             return

@@ -275,7 +275,7 @@ class Improviser:
 
     def estimate(self, sounds: NDArray[np.float64]) -> None:
         """Estimates the key, unless it is fixed, by the sixteenths for which each pitch class sounded (`[12]`)."""
-        self.key = self.fixed if self.fixed >= 0 else self.prior.key(sounds, self._roles.now())
+        self.key = self.fixed if self.fixed >= 0 else self.prior.key(sounds, self._roles.current_counts())
 
     def surprise(self, slot: int, pitch: int, *, prior: bool = True, memory: bool = True) -> float:
         """Returns the surprise in bits of a possible next note.
@@ -361,7 +361,7 @@ class Improviser:
         self._phraser.sounds(onset, self._now)
         return PlannedNote(onset.slot, onset.length, self._now, onset.velocity, onset.late)
 
-    def present(self, pitches: Iterable[int]) -> None:
+    def set_sounding(self, pitches: Iterable[int]) -> None:
         """Sets the sounding notes, which weight the rows of the memory until the next call."""
         self._present.fill(0.0)
         for pitch in pitches:
@@ -450,7 +450,7 @@ class Improviser:
             low_one, high_one = (self._sounds[(tonic + degree) % 12] for degree in (natural, raised))
             if high_one > 0.5 * low_one:
                 inner[raised], inner[natural] = 1.0, 1.0 if low_one > 0.5 * high_one else _RARE
-        fits = self.prior.fits(self._sounds, self._roles.now()) / self._constants.doubt
+        fits = self.prior.fits(self._sounds, self._roles.current_counts()) / self._constants.doubt
         if self.fixed >= 0:
             fits[:] = -np.inf
             fits[self.key] = 0.0

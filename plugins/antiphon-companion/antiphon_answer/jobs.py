@@ -91,7 +91,7 @@ class RecordedBeats:
     period: float
     rate: int
 
-    def at(self, frame: int) -> float:
+    def beat_at(self, frame: int) -> float:
         """Beat of a frame, extrapolated beyond the recording."""
         at, beats = frame / self.rate, self.beats
         inside = float(np.interp(at, beats, np.arange(len(beats))))
@@ -127,9 +127,9 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
         raise UsageError(f"{name} is longer than {MAX_SECONDS / 60:g} minutes; cut it")
     beats = _detect_recorded_beats(job, name, frames, rate)
     meter, bars = int(str(settings["meter"])), int(str(settings["bars"]))
-    start = meter * int(np.ceil(beats.at(frames) / meter - 1e-6))
+    start = meter * int(np.ceil(beats.beat_at(frames) / meter - 1e-6))
     end = start + bars * meter
-    total = frames + round((end - beats.at(frames)) * beats.period * rate)
+    total = frames + round((end - beats.beat_at(frames)) * beats.period * rate)
     node = SoundAnswer(StreamSpec(rate, BLOCK, channels))
     wishes = SoundAnswerSettings("", bars, meter, 0.5, int(str(settings["originality"])), int(str(settings["seed"])))
     out, silence = np.zeros((channels, BLOCK), np.float32), np.zeros((channels, BLOCK), np.float32)
@@ -139,9 +139,9 @@ def continue_sound(job: FileJob, settings: Mapping[str, Value]) -> tuple[Written
         while at < total:
             n = min(BLOCK, total - at, frames - at if at < frames else BLOCK)
             given = sound.samples[:, at : at + n] if at < frames else silence[:, :n]
-            beat = beats.at(at)
-            tempo = (beats.at(at + n) - beat) / n * rate * 60.0
-            if not begun and beats.at(at + n) >= start:
+            beat = beats.beat_at(at)
+            tempo = (beats.beat_at(at + n) - beat) / n * rate * 60.0
+            if not begun and beats.beat_at(at + n) >= start:
                 node.answer(end, int(str(settings["seed"])))
                 begun = True
             out[:, :n] = 0.0

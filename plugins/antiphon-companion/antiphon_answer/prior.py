@@ -99,7 +99,7 @@ class Roles:
                 self.counts[self.LAST, before % 12] += 1.0
         self._pitch = pitch
 
-    def now(self) -> F64:
+    def current_counts(self) -> F64:
         """Counts `[4, 12]` with the newest note as the last."""
         counts = self.counts.copy()
         if self._pitch >= 0:

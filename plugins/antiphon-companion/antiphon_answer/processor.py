@@ -300,7 +300,7 @@ class Answer(Processor):
             if self._mode != "accompany":
                 self._drawn = start, end
         if self._mode == "accompany":
-            improviser.present(self._held)
+            improviser.set_sounding(self._held)
         note = improviser.draw()
         if note is None or len(self._waiting) >= MAX_WAITING:
             self._draw = math.inf

@@ -178,7 +178,7 @@ class BarFilter:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all: any phase, the usual tempos."""
+        """Forgets the notes so far: every phase is equally likely, and the usual tempos are the likely ones."""
         share = np.repeat(self._usual / self._lengths, self._lengths.astype(int))
         for number, (meter, _) in enumerate(self._places):
             weight = (0.8 if meter == max(self.meters) else 0.2) / meter if len(self.meters) > 1 else 1.0 / meter

@@ -63,7 +63,7 @@ class ChosenBeatEstimate:
         if abs(self.octave + by) <= 1 and self._shortest <= self.period / 2.0**by <= self._longest:
             self.octave += by
 
-    def here(self) -> None:
+    def begin_bar(self) -> None:
         """Makes the nearest beat the first of a bar."""
         self.moved = (self.moved - round(self.place + self.phase)) % self.meter
 

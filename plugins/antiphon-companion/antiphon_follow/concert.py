@@ -162,7 +162,7 @@ class Accompanist:
             return straight
         patient = PATIENCE / follower.pace
         # who plays nothing has stopped; who plays something else is there
-        waits = held or straight - bound < patient or follower.straight(follower.last)[0] < bound - patient
+        waits = held or straight - bound < patient or follower.straight(follower.last_note_time)[0] < bound - patient
         return bound - TOGETHER / 2 if waits else bound
 
 
@@ -351,7 +351,7 @@ class ScorePlayer:
     def read(self, seconds: float) -> None:
         """Computes the estimate at a time. The position stops where the player is late, and is then no longer sure."""
         follower, score = self.follower, self.score
-        found = follower.at(seconds)
+        found = follower.position_at(seconds)
         straight, bound, _ = follower.straight(seconds)
         bar, into = score.bar_at(found.quarter)
         self.meter = max(1, round(score.beats[bar]))

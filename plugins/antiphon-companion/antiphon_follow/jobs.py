@@ -106,7 +106,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
                 played += 1
                 fits += note.number in follower.onsets[follower.onset].numbers
         if follower.begun:
-            lines.append(f"{at:.4f},{follower.at(at).quarter:.4f}\n")
+            lines.append(f"{at:.4f},{follower.position_at(at).quarter:.4f}\n")
     if not lines:
         fault = "holds no notes, so there is nobody to follow" if notes_in else "has no notes that begin the score"
         raise UsageError(f"{printable_path(job.source)} {fault}")

@@ -301,7 +301,7 @@ class Follow(Processor):
         if io.fired("double"):
             answer.double()
         if downbeat := bool(io.fired("downbeat")):
-            answer.here()
+            answer.begin_bar()
         for offset in io.fired("tap"):
             at = (io.time.sample - self._begin + offset) / self._rate
             since = at - self._tap_at

@@ -224,7 +224,7 @@ class ScoreFollower:
         return self._now
 
     @property
-    def last(self) -> float:
+    def last_note_time(self) -> float:
         """Time in seconds of the last note, whether it fits the score or not."""
         return self._last
 
@@ -254,7 +254,7 @@ class ScoreFollower:
             return quarter, float(self.starts[now + 1]), self.onsets[now].held
         return quarter, max(self._score.length, float(self.starts[now])), False
 
-    def at(self, seconds: float) -> ScorePlace:
+    def position_at(self, seconds: float) -> ScorePlace:
         """Returns the player's position at a time, from the notes so far, up to the next onset until that is played."""
         quarter, after, _ = self.straight(seconds)
         return ScorePlace(min(quarter, after), self._sure if self._begun else 0.0, self.pace)

@@ -214,7 +214,7 @@ def _pure_tone_notes(play: Play, at: int, settings: Mapping[str, Value], hum: Hu
     """Returns the notes of pure tones, by yin; None for other sounds, or if yin's notes explain too little."""
     tones = PureTones(at)
     play(at, tones.feed)
-    if tones.alone() < MIN_PURE_SHARE:
+    if tones.pure_share() < MIN_PURE_SHARE:
         return None
     found = _tracker_pass(
         play, at, {**settings, "mode": "yin"}, hum, lambda x: tones.explained_share(x) >= MIN_PURE_SHARE
@@ -266,7 +266,7 @@ def _network_pass(play: Play, hum: Hum) -> Transcription:
     play(model_tracker.RATE, transcriber.feed)
     frames = transcriber.frames
     answers, levels = transcriber.end()
-    followed = LeadVoice().all(answers) if settings["lead"] else answers
+    followed = LeadVoice().filter_answers(answers) if settings["lead"] else answers
     found = decode_file(followed, PathCosts(sure=PathCosts().sure - 2.0 * odds))
     low, high = sorted((float(settings["lowest"]), float(settings["highest"])))
     notes = []

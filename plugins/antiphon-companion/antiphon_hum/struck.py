@@ -53,7 +53,7 @@ class PureTones:
         self._bin.append(highest.astype(np.float64))
         self._rest = self._rest[len(parts) * (WINDOW // 2) :].copy()
 
-    def alone(self) -> float:
+    def pure_share(self) -> float:
         """Share of the energy at a single frequency at a time, 0 to 1."""
         return self._share(np.ones(sum(map(len, self._total)), bool))
 

@@ -229,7 +229,7 @@ def grid_candidates(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> lis
         _autocorrelation(np.where(sounding, row, row[sounding].mean())[extent], _REPEAT_FRAMES) for row in rows
     ]
     periods = _periods(correlations[0])
-    even = even_pulse(strength[extent])
+    even = even_pulse_period(strength[extent])
     if even:
         periods = [even]
     grids = []
@@ -243,7 +243,7 @@ def grid_candidates(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> lis
     return grids
 
 
-def even_pulse(strength: F64) -> float:
+def even_pulse_period(strength: F64) -> float:
     """Period in frames of an even pulse with equal onsets, such as a metronome's; 0 for other sounds.
 
     Annotated songs contain no such sound, so the fitted line has no data on it: the beat is the onset interval, doubled

@@ -300,7 +300,7 @@ class SongChords:
             spans.append((start, end, f"{root_name(SHARP_NAMES.index(root), key)}:{kind}" if kind else label))
         return replace(self, spans=spans)
 
-    def later(self, seconds: float) -> SongChords:
+    def shift(self, seconds: float) -> SongChords:
         """Returns the chords moved by `seconds`, for silence added to the recording's beginning or removed from it."""
         starts = np.array([start + seconds for start, _, _ in self.spans])
         labels, end = [label for _, _, label in self.spans], self.spans[-1][1] + seconds

@@ -51,7 +51,7 @@ class NextBeats:
         self.period, self.meter = period, meter
         self._next, self._next_place = beat + steps * period, (place + steps) % meter
 
-    def due(self, first: int, last: int) -> int | None:
+    def beat_in_block(self, first: int, last: int) -> int | None:
         """Returns the next beat of a block, each beat once.
 
         `first`: sample of the first requested frame. `last`: sample after the last. Returns the sample of the beat,

@@ -208,7 +208,7 @@ class MusicRun(AnalysisRun):
         harmonic = self._harmony(song.curves)
         found = find_chords(harmonic, tapped, tables.load(), odds)
         self.key = harmony.key_of(found.triads, harmonic.notes, tables.load())
-        return found.spell(self.key[0] or 0).later(song.begin)
+        return found.spell(self.key[0] or 0).shift(song.begin)
 
     def result(self) -> Mapping[str, Any]:
         song = self.analyse()

@@ -309,13 +309,13 @@ class Structure:
     thumbnail: int = 0
     certain: float = 0.0
 
-    def at(self, beat: int) -> float:
+    def beat_time(self, beat: int) -> float:
         """Time of a beat in seconds; the recording's end after the last."""
         return float(self.beats[beat]) if beat < len(self.beats) else self.seconds
 
     def spans(self) -> list[tuple[float, float, str]]:
         """Sections as (start s, end s, name) from 0 to the end."""
-        edges = [0.0, *(self.at(phrase.first) for phrase in self.phrases[1:]), self.seconds]
+        edges = [0.0, *(self.beat_time(phrase.first) for phrase in self.phrases[1:]), self.seconds]
         return [(edges[n], edges[n + 1], phrase.name) for n, phrase in enumerate(self.phrases)]
 
 

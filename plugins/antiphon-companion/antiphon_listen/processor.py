@@ -364,7 +364,7 @@ class Listen(Processor):
     def _piece(self, io: IO, first: int, last: int) -> None:
         """Beats and ramps of a sub-block."""
         start = io.time.sample
-        while (beat := self._clock.due(start + first, start + last)) is not None:
+        while (beat := self._clock.beat_in_block(start + first, start + last)) is not None:
             at = beat - start
             self._end_click(io, at)
             self._write_ramp_outputs(io, first, at)

@@ -139,7 +139,7 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
         left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
     if not chosen:
         first = next(bar for bar in bars if bar.phrase == structure.thumbnail)
-        start = structure.at(first.first)
+        start = structure.beat_time(first.first)
         return [SummaryPart(start, start + seconds, structure.phrases[first.phrase].name)]
     _extend(bars, chosen, left, order)
     return _joined([(bars[n].first, bars[n].last, bars[n].phrase) for n in sorted(chosen)], structure)
@@ -161,7 +161,7 @@ def _bars(structure: Structure) -> list[_Bar]:
     for n, phrase in enumerate(structure.phrases):
         for first in range(phrase.first, phrase.last, structure.bar):
             last = min(phrase.last, first + structure.bar)
-            bars.append(_Bar(first, last, n, structure.at(last) - structure.at(first)))
+            bars.append(_Bar(first, last, n, structure.beat_time(last) - structure.beat_time(first)))
     return bars
 
 
@@ -269,7 +269,10 @@ def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list
             parts[-1] = (parts[-1][0], last, phrase)
         else:
             parts.append((first, last, phrase))
-    return [SummaryPart(structure.at(first), structure.at(last), structure.phrases[n].name) for first, last, n in parts]
+    return [
+        SummaryPart(structure.beat_time(first), structure.beat_time(last), structure.phrases[n].name)
+        for first, last, n in parts
+    ]
 
 
 PICTURE_PIXELS = 800
@@ -304,7 +307,7 @@ def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Su
     unlike = np.clip(1.0 - bars @ bars.T, 0.0, 1.0)
     field = np.stack([unlike**0.8, unlike**1.3, unlike**2.2], axis=2)
     matrix = np.rint(255.0 * field).astype(np.uint8)
-    times = np.array([structure.at(int(beat)) for beat in edges])
+    times = np.array([structure.beat_time(int(beat)) for beat in edges])
     colours = np.zeros((len(edges), 3), np.uint8)
     for phrase in structure.phrases:
         colours[(edges >= phrase.first) & (edges < phrase.last)] = colour_of(phrase.name, phrase.letter)

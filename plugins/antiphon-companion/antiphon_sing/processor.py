@@ -91,7 +91,7 @@ class SingingVoices:
     def sounding(self, voice: int) -> bool:
         return bool(self.real[voice, VoiceRow.MODE] != Mode.OFF)
 
-    def free(self, now: int) -> int:
+    def choose_voice(self, now: int) -> int:
         """Returns a finished voice, unless it still has to begin after the sample `now`; otherwise the oldest voice."""
         best, score = 0, None
         for n in range(VOICES):
@@ -465,7 +465,7 @@ class Sing(Processor):
         """Begins a syllable with a new voice."""
         now, key = self._now + event.offset, (event.channel, event.number)
         lead, newest = 0 if event.live else self._lead, self._newest
-        voice = self._voices.free(now)
+        voice = self._voices.choose_voice(now)
         self._serving[voice] += 1
         pace = float(io.value("pace"))
         onset = round((place.vowel - (place.sound if event.live else place.onset)) * song.hop * pace)

@@ -395,7 +395,7 @@ class Lights:
         _, bpm, playing = server.tempo()
         return Clock(server.beat_at(sample), sample / server.rate, bpm, server.bar(), playing)
 
-    def due(self, clock: Clock, latency: float) -> int:
+    def frame_time(self, clock: Clock, latency: float) -> int:
         """Time at which a receiver of that latency should have a frame, in ns of CLOCK_MONOTONIC."""
         # the clock of what is shown now runs behind that of the frame by what is left
         return self.server.now_ns() + round((clock.seconds - self.clock(latency).seconds) * 1e9)
@@ -434,7 +434,7 @@ class Lights:
                 latency = target.target.latency
                 clock = await self._wait(last, latency, steps(self.server.tempo()[1]), LEAD)
                 last = clock.beat
-                due = self.due(clock, latency)
+                due = self.frame_time(clock, latency)
                 if rig is not self.desk.rig:
                     target.end(rig.universes)
                     rig, limit = self.desk.rig, FlashLimit(self.desk.rig.slots, self._strobe)

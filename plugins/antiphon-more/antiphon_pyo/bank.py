@@ -119,7 +119,7 @@ def take(rate: int, chunk: int) -> Bank:
 def give(banks: Sequence[Bank]) -> None:
     """Returns unused banks for reuse."""
     for bank in banks:
-        bank.fresh()
+        bank.reset_voices()
         _spare.setdefault((bank.rate, bank.chunk), []).append(bank)
 
 
@@ -159,7 +159,7 @@ class Bank:
                 self.run()
         self._used = False
 
-    def fresh(self) -> None:
+    def reset_voices(self) -> None:
         """Resets all voices to the state before any note."""
         for row in (*self.level, *self.speed):
             row.fill(0.0)

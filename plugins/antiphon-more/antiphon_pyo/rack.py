@@ -45,7 +45,7 @@ class Glides:
         self._left[:] = [0] * len(self._left)
         self._filled.clear()
 
-    def to(self, channel: int, offset: int, value: float) -> None:
+    def start_ramp(self, channel: int, offset: int, value: float) -> None:
         """Starts a ramp at `offset` of this chunk."""
         self._filled.setdefault(channel, 0)
         self._fill(channel, offset)
@@ -118,7 +118,7 @@ class Channels:
     def bend(self, offset: int, event: Event) -> None:
         """Applies a pitch bend, or a controller that sets its range."""
         if self._wheels.follow(event, self._reach):
-            self.bends.to(event.channel - 1, offset, self._wheels.semitones[event.channel])
+            self.bends.start_ramp(event.channel - 1, offset, self._wheels.semitones[event.channel])
 
     def volume(self, offset: int, channel: int, value: float) -> None:
         self._volume[channel] = value
@@ -140,7 +140,7 @@ class Channels:
         return self.bends.ratio(channel, frames)
 
     def _gain(self, offset: int, channel: int) -> None:
-        self.gains.to(channel, offset, (self._volume[channel] * self._expression[channel]) ** 2)
+        self.gains.start_ramp(channel, offset, (self._volume[channel] * self._expression[channel]) ** 2)
 
 
 _CAP = 1 << 23
@@ -337,9 +337,9 @@ class SlotSynth:
         if voice < 0:
             self._shapes.put(kind, note, channel, value)
         elif kind == "pitch":
-            self._pitches.to(voice, offset, value)
+            self._pitches.start_ramp(voice, offset, value)
         elif kind == "pressure":
-            self._presses.to(voice, offset, pressure_gain(value))
+            self._presses.start_ramp(voice, offset, pressure_gain(value))
         else:
             self.banks[voice // SIZE].set_cutoff(voice % SIZE, self._cutoffs[voice] * _brightness(value))
 
@@ -355,7 +355,7 @@ class SlotSynth:
         position = 0.0 if zone.loop else event.age * pitch * zone.hz * zone.size / self._rate
         if not zone.loop and position >= zone.frames:
             return
-        voice = self.voices.on(at, note, channel, self._settings.voices, like.chokes.get(note, 0))
+        voice = self.voices.take_voice(at, note, channel, self._settings.voices, like.chokes.get(note, 0))
         if voice < 0:
             return
         voices = self.voices

@@ -72,7 +72,7 @@ class Voices:
         """Number of notes that count towards polyphony: started and not stolen."""
         return len(self._order)
 
-    def on(self, at: int, note: int, channel: int, limit: int, group: int = 0) -> int:
+    def take_voice(self, at: int, note: int, channel: int, limit: int, group: int = 0) -> int:
         """Voice for a note that begins at `at`; -1 if even the spares are fading (counted in `dropped`)."""
         key = (channel, note)
         old = self._held.pop(key, self._pedalled.pop(key, -1))

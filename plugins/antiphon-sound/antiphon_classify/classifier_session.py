@@ -62,7 +62,7 @@ class ClassifierDetails:
         return ((self.frames - 1) * self.mel.hop + self.mel.window) / self.mel.rate
 
     @property
-    def together(self) -> int:
+    def batch_size(self) -> int:
         """Number of excerpts computed at once, which bounds the memory."""
         return max(1, min(_MAX_AT_ONCE, _AT_ONCE // (self.frames * self.mel.bands)))
 
@@ -173,7 +173,7 @@ class ClassifierFile:
         the graph's output has another form.
         """
         details = self.details
-        return compute(self.session, excerpts, len(details.labels), self.folder / MODEL, details.together)
+        return compute(self.session, excerpts, len(details.labels), self.folder / MODEL, details.batch_size)
 
 
 def open_session(path: Path, content: bytes) -> Any:
@@ -260,7 +260,7 @@ class OwnClassifierRun(AnalysisRun):
     def feed(self, block: Samples) -> None:
         self._samples += block.shape[1]
         self._held = np.concatenate([self._held, self._mel.push(np.asarray(block[0], np.float32))])
-        if len(self._held) >= self._file.details.together * self._frames:
+        if len(self._held) >= self._file.details.batch_size * self._frames:
             self._classify()
 
     def result(self) -> Mapping[str, Any]:

@@ -568,7 +568,7 @@ class Denoise(Processor):
         """Sends the hop to the model, writes the due one into `_frame`, and returns its mean power."""
         estimator = self._estimator
         self._scale_gain(estimator.gain, estimator.limit)
-        delayed.turn(self._number, self._spectra.sound, estimator.power, self._gain, io)
+        delayed.exchange_hop(self._number, self._spectra.sound, estimator.power, self._gain, io)
         if ceiling < 1e8:
             self._opener.open(estimator.power, ceiling, delayed.gain)
             self._opener.open(estimator.power, ceiling, delayed.mask)

@@ -61,7 +61,7 @@ class SoundLandmarks:
     seconds: F64
     hertz: F64
 
-    def between(self, first: float, last: float) -> SoundLandmarks:
+    def excerpt(self, first: float, last: float) -> SoundLandmarks:
         """Landmarks between two times in seconds."""
         chosen = slice(*np.searchsorted(self.seconds, (first, last)))
         return SoundLandmarks(self.seconds[chosen], self.hertz[chosen])
@@ -85,12 +85,12 @@ def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
     if not len(asked.seconds):
         return Agreement(0.0, 0.0)
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])
-    near = sound.between(first - 2.0, last + 2.0)
+    near = sound.excerpt(first - 2.0, last + 2.0)
     count = int(_agreement_mask(asked, near).sum())
     moments = [int(_agreement_mask(asked.shift(shift, 1.0), near).sum()) for shift in _SHIFTS]
     chance = float(np.mean(moments))
     spread = float(np.sqrt(chance + 1.0))
-    most = min(len(asked.seconds), len(near.between(first, last).seconds))
+    most = min(len(asked.seconds), len(near.excerpt(first, last).seconds))
     return Agreement(
         (count - chance) / spread, (count - chance) / max(1.0, most - chance), (max(moments) - chance) / spread
     )
@@ -271,7 +271,7 @@ def _are_copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landm
     length = float(asked.seconds[-1]) if len(asked.seconds) else 0.0
     stretches = [
         landmarks(each.serial)
-        .between(each.frame * FRAME, each.frame * FRAME + length * each.speed)
+        .excerpt(each.frame * FRAME, each.frame * FRAME + length * each.speed)
         .shift(-each.frame * FRAME, 1.0)
         .shift(0.0, 1.0 / each.speed)
         for each in (one, other)

@@ -173,7 +173,7 @@ class FitProfile:
         logit = chroma_weight * chroma + onset_weight * onsets + offset
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit - TEMPO * tempo_distance(self.bpm, other.bpm)))))
 
-    def why(self, other: FitProfile) -> list[str]:
+    def fit_reasons(self, other: FitProfile) -> list[str]:
         """Reasons for or against the other sound, in words."""
         beats = self.stated and other.stated
         found = [self._tempo(other) if beats else "tempo unknown"]
@@ -231,7 +231,7 @@ def rank(values: Mapping[str, Any], others: Mapping[bytes, Mapping[str, Any]]) -
             own = profiles[other.learnt]
         except KeyError:
             continue
-        found.append((path, own.score(other), own.why(other)))
+        found.append((path, own.score(other), own.fit_reasons(other)))
     return sorted(found, key=lambda row: (-row[1], row[0]))
 
 

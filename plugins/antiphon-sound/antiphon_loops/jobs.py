@@ -178,7 +178,7 @@ class Piece:
                 for place, (player, cells) in enumerate(players):
                     part = out[place * channels : (place + 1) * channels, :n]
                     player.process(IO((), (part,), cells, time, n))
-                if whole.nothing:
+                if whole.has_no_loop:
                     asked = self._values.get("instruments") or "anything"
                     name = self._library.name[:80]
                     raise PluginError(f"no loop in {name!r} plays {asked}; analyse it to see what there is")

@@ -546,7 +546,7 @@ class Loops(Processor):
             self._source.maker = other._source.maker
 
     @property
-    def nothing(self) -> bool:
+    def has_no_loop(self) -> bool:
         """Whether the library has no loop for the request."""
         return self._now is not None and not self._now.tracks
 

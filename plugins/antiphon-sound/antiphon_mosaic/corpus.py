@@ -50,14 +50,14 @@ class Grid:
         return 8 * self.hop
 
     @property
-    def ahead(self) -> int:
+    def look_ahead(self) -> int:
         """Samples from the beginning of a unit to the end of its feature window, with equal centres."""
         return self.size // 2 + self.window // 2
 
     @property
     def latency(self) -> int:
         """Samples by which the output lags the input."""
-        return self.ahead + 3 * self.hop
+        return self.look_ahead + 3 * self.hop
 
 
 class Describer:
@@ -226,7 +226,7 @@ def corpus(sounds: list[F32], grid: Grid) -> Corpus:
     stir = np.minimum(tops[np.minimum(order // grid.hop + 1, len(rises))] / MAX_RISE, 1.0)
     describer = Describer(grid)
     length = 2 * grid.window
-    before = length - grid.ahead
+    before = length - grid.look_ahead
     padded = np.pad(whole, (before, length))
     views = np.lib.stride_tricks.sliding_window_view(padded, length)
     parts, pitches = [], []
@@ -312,7 +312,7 @@ class UnitChooser:
         self.steps = 0.0  # semitones by which the unit chosen last is to be transposed
         self.continues = False
 
-    def weigh(self, timbre: float, loudness: float) -> None:
+    def set_weights(self, timbre: float, loudness: float) -> None:
         """Sets the weights of `follow`."""
         self._weight[TIMBRE], self._weight[LEVEL] = timbre, loudness
 

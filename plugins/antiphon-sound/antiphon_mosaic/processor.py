@@ -350,7 +350,7 @@ class Mosaic(Processor):
             self._raw[:hop] = self._raw[hop:]
             self._raw[hop:] = 0.0
             self._follow(io, at)
-            end = self._keep + hop - grid.ahead
+            end = self._keep + hop - grid.look_ahead
             fit = float(io.at("fit", at))
             self._fitter.apply(self._mono[end - 2 * hop : end], self._raw, fit, self._made[2 * hop :])
             end -= hop
@@ -383,7 +383,7 @@ class Mosaic(Processor):
         grid, hop = self._grid, self._grid.hop
         if self._onsets.push(self._mono[-2 * hop :]):
             self._due.append((self._hops - 1 - self._onsets.after) * hop)
-        last = self._hops * hop - grid.ahead
+        last = self._hops * hop - grid.look_ahead
         first = last - hop
         while True:
             onset = bool(self._due) and self._due[0] < last and self._due[0] <= self._next
@@ -397,14 +397,14 @@ class Mosaic(Processor):
     def _unit(self, io: IO, at: int, begin: int, first: int, *, onset: bool) -> None:
         grid, corpus = self._grid, self._corpus
         assert corpus is not None
-        end = self._keep + grid.hop - (self._hops * grid.hop - (begin + grid.ahead))
+        end = self._keep + grid.hop - (self._hops * grid.hop - (begin + grid.look_ahead))
         self._window[0] = self._mono[end - 2 * grid.window : end]
         target = self._describer.describe(self._window)[0]
         if target[LEVEL] * LEVEL_SPREAD < SILENT:
             self._last = -1
             return
         chooser = self._chooser
-        chooser.weigh(float(io.at("timbre", at)), float(io.at("loudness", at)))
+        chooser.set_weights(float(io.at("timbre", at)), float(io.at("loudness", at)))
         number = float(self._describer.pitch(self._window, grid.rate)[0])
         chooser.follow(target, number, float(io.at("pitch", at)), int(io.at("transpose", at)), onset=onset)
         to = 0.0

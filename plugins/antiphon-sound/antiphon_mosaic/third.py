@@ -204,21 +204,21 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if (genre := str(job.settings.get("genre", "own"))) != "own":
 
         def change(played: F32) -> F32:
-            return played if reference is None else third(played, reference, rate)
+            return played if reference is None else combine_songs(played, reference, rate)
 
         made, lines = band(printable_path(job.source), sound, rate, genre, change, job.progress)
         made = np.tile(made, (len(sound), 1))
         found += lines
     else:
         assert reference is not None
-        made = third(sound, reference, rate, job.progress)
+        made = combine_songs(sound, reference, rate, job.progress)
     with AudioWriter(job.target, rate, len(made), finish=job.finish.from_notes(level=False)) as writer:
         for block in fade_out([made], rate, job.fade):
             writer.write(block)
     return (Written.sound(writer, printable_path(job.source), found),)
 
 
-def third(
+def combine_songs(
     first: F32,
     second: F32,
     rate: int,

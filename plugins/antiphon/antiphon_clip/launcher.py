@@ -24,7 +24,7 @@ from antiphon.api.backends.transports import (
     TransportServer,
 )
 from antiphon.kernel.graph.clips import PatchClip, clip_room
-from antiphon_clip.take import ClipRun, Message, Take, due
+from antiphon_clip.take import ClipRun, Message, Take, due_messages
 
 POLL_SECONDS = 0.04
 """Seconds between two polls of the beat."""
@@ -312,8 +312,8 @@ class Launcher:
             self._changed(run, messages)
         to = min(until, run.end)
         if to > run.sent:
-            for beat, address, args in due(messages, run.begin, length, run.sent, to):
-                run.began(address, args)
+            for beat, address, args in due_messages(messages, run.begin, length, run.sent, to):
+                run.note_started(address, args)
                 if self._is_file_parameter(address):
                     self._answered("/fail", (address, "a clip chooses no file"))
                 else:

@@ -239,7 +239,7 @@ class ClipRun:
     sounding: dict[tuple[Arg, ...], None] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
 
-    def began(self, address: str, args: tuple[Arg, ...]) -> None:
+    def note_started(self, address: str, args: tuple[Arg, ...]) -> None:
         """Records that a message started a note or value, until its end."""
         if address == "/note/on":
             self.sounding[args[:1] + args[2:]] = None
@@ -263,7 +263,7 @@ class ClipRun:
                 yield "/note/off", what[0], 0, *what[1:]
 
 
-def due(
+def due_messages(
     messages: list[Message], begin: float, length: float, since: float, to: float
 ) -> Iterator[tuple[float, str, tuple[Arg, ...]]]:
     """Messages in [since, to) of a clip that repeats after `length` beats, or plays once if that is 0."""

@@ -209,7 +209,7 @@ class NoteNumbers:
     def __init__(self) -> None:
         self._numbers = cycle(range(128))
 
-    def next(self) -> int:
+    def next_number(self) -> int:
         """The next number, 0 to 127."""
         return next(self._numbers)
 
@@ -228,7 +228,7 @@ def commands(
     values = _values(event, orbit, bpm)
     *controls, note = play_commands(orbit.node, nodes[orbit.node].info.params, values, when)
     assert isinstance(note, Play)
-    number = numbers.next()
+    number = numbers.next_number()
     made += [*controls, replace(note, event=replace(note.event, number=number))]
     ends = length(event)
     if ends is not None and "sustain" not in orbit.values:

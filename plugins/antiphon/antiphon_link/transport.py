@@ -54,7 +54,7 @@ class LinkLibrary:
         state.setTempo(bpm, self._micros(ns))
         self._link.commitSessionState(state)
 
-    def place(self, bpm: float, beat: float, ns: int, quantum: float) -> None:
+    def set_beat(self, bpm: float, beat: float, ns: int, quantum: float) -> None:
         """Sets tempo and beat of a session without peers."""
         state = self._link.captureSessionState()
         at = self._micros(ns)
@@ -87,7 +87,7 @@ class LinkBackend(Protocol):
     def peers(self) -> int: ...
     def read(self, ns: int, quantum: float) -> tuple[float, float]: ...
     def set_tempo(self, bpm: float, ns: int) -> None: ...
-    def place(self, bpm: float, beat: float, ns: int, quantum: float) -> None: ...
+    def set_beat(self, bpm: float, beat: float, ns: int, quantum: float) -> None: ...
     def close(self) -> None: ...
 
 
@@ -159,7 +159,7 @@ class LinkSession:
                 self._sent = tempo
         elif not self._peers:
             if playing and (abs(away) > MAX_BEAT_ERROR or not same_tempo(bpm, wanted)):
-                backend.place(bpm, server.beat_at(sample), heard, QUANTUM)
+                backend.set_beat(bpm, server.beat_at(sample), heard, QUANTUM)
         elif not playing:
             self._set(wanted)
         elif abs(away) > LEAP:

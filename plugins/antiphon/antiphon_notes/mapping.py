@@ -46,7 +46,7 @@ class Hold(NoteNode):
         if mode == "latch" and not any(self._held.values()):
             self._release(io, event.offset)
         if mode == "toggle" and self._held.pop(key, None) is not None:
-            self.up(io, event, key)
+            self.release_key(io, event, key)
             return
         self._held[key] = True
         super().take(io, event, switched)
@@ -55,7 +55,7 @@ class Hold(NoteNode):
         """Ends the held notes whose keys are up; the others end with their keys."""
         for key, down in self._held.items():
             if not down:
-                self.up(io, Event("off", frame, key[1], 0.0, key[0]), key)
+                self.release_key(io, Event("off", frame, key[1], 0.0, key[0]), key)
         self._held.clear()
 
 

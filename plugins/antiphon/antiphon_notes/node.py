@@ -103,14 +103,14 @@ class NoteNode(Processor):
         key = event.channel, event.number
         bypassed, muted = switched
         if event.kind == "on" and event.value > 0.0:
-            self.up(io, event, key)
+            self.release_key(io, event, key)
             if muted:
                 return
             made = ((*key, event.value),) if bypassed else self.notes_for(io, event)
             self._down[key] = self.begin(io, event, made)
             self.follow(io, event, key)
         elif event.kind in ("on", "off"):
-            self.up(io, event, key)
+            self.release_key(io, event, key)
         elif event.kind in OF_A_NOTE:
             self.express(io, event, key)
         elif not muted:
@@ -127,13 +127,13 @@ class NoteNode(Processor):
         for channel, number, velocity in made:
             if 0 <= number <= 127 and velocity > 0.0:
                 keys.append((channel, number))
-                self.on(io, event.offset, keys[-1], min(1.0, velocity), event)
+                self.send_note_on(io, event.offset, keys[-1], min(1.0, velocity), event)
         return tuple(keys)
 
-    def up(self, io: IO, event: Event, key: Key) -> None:
+    def release_key(self, io: IO, event: Event, key: Key) -> None:
         """Ends the notes of a released key."""
         for note in self._down.pop(key, ()):
-            self.off(io, event.offset, note)
+            self.send_note_off(io, event.offset, note)
 
     def follow(self, io: IO, event: Event, key: Key) -> None:
         """Plays expression received before its note."""
@@ -152,7 +152,7 @@ class NoteNode(Processor):
         """Output notes addressed by a held key's expression."""
         return self._down[key]
 
-    def on(self, io: IO, frame: int, note: Key, velocity: float, event: Event | None = None) -> None:
+    def send_note_on(self, io: IO, frame: int, note: Key, velocity: float, event: Event | None = None) -> None:
         """Sends a note-on; a held note is retriggered. It is dropped if the block is full."""
         if len(io.events_out) >= MAX_EMITTED:
             return
@@ -167,7 +167,7 @@ class NoteNode(Processor):
         age, live = (0, False) if event is None else (event.age, event.live)
         io.emit(Event("on", frame, note[1], velocity, note[0], age, live))
 
-    def off(self, io: IO, frame: int, note: Key) -> None:
+    def send_note_off(self, io: IO, frame: int, note: Key) -> None:
         """Sends a note-off; of duplicate notes, ends one."""
         count = self._sounding.get(note, 0)
         if count > 1:
@@ -234,7 +234,7 @@ class ClockNode(NoteNode):
         """Handles a stopped or moved clock: drops pending notes, and ends delayed ones."""
         for note, count in self._late.items():
             for _ in range(count):
-                self.off(io, 0, note)
+                self.send_note_off(io, 0, note)
         self._waiting.clear()
         self._late.clear()
         self._open = 0
@@ -276,7 +276,7 @@ class ClockNode(NoteNode):
         """Native step of a block without events: does nothing until something is due."""
         return self._rests.step(io)
 
-    def later(self, beat: float, note: Key, velocity: float) -> bool:
+    def schedule_note_on(self, beat: float, note: Key, velocity: float) -> bool:
         """Schedules a note-on at a beat; returns False if the schedule is full. `ends` must be called for the note."""
         if self._open >= MAX_WAITING or not 0 <= note[1] <= 127:
             self.left_out += self._open >= MAX_WAITING
@@ -299,11 +299,11 @@ class ClockNode(NoteNode):
         note = waiting.note
         if waiting.velocity:
             self._late[note] = self._late.get(note, 0) + 1
-            self.on(io, frame, note, waiting.velocity)
+            self.send_note_on(io, frame, note, waiting.velocity)
             return
         self._open -= 1
         if self._late.get(note, 0):
             self._late[note] -= 1
             if not self._late[note]:
                 del self._late[note]
-            self.off(io, frame, note)
+            self.send_note_off(io, frame, note)

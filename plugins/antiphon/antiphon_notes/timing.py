@@ -46,8 +46,8 @@ class Arpeggiator(ClockNode):
         self._keys[event.channel, event.number] = event.value
         return ()
 
-    def up(self, io: IO, event: Event, key: Key) -> None:
-        super().up(io, event, key)
+    def release_key(self, io: IO, event: Event, key: Key) -> None:
+        super().release_key(io, event, key)
         self._keys.pop(key, None)
         self._shape.pop(key, None)
         self._notes.pop(key, None)
@@ -77,7 +77,7 @@ class Arpeggiator(ClockNode):
         self._notes.clear()
         for key, number in self._turn(io, frame):
             note = key[0], number
-            if self.later(beat, note, self._keys[key]):
+            if self.schedule_note_on(beat, note, self._keys[key]):
                 self._notes[key] = (*self._notes.get(key, ()), note)
                 for kind, value in self._shape.get(key, {}).items():
                     self.send(io, Event(kind, frame, number, value, key[0]))
@@ -129,11 +129,11 @@ class DelayingNode(ClockNode):
         for delay, made in self.delays(io, event, beat):
             if delay <= 0.0:
                 yield made
-            elif self.later(beat + delay, made[:2], made[2]):
+            elif self.schedule_note_on(beat + delay, made[:2], made[2]):
                 self._delays.setdefault(key, []).append((delay, beat + delay, made[:2]))
 
-    def up(self, io: IO, event: Event, key: Key) -> None:
-        super().up(io, event, key)
+    def release_key(self, io: IO, event: Event, key: Key) -> None:
+        super().release_key(io, event, key)
         for delay, begin, note in self._delays.pop(key, ()):
             self.ends(max(begin + MIN_NOTE_BEATS, self.beat(event.offset) + delay), note)
 

@@ -158,7 +158,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def whole(origin: Origin, name: str, most: int) -> bytes:
+def read_whole(origin: Origin, name: str, most: int) -> bytes:
     """Content of a file. Raises FileError: it is unreadable, or over `most` bytes. Raises KeyError: it is missing."""
     content = bytearray()
     with contextlib.closing(origin.pieces(name)) as pieces:  # type: ignore[type-var]
@@ -340,7 +340,7 @@ def _opened(source: str, library: Path) -> Iterator[tuple[Origin, dict[str, Any]
 
 def _listing(origin: Origin, name: str) -> dict[str, Any] | None:
     try:
-        said = json.loads(whole(origin, name, MAX_LISTING))
+        said = json.loads(read_whole(origin, name, MAX_LISTING))
     except KeyError:
         return None
     except (ValueError, RecursionError):
@@ -489,7 +489,7 @@ def _licences(origin: Origin, names: Sequence[str], folder: Path) -> tuple[tuple
     wanted = [n for n in names if _LICENCE.fullmatch(PurePosixPath(n).name) and not _is_sound(n)]
     for name in wanted[:256] or _GUESSED:
         try:
-            text = whole(origin, name, MAX_LICENCE).decode("utf-8", "replace")
+            text = read_whole(origin, name, MAX_LICENCE).decode("utf-8", "replace")
         except KeyError:
             continue
         except FileError:

@@ -120,7 +120,7 @@ def slice_frames(frames: int, cuts: tuple[int, ...], slices: int, number: int) -
     return first, max(first + 1, last)
 
 
-def between(first: int, last: int, begin: float, end: float) -> tuple[int, int]:
+def frames_of_share(first: int, last: int, begin: float, end: float) -> tuple[int, int]:
     """The part of frames `first` to `last` from the share `begin` to `end`, in either order; at least one frame."""
     begin, end = min(begin, end), max(begin, end)
     length = last - first

@@ -11,7 +11,15 @@ from antiphon.api.kernels import fill_sound
 from antiphon.kernel.runtime.sound_packs import sound_packs
 from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
 from antiphon_sampler.library import add_packs, folder_of, list_folder
-from antiphon_sampler.loops import BATCH_SIZE, MAX_LOOPS, MIN_BEATS, ClockedLoop, between, cuts_between, slice_frames
+from antiphon_sampler.loops import (
+    BATCH_SIZE,
+    MAX_LOOPS,
+    MIN_BEATS,
+    ClockedLoop,
+    cuts_between,
+    frames_of_share,
+    slice_frames,
+)
 from antiphon_sampler.oscillators import ENVELOPE, NAMES as OSCILLATORS, nearest as nearest_tone, oscillators
 from antiphon_sampler.pads import (
     HAT_GROUP,
@@ -227,7 +235,7 @@ class Sampler(Processor):
             case "off":
                 self._down.discard((channel, event.number))
                 # a sample that repeats has no other end
-                self._voices.off(event.number, channel, looped=not io.at("gate", event.offset))
+                self._voices.release_note(event.number, channel, looped=not io.at("gate", event.offset))
                 for slot, loop in enumerate(self._loops):
                     if loop is not None and (loop.note, loop.channel) == (event.number, channel):
                         self._end(slot)
@@ -238,7 +246,7 @@ class Sampler(Processor):
                     ALL_SOUND_OFF,
                     ALL_NOTES_OFF,
                 ):
-                    self._voices.off(-1, channel)
+                    self._voices.release_note(-1, channel)
                     for slot, loop in enumerate(self._loops):
                         if loop is not None and loop.channel == channel:
                             self._end(slot)
@@ -355,7 +363,7 @@ class Sampler(Processor):
             first, last = slice_frames(
                 sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number
             )
-        return between(first, last, values.begin, values.end)
+        return frames_of_share(first, last, values.begin, values.end)
 
     def _cut(self, group: int) -> None:
         """Ends the loops of a cut group; its voices are cut when the new one starts."""

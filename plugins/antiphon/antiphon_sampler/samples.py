@@ -257,7 +257,7 @@ class PageStreams:
         self._opened = True
         return stream
 
-    def next(self) -> PageRequest | None:
+    def next_page(self) -> PageRequest | None:
         """Most urgent missing page; None if there is none."""
         first: PageRequest | None = None
         for stream in range(PLACES):

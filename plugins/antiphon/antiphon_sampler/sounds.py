@@ -98,12 +98,12 @@ class PageReader:
 
     def fill(self, streams: PageStreams) -> None:
         """Reads all pages needed by a node's voices; used offline, where voices wait."""
-        while (wanted := streams.next()) is not None:
+        while (wanted := streams.next_page()) is not None:
             streams.put(wanted, self.read)
 
     def read_next(self) -> bool:
         """Reads the most urgent page, else one requested start. Returns False if there is neither."""
-        found = [(wanted, streams) for streams in self._nodes() if (wanted := streams.next()) is not None]
+        found = [(wanted, streams) for streams in self._nodes() if (wanted := streams.next_page()) is not None]
         if found:
             wanted, streams = min(found, key=lambda pair: pair[0].blocks)
             streams.put(wanted, self.read)

@@ -278,7 +278,7 @@ class MissedNotes(ProcessorPart):
         self.voices.clear()
 
 
-__all__ = ["VOICES", "NewVoice", "SampleVoices", "sides"]
+__all__ = ["VOICES", "NewVoice", "SampleVoices", "pan_gains"]
 
 CUT = 0.003
 """Fade-out in seconds of a stolen or cut voice, or one whose file is read too late."""
@@ -447,7 +447,7 @@ class SampleVoices:
         whole[w + Whole.MOVES] = (
             put_motion(values, given.note, self._motion, row * Motion.SIZE, self._rate) if given.moves else 0
         )
-        left, right = sides(given.pan)
+        left, right = pan_gains(given.pan)
         r = row * Real.SIZE
         self._real[r + Real.SPEED] = given.speed
         self._real[r + Real.BEND] = given.bend
@@ -456,7 +456,7 @@ class SampleVoices:
         self._real[r + Real.LEFT] = given.gain * left
         self._real[r + Real.RIGHT] = given.gain * right
 
-    def off(self, note: int, channel: int, *, looped: bool = False) -> None:
+    def release_note(self, note: int, channel: int, *, looped: bool = False) -> None:
         """Releases a note's voices on a channel, note -1 for all notes; `looped`: only voices in a loop."""
         sampler_release_note(self._whole, note, channel, self._end, int(looped))
 
@@ -473,7 +473,7 @@ class SampleVoices:
         sampler_shape(self._whole, self._real, note, channel, pitch, pressure)
 
 
-def sides(pan: float) -> tuple[float, float]:
+def pan_gains(pan: float) -> tuple[float, float]:
     """Equal-power pan gains for left and right; unity in the middle, +3 dB at a side. `pan`: 0 left to 1 right."""
     if pan == 0.5:
         return 1.0, 1.0

@@ -319,7 +319,7 @@ class SuperCollider:
                 out[slot] = 0.0
                 continue
             complete = self._wires.read(frame, int(slot), self._answer)
-            while not complete and time.monotonic() < until and frame + self._hop > self._wires.came:
+            while not complete and time.monotonic() < until and frame + self._hop > self._wires.returned_frames:
                 time.sleep(WAIT_STEP)
                 self.meanwhile()
                 complete = self._wires.read(frame, int(slot), self._answer)

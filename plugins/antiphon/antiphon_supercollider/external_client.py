@@ -119,7 +119,7 @@ class ExternalClient(ScsynthSupervisor):
         while True:
             scsynth = ExternalScsynth(self._address, self.shelf.folder, self._number)
             try:
-                external_scsynth.meet(self._address, self._wires.rate)
+                external_scsynth.ask_scsynth(self._address, self._wires.rate)
                 self._begin(scsynth)
                 return scsynth
             except EngineError as error:
@@ -159,14 +159,14 @@ class ExternalClient(ScsynthSupervisor):
     def _wire(self, scsynth: ExternalScsynth) -> None:
         """Finds scsynth's JACK client: the one that returns the counter."""
         for name in self._names:
-            before = self._wires.came
+            before = self._wires.returned_frames
             try:
                 self._wires.join(name, self._first_in, self.layout.out)
             except EngineError:
                 continue
             until = time.monotonic() + ECHO_SECONDS
             while time.monotonic() < until:
-                if self._wires.came > before:
+                if self._wires.returned_frames > before:
                     scsynth.client, self._names = name, [name]
                     return
                 time.sleep(0.01)
@@ -272,7 +272,7 @@ def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> Supe
     address, until = scsynth_address(scsynth), time.monotonic() + AWAY_SECONDS
     while True:
         try:
-            external_scsynth.meet(address, rate)
+            external_scsynth.ask_scsynth(address, rate)
             try:
                 return HeardOverJack(rate, hop, slots, address, until)
             except Unanswered:

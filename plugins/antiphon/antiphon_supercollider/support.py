@@ -36,9 +36,9 @@ class SuperColliderSupport(SynthSupport):
 
     def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
         """Returns the backend choice with an external scsynth. Raises `EngineError`: it does not answer."""
-        from antiphon_supercollider.scsynth.external_scsynth import meet
+        from antiphon_supercollider.scsynth.external_scsynth import ask_scsynth
 
-        meet(scsynth_address(value), rate)
+        ask_scsynth(scsynth_address(value), rate)
         info = replace(choice.info, backend="antiphon_supercollider.external_client:join_scsynth")
         return replace(choice, info=info, settings=(("scsynth", value),))
 

@@ -45,7 +45,7 @@ class SynthStepper:
             follow(words, refuse)
 
     def listen(self, on_event: Callable[[], None]) -> bool:
-        """Returns whether the backend plays events before their hop, that is, has `hurry`.
+        """Lets the backend play events before their hop; returns False if it cannot, for want of `hurry`.
 
         `on_event`: reads the events that have arrived, and calls `hurry` with each. The backend calls it as `meanwhile`
         where it blocks, so that an event need not stay unread for a hop.

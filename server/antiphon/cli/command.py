@@ -148,7 +148,7 @@ def build_parameter(one: Argument) -> click.Parameter:
 def _complete(one: Argument, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     from antiphon.cli import completion
 
-    return completion.of(one.extra("names"), one.extra("choices"))(ctx, incomplete)
+    return completion.completion_of(one.extra("names"), one.extra("choices"))(ctx, incomplete)
 
 
 class Command(click.Command):

@@ -61,7 +61,7 @@ KINDS_OF_NAMES: dict[str, Callable[[], Iterable[str]]] = {
 }
 
 
-def of(
+def completion_of(
     names: str | Callable[[], Iterable[str]] | None, choices: Sequence[object] | None
 ) -> Callable[[click.Context, str], list[str]]:
     """The completion of an argument that takes names of a kind, or one of some choices."""

@@ -65,7 +65,7 @@ class Sets:
         if self.list is not None:
             here = self.list.patches[self.place]
             self._feedback.event("/set/at", self.list.name, self.place + 1, len(self.list.patches), here)
-        self._saver.soon()
+        self._saver.mark_changed()
 
     def pedals(self) -> dict[str, str]:
         """The OSC addresses of the set's MIDI controllers, for example "cc 66" → "/set/next"."""

@@ -67,7 +67,7 @@ class Arithmetic:
             return self.b.fptosi(value, to)
         return self.b.fpext(value, to) if to == F64 else self.b.fptrunc(value, to)
 
-    def same(self, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
+    def convert_to_wider(self, a: ir.Value, b: ir.Value) -> tuple[ir.Value, ir.Value]:
         """Converts two operands to the wider of their types; a literal takes the other's: f32 stays f32."""
         top = self.common_type(a, b)
         return self.literal(a, top), self.literal(b, top)
@@ -91,7 +91,7 @@ class Arithmetic:
         """Emits a binary operator. Returns the result, of the wider type; `/` of whole numbers gives f64."""
         if isinstance(op, ast.Div) and a.type == I64 and b.type == I64:
             a, b = self.convert(a, F64), self.convert(b, F64)
-        a, b = self.same(a, b)
+        a, b = self.convert_to_wider(a, b)
         whole = a.type == I64
         match op:
             case ast.Add():
@@ -143,7 +143,7 @@ class Arithmetic:
         }
         if type(op) not in signs:
             raise self.fail(node, f"{type(op).__name__} is outside the subset")
-        a, b = self.same(a, b)
+        a, b = self.convert_to_wider(a, b)
         sign = signs[type(op)]
         if a.type == I64:
             return self.b.icmp_signed(sign, a, b)
@@ -396,7 +396,7 @@ class _Lowering:
             case ast.IfExp(body=body, orelse=orelse) if _is_costly(body) or _is_costly(orelse):
                 return self.choice(node)
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                a, b = self.numbers.same(self.value(body), self.value(orelse))
+                a, b = self.numbers.convert_to_wider(self.value(body), self.value(orelse))
                 return self.b.select(self.numbers.convert(self.value(test), BOOL), a, b)
             case ast.Call(func=ast.Name(id=name), args=args):
                 return self.call(name, args, node)
@@ -444,7 +444,7 @@ class _Lowering:
         if name in ("f32", "f64", "i64"):
             return self.numbers.convert(self.value(args[0]), TYPES[name])
         if name in ("min", "max"):
-            a, b = self.numbers.same(self.value(args[0]), self.value(args[1]))
+            a, b = self.numbers.convert_to_wider(self.value(args[0]), self.value(args[1]))
             return self.b.select(self.numbers.compare(ast.Lt() if name == "min" else ast.Gt(), a, b, node), a, b)
         if name == "abs":
             a = self.value(args[0])

@@ -122,7 +122,7 @@ class ConvolutionLayer:
             found += taps[tap, beside, tap : tap + count, beside : beside + bins]
         return found[:, :, None]
 
-    def same(self, x: F32) -> F32:
+    def pad_same(self, x: F32) -> F32:
         """Pads with silence before and after, so that the output has as many frames as the input."""
         padded = np.zeros((len(x) + self.reach, *x.shape[1:]), np.float32)
         padded[self.reach // 2 :][: len(x)] = x
@@ -149,13 +149,13 @@ class ChordLayers:
             found[:, first : first + part.shape[1], channel] = part
         return found
 
-    def whole(self, levels: F32) -> tuple[F32, F32]:
+    def whole_probabilities(self, levels: F32) -> tuple[F32, F32]:
         """Probability that each pitch sounds, and that it begins, in a sound of `[n, 309]` levels; each `[n, 88]`."""
         stack = self.stack(levels)
-        contour = logistic(self.contour.same(rectify(self.body.same(stack))))
-        notes = logistic(self.note.same(rectify(self.wide.same(contour))))
-        begun = np.concatenate([notes, rectify(self.attack.same(stack))], axis=2)
-        return notes[:, :, 0], logistic(self.onset.same(begun))[:, :, 0]
+        contour = logistic(self.contour.pad_same(rectify(self.body.pad_same(stack))))
+        notes = logistic(self.note.pad_same(rectify(self.wide.pad_same(contour))))
+        begun = np.concatenate([notes, rectify(self.attack.pad_same(stack))], axis=2)
+        return notes[:, :, 0], logistic(self.onset.pad_same(begun))[:, :, 0]
 
 
 def rectify(x: F32) -> F32:
@@ -204,7 +204,7 @@ class OfflineChords:
         """The network's answers to `[WINDOW]` samples, each `[172, 88]`; all zero for silence."""
         level = decibels(self._spectrum(sound))
         span = float(level.max() - level.min())
-        return self._layers.whole((level - level.min()) / np.float32(span or 1.0))
+        return self._layers.whole_probabilities((level - level.min()) / np.float32(span or 1.0))
 
     def _take(self, sound: F32) -> None:
         self._sound = np.concatenate([self._sound, sound])

@@ -114,7 +114,7 @@ class Rebuffer:
                 begin_hop(self.words)
 
     def clear(self) -> None:
-        """Discards the partial hop, and plays silence until that hop is answered; the clock may be another then."""
+        """Discards the partial hop and plays silence until the hop is answered; the clock may have changed by then."""
         self.filling.fill(0.0)
         self.playing.fill(0.0)
         self._words[HopWord.FIRST] = self.number

@@ -460,7 +460,7 @@ class WorkerReporter(WorkerProcessor):
         self._mix.take(sound, into[0, 0])
 
     def load(self, hop: int, out: Samples) -> None:
-        """Stores the answer to a hop, if there is one."""
+        """Takes the answer to a hop, if there is one, as the values to report."""
         if hop >= self.hops.first:
             answer = self.client.take(hop, self._io)
             if answer is not None:

@@ -120,7 +120,7 @@ class LastBar:
         self._held: list[Samples] = []
         self._beats: list[tuple[int, float]] = []
 
-    def note(self, frame: int, beat: float) -> None:
+    def add_beat(self, frame: int, beat: float) -> None:
         """Adds the beat at a frame of the tail, counted from 0, in order."""
         self._beats.append((frame, beat))
 

@@ -120,7 +120,7 @@ def _beginning(song: MidiSong) -> float | None:
 
     The players' bar line then falls on a bar line of the clock, and notes before it are in the bar before.
     """
-    late = song.late()
+    late = song.beat_offset_of_notes()
     if not late:
         return late
     bar = BAR if late > 0.5 or song.has_no_bars or not song.meters else song.meters[0][1]

@@ -244,7 +244,7 @@ class FilePlayer:
             y = self.run(x)
             ran += x.shape[1]
             if tail.bar and fed.length is not None and ran > fed.length and self.clock.playing:
-                last.note(ran - x.shape[1] - fed.length, self.clock.beat)
+                last.add_beat(ran - x.shape[1] - fed.length, self.clock.beat)
             part = y[:, min(skip, y.shape[1]) :]
             skip -= y.shape[1] - part.shape[1]
             # while the length of the source is unknown, all of the part lies before its end

@@ -172,7 +172,7 @@ class Expressions:
         self._scale = ""
         self.stacked: tuple[str, list[CallChain | str]] = ("", [])
 
-    def ahead(self) -> list[str]:
+    def needed_functions(self) -> list[str]:
         """Functions that the expressions since the last call need."""
         lines, self._ahead = self._ahead, []
         return lines
@@ -280,7 +280,7 @@ class Expressions:
 
     def _translate_function(self, node: Any) -> str:
         """Translates a function: to a lambda for a single expression, else to one defined before the statement."""
-        before, outer = set(self.names), self.ahead()
+        before, outer = set(self.names), self.needed_functions()
         self.names |= set(bound_names(node.params))
         try:
             parameters, lines = self.parameters(node.params), self._lines_of(node.body)
@@ -461,7 +461,7 @@ class Expressions:
                 not chain.head.startswith("mini(") or ".pick" in str(chain) or '("{' in chain.head
             ):
                 link = f"{_OCTAVE}{link}"
-            return chain.then(link)
+            return chain.with_link(link)
         except UnknownPartError as error:
             self.script.drop(f".{name}({', '.join(self.source(one) for one in node.arguments)})", str(error))
             return chain

@@ -37,7 +37,7 @@ class CallChain:
     def __str__(self) -> str:
         return self.head + "".join(self.links)
 
-    def then(self, link: str) -> CallChain:
+    def with_link(self, link: str) -> CallChain:
         """Returns the chain with one more change."""
         return CallChain(self.head, (*self.links, link))
 

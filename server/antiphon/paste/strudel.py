@@ -98,12 +98,12 @@ class _Program(Expressions):
                         pass
                     case _:
                         raise UnknownPartError("a live script has no such statement")
-                if functions := self.ahead():
+                if functions := self.needed_functions():
                     self.script.lines[first:first] = ["", "", *functions, "", ""]
             except RecursionError:
                 self.script.comment(self.source(node)[:200], "it is nested too deeply")
             except (UnknownPartError, *INVALID_STATEMENT_ERRORS) as error:
-                self.ahead()
+                self.needed_functions()
                 # records names whose declaration was not translated
                 self.lost |= declared_names(node)
                 self.names -= declared_names(node)
@@ -242,7 +242,7 @@ class _Program(Expressions):
             self.script.tempo = tempo
         else:
             factor = _cycles(tempo) / (_cycles(self.script.tempo) if self.script.tempo else DEFAULT_CYCLES)
-            return pattern.then(f".fast({factor:.6g})") if factor != 1 else pattern
+            return pattern.with_link(f".fast({factor:.6g})") if factor != 1 else pattern
         return pattern
 
     def _is_whole(self, node: Any) -> bool:
@@ -275,7 +275,7 @@ class _Program(Expressions):
         if node.type == "BlockStatement":
             return self._block(node) if node.body else ["return None"]
         returned = f"return {self.expr(node)}"
-        return [*self.ahead(), returned]
+        return [*self.needed_functions(), returned]
 
     def _inner(self, node: Any) -> Iterator[str]:
         """Yields the lines of a statement inside a function."""
@@ -312,7 +312,7 @@ class _Program(Expressions):
         lines: list[str] = []
         for one in node.body if node.type == "BlockStatement" else [node]:
             made = list(self._inner(one))
-            lines += [*self.ahead(), *made]
+            lines += [*self.needed_functions(), *made]
         return lines or ["pass"]
 
 

@@ -121,7 +121,7 @@ def _expand_program_function(
     """Body of a program's function with its arguments inserted; None until all are given. synths: see `TidalParser`."""
     if len(given) < len(arguments):
         return None
-    return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}, script, synths=synths).whole()
+    return TidalParser(code, {**names, **dict(zip(arguments, given, strict=True))}, script, synths=synths).parse_whole()
 
 
 def _statement(block: str, script: Script, names: _Names) -> None:
@@ -154,7 +154,7 @@ def _statement(block: str, script: Script, names: _Names) -> None:
         script.replace(name)
         script.add(f"# {name} is silent")
         return
-    pattern = TidalParser(rest, names, script).whole()
+    pattern = TidalParser(rest, names, script).parse_whole()
     if pattern.kind != "pattern":
         raise UnknownPartError("this is no pattern of sounds")
     script.track(name, pattern.code, replaces=True)
@@ -177,7 +177,7 @@ class TidalParser:
         self._sounds = [(at, re.findall(r"[A-Za-z]\w*", text)) for at, text in texts]
         self._at, self._synths = 0, synths
 
-    def whole(self) -> Term:
+    def parse_whole(self) -> Term:
         """Parses the complete text to a term."""
         term = self._expression(0)
         if self._at < len(self._tokens):

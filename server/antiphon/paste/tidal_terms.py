@@ -200,7 +200,7 @@ def apply(term: Term, argument: Term) -> Term:
                         _change_first_pattern(term, str(code_of(argument))),
                         zero=argument.zero,
                     )
-                changed = _chain(argument).then(f".{name_of(term.name)}({', '.join(term.given)})")
+                changed = _chain(argument).with_link(f".{name_of(term.name)}({', '.join(term.given)})")
                 return Term(_PATTERNS[argument.kind], changed, zero=argument.zero)
             if term.name in _LISTS and argument.kind == "list":
                 return _join_patterns(term.name, argument.given)
@@ -258,7 +258,7 @@ def _change_first_pattern(term: Term, other: str) -> CallChain:
     """The first pattern of a word for two, changed by the word and the second."""
     *before, first = term.given
     head = CallChain(f"mini({first})" if first.startswith('"') else first)
-    return head.then(f".{name_of(term.name)}({', '.join((*before, other))})")
+    return head.with_link(f".{name_of(term.name)}({', '.join((*before, other))})")
 
 
 def _is_number(term: Term) -> bool:
@@ -275,9 +275,9 @@ def _join_patterns(name: str, parts: Sequence[str]) -> Term:
 def _changed(change: str, pattern: CallChain) -> CallChain:
     """Applies a change to a pattern, as a method if it is one."""
     if change.startswith("lambda p: p.") and not re.search(r"\bp\b", change[12:]):
-        return pattern.then(change.removeprefix("lambda p: p"))
+        return pattern.with_link(change.removeprefix("lambda p: p"))
     if re.match(r"\w+\(", change):
-        return pattern.then(f".{change}")
+        return pattern.with_link(f".{change}")
     return CallChain(f"({change})({pattern})")
 
 
@@ -293,7 +293,9 @@ def _made(name: str, argument: Term) -> Term:
     chain = (
         code if isinstance(code, CallChain) and code.head.startswith("note(") else CallChain(f"{_MAKERS[name]}({code})")
     )
-    return Term("pattern", chain.then(f".add({zero})") if zero else chain, name, (str(code_of(argument)),), zero=zero)
+    return Term(
+        "pattern", chain.with_link(f".add({zero})") if zero else chain, name, (str(code_of(argument)),), zero=zero
+    )
 
 
 def _is_both(operator: str) -> bool:
@@ -395,7 +397,9 @@ def join_terms(operator: str, left: Term, right: Term) -> Term:
             return Term("change", f"lambda p: {_call(outer)}({_call(inner)}(p))")
         case "<~" | "~>":
             left = _counted(left)
-            return Term("pattern", _chain(right).then(f".{'early' if operator == '<~' else 'late'}({code_of(left)})"))
+            return Term(
+                "pattern", _chain(right).with_link(f".{'early' if operator == '<~' else 'late'}({code_of(left)})")
+            )
         case ",":
             given = (*(left.given if left.kind == "tuple" else (str(code_of(left)),)), str(code_of(right)))
             return Term("tuple", f"({', '.join(given)})", given=given)
@@ -405,7 +409,7 @@ def join_terms(operator: str, left: Term, right: Term) -> Term:
     if left.kind == "pattern":
         zero = left.zero or right.zero
         return Term(
-            "pattern", _chain(left).then(_offset_note_change(_value_change_code(operator, right), zero)), zero=zero
+            "pattern", _chain(left).with_link(_offset_note_change(_value_change_code(operator, right), zero)), zero=zero
         )
     if operator in ("|<", "|<|") and left.kind in ("text", "value"):
         return left

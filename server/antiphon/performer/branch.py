@@ -69,7 +69,7 @@ class Branch:
             self._waiting.append(float(values.get("patience", TIMEOUT_SECONDS)))
         self._put(pack({"do": do, **values}), [])
 
-    def until(self, beat: Fraction, *, coming: bool = False) -> None:
+    def request_until(self, beat: Fraction, *, coming: bool = False) -> None:
         """Requests the events before a beat. `coming`: whether to include the tracks' events after it."""
         self.asked = beat
         self.ask("until", beat=beat.as_integer_ratio(), **({"coming": True} if coming else {}))
@@ -108,7 +108,7 @@ class Branch:
                 self._begun = None
         return answers, ended
 
-    def overdue(self) -> bool:
+    def is_overdue(self) -> bool:
         """Whether a step has run, or waited for something outside, longer than allowed."""
         now = time.monotonic()
         if not self.pid:

@@ -91,7 +91,7 @@ class Outgoing:
         self._events += [event for event in events if event[0] >= self.sent]
         self._covered = Fraction(*answer["beat"])
 
-    def due(self, wanted: Fraction, too_late: Fraction) -> list[SentEvent]:
+    def take_due(self, wanted: Fraction, too_late: Fraction) -> list[SentEvent]:
         """Removes and returns events before a beat; notes that begin before `too_late` are omitted."""
         assert self.offset is not None
         limit = min(wanted, self.known_until)
@@ -124,7 +124,7 @@ class Outgoing:
 
     def end_at(self, line: Fraction, too_late: Fraction) -> list[SentEvent]:
         """Final events of a script that ends at a server beat, which is beat 0 of the next script."""
-        events = [*self.due(line - (self.offset or 0), too_late), *self.ends(float(line))]
+        events = [*self.take_due(line - (self.offset or 0), too_late), *self.ends(float(line))]
         self.clear()
         self.offset = line
         return events

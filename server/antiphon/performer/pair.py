@@ -81,13 +81,13 @@ class KeptVersions:
         for branch in self.branches() if do != "strike" else ():
             branch.ask(do, **values)
 
-    def of(self, branch: Branch) -> KeptVersion | None:
+    def version_of(self, branch: Branch) -> KeptVersion | None:
         """Kept version of a process, or None."""
         return next((one for one in self._versions if one.branch is branch), None)
 
     def drop(self, branch: Branch) -> bool:
         """Removes the version of a process that has ended; returns False if there is none."""
-        known = self.of(branch)
+        known = self.version_of(branch)
         if known is not None:
             self._versions.remove(known)
         return known is not None
@@ -135,7 +135,7 @@ class ScriptPace:
         for name, line, spent in costs:
             self._costs[name, line] = self._costs.get((name, line), 0.0) + spent
 
-    def late(self, now: float, known: float, bpm: float) -> bool:
+    def is_late(self, now: float, known: float, bpm: float) -> bool:
         """Whether the next events would come too late."""
         beats, lead = known - self._known, (known - now) * 60.0 / bpm
         if lead < -_OVERTAKEN:
@@ -146,7 +146,7 @@ class ScriptPace:
         return lead < least and at_fault and measured and now - self._begun > beats
 
     @property
-    def ahead(self) -> float:
+    def wanted_lead(self) -> float:
         """Wanted lead in seconds; for a slow script, enough for its faster parts to be on time."""
         return LOOK_AHEAD_SECONDS if self.slow is None else 2 * LOOK_AHEAD_SECONDS
 
@@ -312,7 +312,7 @@ class PerformerPair:
         assert self._follower is not None
         if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
             self._advance()
-        leader, target = self._leader, self._ahead(self.pace.ahead)
+        leader, target = self._leader, self._ahead(self.pace.wanted_lead)
         if leader is None or not leader.idle:
             return
         known = float(leader.asked + (self.out.offset or 0))
@@ -322,11 +322,11 @@ class PerformerPair:
             skips = self._skips.leader
             while skips and skips[0].at <= leader.asked:
                 leader.ask("skip", **skips.popleft().ask())
-            if self.pace.late(self._now, known, self._moving):
+            if self.pace.is_late(self._now, known, self._moving):
                 self._skip(leader, known)
             seen = self.version, int(leader.asked // self._bar)
             until = (leader.asked // _CHUNK + 1) * _CHUNK
-            leader.until(
+            leader.request_until(
                 min([until, *(skip.at for skip in skips)]), coming=bool(self.version) and seen != self._foreseen
             )
             self._foreseen = seen
@@ -342,7 +342,7 @@ class PerformerPair:
             self._slow(pace.times(self._now, known), *heavy[0])
             self._kept.clear()  # they take as much time, unheard
         pace.slow = [name for name, _ in heavy] or pace.slow
-        soon = self._now + pace.ahead * self._moving / 60.0
+        soon = self._now + pace.wanted_lead * self._moving / 60.0
         bar = next_multiple(max(soon - float(offset), float(leader.asked)), self._bar)
         skip = Skip(leader.asked, bar, names)
         self._skips.add(skip)
@@ -362,7 +362,7 @@ class PerformerPair:
             beat = at + Fraction(count, GRID)  # two cues on one beat would be one
             if count:
                 self._advance(beat)
-                self._leader.until(beat)
+                self._leader.request_until(beat)
             self._follow(do, **values)
             self._leader.ask(do, **values)
         self.out.hold = at

@@ -119,7 +119,7 @@ class Performing:
 
     def beat(self) -> float:
         """Current beat of the server."""
-        return self._clock.now(time.monotonic())
+        return self._clock.beat_at(time.monotonic())
 
     def end(self) -> None:
         """Ends the script's notes, its processes, and a started server."""
@@ -160,7 +160,7 @@ class Performing:
             self._show("the server's beat stands still; /transport/play starts it, or your playing where it waits")
         self._still = bpm == 0.0
         self.player.checks = self.wire.connected
-        for event in self.player.tick(self._clock.now(now), bpm):
+        for event in self.player.tick(self._clock.beat_at(now), bpm):
             self._send(event)
         if self.player.unchecked and not (self.player.wanted or self._checking):
             self._checking = True
@@ -363,7 +363,7 @@ class Performing:
             event = to_midi(event)
         self._lines[event.address] = event.line, event.beat
         if event.address.startswith(OUTSIDE):
-            beats = event.beat - self._clock.now(time.monotonic())
+            beats = event.beat - self._clock.beat_at(time.monotonic())
             self._outside.send(event.address, event.args, 60.0 * beats / (self._clock.bpm() or 120.0))
             return
         self.wire.play(event)

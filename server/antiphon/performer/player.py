@@ -128,7 +128,7 @@ class Player(PerformerPair):
             self._give_cues()
             self._ask()
         first, self._first = self._first, []
-        due = [] if self._follower is None else self.out.due(self._ahead(SEND_AHEAD), self._here(-LATE))
+        due = [] if self._follower is None else self.out.take_due(self._ahead(SEND_AHEAD), self._here(-LATE))
         self._values |= values_of((event.address, event.args, event.source) for event in due)
         return [*first, *due]
 
@@ -155,14 +155,14 @@ class Player(PerformerPair):
                     self._awaited.update(answer["awaited"])
                     self._faults(answer)  # the leader has had most of them
                     self._restore_returned_values(answer)
-                case "until" if (kept := self._kept.of(branch)) is not None:
+                case "until" if (kept := self._kept.version_of(branch)) is not None:
                     self._awaited.update(answer["awaited"])  # cues are its too
                     kept.take(answer)
                 case "dead":
                     branch.end()
                     self._failed(branch, answer["fault"], answer["picture"])
                     return
-        if ended or branch.overdue():
+        if ended or branch.is_overdue():
             status = branch.end(ended=ended)
             self._failed(
                 branch, exit_cause(status) if ended else "it runs without end, or waits, and was stopped", None
@@ -331,7 +331,7 @@ class Player(PerformerPair):
         self._follower.end()
         self._follower, self._returns, self._skips = kept.branch, (at, kept), Skips()
         kept.branch.ask("quiet", on=False)
-        kept.branch.until(at)
+        kept.branch.request_until(at)
         self._lead(at)
         self.out.hold, self.tried = at, version
         self._texts[-1:] = [] if self._texts[-2][1] == version else [(kept.text, version)]

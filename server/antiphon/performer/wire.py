@@ -134,7 +134,7 @@ class BeatClock:
             return self._tempo
         return (end - begin) / (last - first) * 60.0
 
-    def now(self, at: float) -> float:
+    def beat_at(self, at: float) -> float:
         """Beat at a time in seconds; never ahead of the server's."""
         last, beat = self._answers[-1]
         return beat + min(max(at - last, 0.0), _MAX_EXTRAPOLATION) * self.bpm() / 60.0

@@ -73,7 +73,7 @@ class ControlLink:
         self._shared: dict[tuple[Topic, str], asyncio.Future[Any]] = {}
         self._more = asyncio.Event()
 
-    async def about(self) -> ServerFacts:
+    async def addresses_and_port(self) -> ServerFacts:
         """The fixed OSC addresses and the OSC port."""
         data = await self._ask(Topic.ABOUT)
         return ServerFacts(tuple((path, args, doc) for path, args, doc in data["methods"]), data["osc_port"])

@@ -31,7 +31,7 @@ from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.access import plain_ip
 from antiphon.web.control_status import MACHINE, MachineWatch, status
-from antiphon.web.messages import MAX_REQUEST, STARTED, Topic, WebRequest, parts
+from antiphon.web.messages import MAX_REQUEST, STARTED, Topic, WebRequest, split_answer
 
 # ---- Approvals of addresses on disk, which control has again after a restart
 
@@ -166,7 +166,7 @@ class WebRequests:
                 status = 404 if request.topic is Topic.FORGET and isinstance(error, UsageError) else 400
                 pieces = [json.dumps({"error": str(error), "status": status})]
             self.answered += 1
-            for part in parts(request.number, "".join(pieces).encode()):
+            for part in split_answer(request.number, "".join(pieces).encode()):
                 await loop.sock_sendall(self._link, part)
             if pause := self._share.charge_cpu_time(spent + max(0.0, thread_time() - start)):
                 await asyncio.sleep(pause)

@@ -69,7 +69,7 @@ class WebRequest:
         return WebRequest(number, topic, about)
 
 
-def parts(number: int, answer: bytes) -> Iterator[bytes]:
+def split_answer(number: int, answer: bytes) -> Iterator[bytes]:
     """Splits an answer into messages, at least one, in order."""
     count = max(1, -(-len(answer) // PART))
     for place in range(count):

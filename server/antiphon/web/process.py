@@ -87,7 +87,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         )
         http = await serve_http(control, catalog, options)
         with contextlib.suppress(HttpRefusal):  # what asks meanwhile is refused alike
-            await control.about()
+            await control.addresses_and_port()
         _report_http_ready(fds["answers"])
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
@@ -114,7 +114,7 @@ async def start_announcement(
         return None
     from antiphon.web.oscquery.announcement import Announcement, host_name  # zeroconf is 4 MB, for --lan alone
 
-    announcement = Announcement((await control.about()).osc_port, http.port, settings.announce)
+    announcement = Announcement((await control.addresses_and_port()).osc_port, http.port, settings.announce)
     http.name = lambda: announcement.name
     # clients that found the server by its name may send that in the Host header
     site = http.gate.site

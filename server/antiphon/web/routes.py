@@ -127,7 +127,7 @@ async def serve_http(control: ControlLink, catalog: Catalog, options: HttpOption
         server.draining.append(job_routes.drain)
         server.uploads = Uploads(jobs, job_routes.path)
         lessons.job = job_routes.find_result
-    install(server, control, catalog, await control.about())
+    install(server, control, catalog, await control.addresses_and_port())
     await add_routes(server, options.plugins)  # before it listens: a route that is still to come would be a 404
     host = "0.0.0.0" if options.lan or options.proxy else "127.0.0.1"
     await server.start(host, options.port, options.listener)

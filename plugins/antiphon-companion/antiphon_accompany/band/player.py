@@ -98,7 +98,7 @@ class MelodyListener:
         self.last = float("-inf")
         self.playing = False
 
-    def on(self, pitch: int, velocity: float, beat: float) -> None:
+    def note_on(self, pitch: int, velocity: float, beat: float) -> None:
         self.sounding[pitch] = beat
         follow = 0.12 if self.playing else 1.0
         self.loudness += follow * (velocity - self.loudness)
@@ -112,7 +112,7 @@ class MelodyListener:
         if pitch in self.sounding and to not in self.sounding:
             self.sounding[to] = self.sounding.pop(pitch)
 
-    def off(self, pitch: int, beat: float) -> None:
+    def note_off(self, pitch: int, beat: float) -> None:
         if self.sounding.pop(pitch, None) is not None:
             self.last = beat
 

@@ -156,7 +156,7 @@ _UNSTEADY = "but its notes keep no steady beat beside the file's: "
 def sections(given: Read, meter: int | None = None) -> list[Section]:
     """Returns the file's sections by its time signatures, or by `meter`; estimated where notes miss its beats."""
     song = _midi_song_from_file(given)
-    found = song.late(guess=True)
+    found = song.beat_offset_of_notes(guess=True)
     if found or song.has_no_bars:
         beats = meter or (4 if song.in_fours else bars(*given.signatures[0][1:])[0])
         bar = found
@@ -310,7 +310,7 @@ def accompany_midi(
         "" if printed else missing_bar_lines_remark(chords_text),
         replaced_chords_remark(chart),
     ]
-    if _midi_song_from_file(given).late(guess=True) is None:
+    if _midi_song_from_file(given).beat_offset_of_notes(guess=True) is None:
         # the band of `bandstand` takes its chords from the left hand, which a tune has not
         patch = "bandstand --events" if has_harmony(given.melody, given.others) else "duo --events"
         words += [f"{_UNSTEADY}`antiphon render {'answer --in' if recorded else patch}` follows it"]

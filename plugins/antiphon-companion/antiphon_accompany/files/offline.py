@@ -39,11 +39,11 @@ class Section:
         """Quarter notes of a bar."""
         return self.meter * self.unit
 
-    def inside(self, quarter: float, turn: int) -> float:
+    def beat_of_quarter(self, quarter: float, turn: int) -> float:
         """Returns the beat for a quarter note, on a clock whose beat `turn` is the beginning of this section."""
         return (quarter - self.start) / self.unit + turn
 
-    def outside(self, beat: float, turn: int) -> float:
+    def quarter_of_beat(self, beat: float, turn: int) -> float:
         """Quarter note of a beat of that clock."""
         return self.start + (beat - turn) * self.unit
 
@@ -90,9 +90,9 @@ def melody_of(notes: Sequence[BeatNote], beats: int) -> Melody:
     for beat in range(1, beats + 33):
         while at < len(changes) and changes[at][0] < beat:
             when, begins, pitch = changes[at]
-            (melody.on if begins else melody.off)(pitch, max(0.0, when))
+            (melody.note_on if begins else melody.note_off)(pitch, max(0.0, when))
             at += 1
-        melody.until(beat)
+        melody.complete_beats(beat)
     return melody
 
 
@@ -134,14 +134,16 @@ def accompany_file(
         # bars are to begin at whole multiples of the meter of a clock that nothing precedes
         turn = part.meter * math.ceil(max(0.0, part.start / part.unit) / part.meter)
         moved = [_rescaled(note, part.start, 1.0 / part.unit, turn) for note in notes]
-        own = [ChordSpan(part.inside(s.start, turn), part.inside(s.end, turn), s.chord) for s in spans]
-        called = [(part.inside(quarter, turn), name) for quarter, name in calls]
+        own = [
+            ChordSpan(part.beat_of_quarter(s.start, turn), part.beat_of_quarter(s.end, turn), s.chord) for s in spans
+        ]
+        called = [(part.beat_of_quarter(quarter, turn), name) for quarter, name in calls]
         options = {**given, "meter": part.meter}
         run = _run(moved, options, tempo / part.unit, (turn, turn + length), own, called)
         heard.tonics.extend(run.tonics)
-        heard.mixes.extend(m._replace(beat=part.outside(m.beat, turn)) for m in run.mixes)
-        heard.labels.extend((part.outside(beat, turn), chord) for beat, chord in run.labels)
-        edges = [part.outside(beat, turn) for beat, _ in run.changes] + [part.start + length * part.unit]
+        heard.mixes.extend(m._replace(beat=part.quarter_of_beat(m.beat, turn)) for m in run.mixes)
+        heard.labels.extend((part.quarter_of_beat(beat, turn), chord) for beat, chord in run.labels)
+        edges = [part.quarter_of_beat(beat, turn) for beat, _ in run.changes] + [part.start + length * part.unit]
         heard.played.extend(
             ChordSpan(max(0.0, a), b, c) for a, b, (_, c) in zip(edges, edges[1:], run.changes, strict=False) if b > a
         )

@@ -399,7 +399,7 @@ class GivenChords:
         self.text = spans_of(text, 1.0) if text.strip() else []  # the text's chords, in bars
         self.spans: Sequence[ChordSpan] = ()  # a file's chords, in beats; they come before all else
 
-    def around(self, beat: float, meter: int, follow: str) -> Sequence[ChordSpan]:
+    def chords_around(self, beat: float, meter: int, follow: str) -> Sequence[ChordSpan]:
         """Returns the chords around a beat: the file's, or the text's in the present and the next round."""
         if self.spans or follow != "text" or not self.text:
             return self.spans
@@ -411,9 +411,9 @@ class GivenChords:
             for s in self.text
         ]
 
-    def at(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
+    def chords_from(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
         """Chord at a beat and the next ones; None where none are given."""
-        spans = self.around(beat, meter, follow)
+        spans = self.chords_around(beat, meter, follow)
         if not spans:
             return None
         now = next((s.chord for s in spans if s.start <= beat + 1e-6 < s.end), None)
@@ -451,7 +451,7 @@ class Progression:
     def clear(self) -> None:
         self._chords.clear()
 
-    def ahead(self) -> list[Chord]:
+    def predict(self) -> list[Chord]:
         """Predicted chords: those after the longest and latest matching passage; none without one."""
         played = list(self._chords)
         best, goes_on = 0, 0

@@ -36,10 +36,10 @@ class Melody:
         self._open.clear()
         self._clean = beat + self.size // 2
 
-    def on(self, pitch: int, beat: float) -> None:
+    def note_on(self, pitch: int, beat: float) -> None:
         """Handles a note-on."""
         if pitch in self._open:
-            self.off(pitch, beat)
+            self.note_off(pitch, beat)
         self._began[pitch] = beat
         self._open.append(pitch)
         nearest = round(beat)
@@ -48,7 +48,7 @@ class Melody:
             self._onset_beats[pitch] = nearest
             self.onsets[nearest % self.size, pitch % 12] += 1.0
 
-    def off(self, pitch: int, beat: float) -> None:
+    def note_off(self, pitch: int, beat: float) -> None:
         """Handles a note-off."""
         if pitch in self._open:
             self._open.remove(pitch)
@@ -65,7 +65,7 @@ class Melody:
             self.onsets[onset % self.size, pitch % 12] -= 1.0
             self.onsets[onset % self.size, to % 12] += 1.0
 
-    def until(self, beat: int) -> None:
+    def complete_beats(self, beat: int) -> None:
         """Completes all beats before `beat`, counting sounding notes up to there."""
         while self._clean < beat + self.size // 2:
             row = self._clean % self.size

@@ -49,10 +49,10 @@ class MelodyChords:
             self._past.restart()
         self.melody.clear(beat - 1)
 
-    def past(self, beat: int, last: int) -> int:
+    def skip_beats(self, beat: int, last: int) -> int:
         """Completes the beats from `beat` to `last`, whose chords are not needed; returns the next one."""
         while beat <= last:
-            self.melody.until(beat)
+            self.melody.complete_beats(beat)
             if self._past is not None:
                 self._past.skip(self.melody, beat)
             beat += 1
@@ -83,7 +83,7 @@ class MelodyChords:
 
     def triad(self, tracker: HarmonyTracker, beat: int, bars: int, *, used: bool) -> int:
         """Best-fitting triad of the melody at a beat."""
-        self.melody.until(beat)
+        self.melody.complete_beats(beat)
         ahead = self._ahead(beat, bars * tracker.meter)
         melody = self.known or self.melody
         # a new tracker (another key, another meter) is given the stored melody again

@@ -74,8 +74,8 @@ def test_a_chord_stays_in_silence() -> None:
     for beat in range(1, 60):
         for note in TUNE:
             if beat - 1 <= note.start < beat:
-                chords.melody.on(note.pitch, note.start)
-                chords.melody.off(note.pitch, note.end)
+                chords.melody.note_on(note.pitch, note.start)
+                chords.melody.note_off(note.pitch, note.end)
         made.append(chords.triad(tracker, beat, 0, used=True))
     end = int(max(note.end for note in TUNE)) + 5
     assert end < 50
@@ -90,7 +90,7 @@ def test_no_chord_stays_before_the_first_and_after_a_jump(monkeypatch: pytest.Mo
     monkeypatch.setattr(tracker, "decide", lambda *_: chances.copy())
     assert chords.triad(tracker, 1, 0, used=False) == 7
     # a note sounds: in silence it would stay, however likely another chord is
-    chords.melody.on(67, 1.0)
+    chords.melody.note_on(67, 1.0)
     for beat, likelier, expected in ((2, 1.005, 7), (3, 1.1, 0), (4, 0.9, 7)):
         chances[[0, 7]] = likelier, 1.0
         assert chords.triad(tracker, beat, 0, used=False) == expected
@@ -102,11 +102,11 @@ def test_no_chord_stays_before_the_first_and_after_a_jump(monkeypatch: pytest.Mo
 def test_rows_hold_what_was_played() -> None:
     melody = Melody()
     melody.clear(0)
-    melody.on(60, 0.5)
-    melody.until(1)
-    melody.on(64, 1.0)
-    melody.off(60, 1.25)
-    melody.until(2)
+    melody.note_on(60, 0.5)
+    melody.complete_beats(1)
+    melody.note_on(64, 1.0)
+    melody.note_off(60, 1.25)
+    melody.complete_beats(2)
     np.testing.assert_allclose(melody.durations[:2, [0, 4]], [[0.5, 0.0], [0.25, 1.0]])
     np.testing.assert_array_equal(melody.onsets[:2, [0, 4]], [[0, 0], [0, 1]])
     np.testing.assert_array_equal(melody.held[1:3, [0, 4]], [[1, 0], [0, 1]])
@@ -116,9 +116,9 @@ def test_rows_hold_what_was_played() -> None:
 def test_a_note_of_hours_costs_no_more_than_the_ring() -> None:
     melody = Melody()
     melody.clear(0)
-    melody.on(60, 0.0)
+    melody.note_on(60, 0.0)
     for beat in range(1, 1000):
-        melody.until(beat)
+        melody.complete_beats(beat)
     assert melody.durations.max() == 1.0
     assert melody.durations[990 % melody.size, 0] == 1.0
 

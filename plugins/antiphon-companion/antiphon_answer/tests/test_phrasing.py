@@ -180,7 +180,7 @@ def test_a_key_is_told_by_the_first_the_last_and_the_leading_notes() -> None:
         for n, pitch in enumerate(pitches):
             roles.learn(pitch, 4, first=n == 0)
             sounds[pitch % 12] += 4.0
-        assert KEYS[prior.key(sounds, roles.now())] == key
+        assert KEYS[prior.key(sounds, roles.current_counts())] == key
 
 
 def heard(bars: int) -> Memory:

@@ -94,11 +94,11 @@ def test_two_taps_between_beats_move_them_by_half(taps: tuple[float, ...], phase
 def test_downbeat_begins_a_bar_at_the_nearest_beat() -> None:
     answer = ChosenBeatEstimate(60.0, 200.0)
     answer.take(found(120.0, place=2, phase=0.1))
-    answer.here()
+    answer.begin_bar()
     answer.take(found(120.0, place=2, phase=0.1))
     assert (answer.place, answer.phase) == (0, pytest.approx(0.1))
     answer.take(found(120.0, place=3, phase=0.1))
     assert answer.place == 1
-    answer.here()
+    answer.begin_bar()
     answer.take(found(120.0, place=3, phase=0.1))
     assert (answer.place, answer.phase) == (0, pytest.approx(0.1))

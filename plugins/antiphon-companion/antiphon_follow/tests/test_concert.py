@@ -174,7 +174,7 @@ def test_many_notes_at_once_are_taken_in_the_time_of_a_block_each_at_its_own(tmp
             alone.hear(at, key)
             concert.hear(SoundNote(at, key))
         assert turn_of(concert, 0.5 * n + 0.1) <= 3
-        assert concert.follower.at(0.5 * n) == alone.at(0.5 * n)
+        assert concert.follower.position_at(0.5 * n) == alone.position_at(0.5 * n)
     assert (alone.begun, alone.onset) == (True, 7)
     concert.clear()
     begun = [(0.5 * n, key) for n, key in rows[:20]]

@@ -61,7 +61,7 @@ def errors(follower, notes):
     for n, (at, number, quarter) in enumerate(notes):
         follower.note(at, number)
         if quarter is not None and (n + 1 == len(notes) or notes[n + 1][2] != quarter):
-            found.append(abs(follower.at(at).quarter - quarter))
+            found.append(abs(follower.position_at(at).quarter - quarter))
     return np.array(found)
 
 
@@ -76,10 +76,10 @@ def test_between_notes_the_tempo_goes_on_and_a_stop_waits():
     errors(follower, notes[:12])
     at, _, quarter = notes[11]
     after = notes[12][2]
-    assert follower.at(at + 0.3 * (after - quarter)).quarter == pytest.approx(
+    assert follower.position_at(at + 0.3 * (after - quarter)).quarter == pytest.approx(
         quarter + 0.5 * (after - quarter), abs=0.05
     )
-    assert follower.at(at + 20.0).quarter == after
+    assert follower.position_at(at + 20.0).quarter == after
     late = [(t + 5.0, number, q) for t, number, q in notes[12:]]
     assert errors(follower, late).max() < 0.05
 
@@ -135,7 +135,7 @@ def test_a_player_may_begin_anywhere_when_it_is_told():
     score = tune()
     follower = ScoreFollower(score, (0,))
     follower.reset(16.0)
-    assert follower.at(0.0).quarter == 16.0
+    assert follower.position_at(0.0).quarter == 16.0
     assert errors(follower, played(score, begin=16.0)).max() < 0.05
 
 
@@ -155,7 +155,7 @@ def test_a_trill_stays_where_it_is():
     errors(follower, played(score, end=8.0))
     for n in range(10):
         follower.note(5.0 + 0.1 * n, 72 + 2 * (n % 2))
-        assert 8.0 <= follower.at(5.0 + 0.1 * n).quarter <= 10.0
+        assert 8.0 <= follower.position_at(5.0 + 0.1 * n).quarter <= 10.0
     assert errors(follower, played(score, begin=10.0, at=6.0)).max() < 0.05
 
 
@@ -173,8 +173,8 @@ def test_a_run_of_grace_notes_leads_to_its_beat_or_begins_on_it(early):
         follower.note(beat + 0.04 * (n - 10 * early), 60 + n)
     at = beat + 0.4 * (not early)
     follower.note(at, 72)
-    assert follower.at(at).quarter == 8.0
-    assert follower.at(at + 0.25).quarter == pytest.approx(8.5, abs=0.1 if early else 0.2)
+    assert follower.position_at(at).quarter == 8.0
+    assert follower.position_at(at + 0.25).quarter == pytest.approx(8.5, abs=0.1 if early else 0.2)
     assert errors(follower, played(score, begin=9.0, at=at + 0.5)).max() < 0.05
 
 
@@ -219,7 +219,7 @@ def test_a_bar_has_its_printed_number(tmp_path):
     for asked, position, shown in ((8, 20.0, 8), (2, 4.0, 2), (5, 4.0, 2), (0, 0.0, 0), (99, 20.0, 8)):
         concert.go(asked, 1.0)
         concert.read(1.0)
-        assert concert.follower.at(1.0).quarter == position
+        assert concert.follower.position_at(1.0).quarter == position
         assert concert.bar == shown
 
 
@@ -269,7 +269,7 @@ def test_both_hands_of_a_piano_are_followed_and_the_strings_alone_are_played(tmp
     notes = [(0.0, 72), (0.01, 48), (0.5, 43)]  # the second chord by the left hand alone
     for at, number in notes:
         concert.follower.note(at, number)
-    assert concert.follower.at(0.5).quarter == pytest.approx(1.0, abs=0.05)
+    assert concert.follower.position_at(0.5).quarter == pytest.approx(1.0, abs=0.05)
     assert {note.number for place in concert._channels for note in score.parts[place].notes} == {59, 60}
 
 
@@ -282,7 +282,7 @@ def test_the_same_notes_give_the_same_places():
     for at, number, _ in notes:
         one.note(at, number)
         two.note(at, number)
-        assert one.at(at + 0.1) == two.at(at + 0.1)
+        assert one.position_at(at + 0.1) == two.position_at(at + 0.1)
 
 
 def accompanied(score, notes, seconds, lead=0.0, late=0.0):
@@ -431,7 +431,7 @@ def heard_lines(follower, sound):
     for first in range(0, len(sound), 512):
         for note in heard.feed(sound[first : first + 512].astype(np.float32)):
             follower.hear(note.at, note.number, note.sure)
-        rows.append((heard.seconds, follower.at(heard.seconds).quarter, follower.begun))
+        rows.append((heard.seconds, follower.position_at(heard.seconds).quarter, follower.begun))
     return np.array(rows)
 
 

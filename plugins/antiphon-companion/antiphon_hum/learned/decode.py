@@ -40,7 +40,7 @@ class LeadVoice:
             changed[place] = 1.0 / (1.0 + math.exp(-_log_odds(float(answer[place])) - weight * more))
         return changed
 
-    def all(self, answers: F32) -> F32:
+    def filter_answers(self, answers: F32) -> F32:
         """Filtered answers `[hops, ANSWER]` of a whole sound."""
         self.reset()
         return np.array([self(answer).copy() for answer in answers], np.float32).reshape(answers.shape)
@@ -232,7 +232,7 @@ class NoteDecoder:
         self._quiet = self._away = 0
         self._rested = 99
 
-    def all(self, answers: F32) -> list[LiveNote]:
+    def decode_answers(self, answers: F32) -> list[LiveNote]:
         """Notes of answers `[hops, ANSWER]`, in seconds from the start of the sound; starts are at the onset."""
         found: list[LiveNote] = []
         start, pitch = -1.0, -1.0

@@ -41,7 +41,7 @@ def test_a_hop_of_a_stream_has_the_layers_answer_to_all_hops_before_it():
     for frame in range(20, 80):
         found = streamed._found(levels[frame : frame + 1])
         if frame % 7 == 0:
-            wanted = streamed._layers.whole(levels[: frame + 1])
+            wanted = streamed._layers.whole_probabilities(levels[: frame + 1])
             for one, whole in zip(found, wanted, strict=True):
                 np.testing.assert_allclose(one, whole[-1 - streamed.later], atol=1e-5)
 

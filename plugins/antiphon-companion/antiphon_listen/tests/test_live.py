@@ -154,7 +154,7 @@ def test_loudness_is_that_of_files() -> None:
 def ticks(clock: NextBeats, first: int, last: int, block: int = 64) -> list[int]:
     beats = []
     for start in range(first, last, block):
-        while (beat := clock.due(start, start + block)) is not None:
+        while (beat := clock.beat_in_block(start, start + block)) is not None:
             beats.append(beat)
     return beats
 

@@ -50,7 +50,7 @@ def test_a_summary_has_the_length_that_was_asked_for(seconds: float) -> None:
 def test_parts_are_whole_bars_in_the_songs_order(seconds: float) -> None:
     structure = form()
     parts = summary(structure, seconds)
-    bars = {round(structure.at(beat), 6) for beat in range(0, len(structure.beats) + 1, 4)}
+    bars = {round(structure.beat_time(beat), 6) for beat in range(0, len(structure.beats) + 1, 4)}
     assert {round(time, 6) for part in parts for time in (part.start, part.end)} <= bars
     assert all(one.end <= other.start + 1e-9 for one, other in itertools.pairwise(parts))
 
@@ -60,7 +60,7 @@ def test_the_chorus_is_whole_and_others_have_two_bars_or_more() -> None:
     names = {part.name: part for part in parts}
     assert {"chorus", "verse"} <= names.keys()
     assert sum(part.end - part.start for part in parts if part.name == "chorus") >= 4 * BAR - 1e-6
-    starts = {form().at(phrase.first) for phrase in form().phrases}
+    starts = {form().beat_time(phrase.first) for phrase in form().phrases}
     assert parts[0].start in starts
     assert all(part.end - part.start >= 2 * BAR - 1e-6 for part in parts)
 

@@ -38,7 +38,7 @@ def test_voices_are_never_more_and_all_come_back(moves: list[tuple[str, int, int
         match kind:
             case "on":
                 busy = voices.ringing.copy()
-                voice = voices.on(time, note, channel, limit)
+                voice = voices.take_voice(time, note, channel, limit)
                 if voice >= 0:
                     assert not busy[voice]  # a voice that still sounds is given to nobody
                     voices.release[voice] = 2000.0
@@ -63,8 +63,8 @@ def test_voices_are_never_more_and_all_come_back(moves: list[tuple[str, int, int
 
 def test_a_choke_ends_its_group_only() -> None:
     voices = Voices(48000)
-    opened, crash = voices.on(0, 46, 10, 32, 1), voices.on(0, 49, 10, 32)
-    voices.on(100, 42, 10, 32, 1)
+    opened, crash = voices.take_voice(0, 46, 10, 32, 1), voices.take_voice(0, 49, 10, 32)
+    voices.take_voice(100, 42, 10, 32, 1)
     assert voices.kill[opened] == 100
     assert voices.kill[crash] == FAR
 
@@ -77,7 +77,7 @@ def test_a_glide_has_no_steps_and_arrives(turns: list[tuple[int, float]], frames
     curve = []
     while at < 4000:
         while turn < len(turns) and when[turn] < at + frames:
-            glides.to(3, when[turn] - at, turns[turn][1])
+            glides.start_ramp(3, when[turn] - at, turns[turn][1])
             turn += 1
         glides.finish(frames)
         curve.append(glides.curves[3].copy() if glides.loose[3] else np.full(frames, glides.values[3]))

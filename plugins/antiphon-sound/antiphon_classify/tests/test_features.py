@@ -62,8 +62,8 @@ def test_an_excerpt_that_would_take_all_memory_is_refused(tmp_path: Path) -> Non
 
     with pytest.raises(FileError, match="an excerpt has 100000 frames of 512 bands; 4194304 numbers are allowed"):
         read_details(written(100_000, 512))
-    assert read_details(written(8000, 512)).together == 4
-    assert read_details(written(128, 64)).together == 64
+    assert read_details(written(8000, 512)).batch_size == 4
+    assert read_details(written(128, 64)).batch_size == 64
 
 
 def answer(network: str, given: dict[str, float]) -> MusicnnAnswers:

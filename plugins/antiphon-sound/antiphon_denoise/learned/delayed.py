@@ -107,7 +107,7 @@ class DelayedSpectra:
         np.add(self._sent[0, 1], 1e-10, out=self._sent[0, 1])
         np.log(self._sent[0, 1], out=self._sent[0, 1])
 
-    def turn(self, hop: int, spectrum: C64, power: F32, gate: F32, io: IO) -> None:
+    def exchange_hop(self, hop: int, spectrum: C64, power: F32, gate: F32, io: IO) -> None:
         """Sends hop `hop` and replaces it by hop `hop - lead`: writes `power`, `gain` and `answered`.
 
         `spectrum`, complex64 `[channels, bins]`, and its `power` are replaced in place by those of hop `hop - delay`.

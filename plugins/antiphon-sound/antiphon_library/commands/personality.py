@@ -64,7 +64,7 @@ def personality(
     """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
     from antiphon.offline.file_job import check_free as refuse_existing
     from antiphon_library.taste.choosing import TrackTable, playlist
-    from antiphon_library.taste.personality import question, voices
+    from antiphon_library.taste.personality import most_informative_track, voices
 
     if into is not None and not silent:
         refuse_existing([("--into", into)], force=force)
@@ -82,7 +82,7 @@ def personality(
         asked, passed = sorted(known), list[int]()
         answers: list[dict[str, Any]] = []
         while len(answers) < questions:
-            track = question(table.kernel, asked, [*passed, *samples])
+            track = most_informative_track(table.kernel, asked, [*passed, *samples])
             if track is None:
                 break
             _sound(catalogue, table, voices(table.kernel, track, samples), into, silent)

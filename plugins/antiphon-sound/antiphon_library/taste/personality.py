@@ -24,7 +24,7 @@ VOICES, PIECE, JOIN = 3, 4.0, 0.02
 RATE = 44100
 
 
-def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = ()) -> int | None:
+def most_informative_track(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = ()) -> int | None:
     """Row of the most informative track, by the kernel of all tracks; None once all were asked about."""
     size = len(kernel.points)
     free = np.setdiff1d(np.arange(size), np.array([*asked, *left_out], np.int64))

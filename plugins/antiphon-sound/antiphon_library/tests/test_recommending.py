@@ -37,7 +37,7 @@ from antiphon_library.taste.choosing import (
     track_preferences,
 )
 from antiphon_library.taste.logs import companions
-from antiphon_library.taste.personality import collage, question, voices
+from antiphon_library.taste.personality import collage, most_informative_track, voices
 from antiphon_library.taste_tables import Signal, TrackRow
 
 CLUSTERS, EACH = 3, 12
@@ -343,11 +343,11 @@ def test_questions_tell_more_than_tracks_by_chance() -> None:
     table = TrackTable(rows())
     asked: list[int] = []
     for _ in range(CLUSTERS):
-        found = question(table.kernel, asked)
+        found = most_informative_track(table.kernel, asked)
         assert found is not None
         asked.append(found)
     assert {n % CLUSTERS for n in asked} == set(range(CLUSTERS))
-    assert question(table.kernel, range(CLUSTERS * EACH)) is None
+    assert most_informative_track(table.kernel, range(CLUSTERS * EACH)) is None
     assert {n % CLUSTERS for n in voices(table.kernel, 4)} == {1}
 
 

@@ -76,6 +76,7 @@ def mel_bank(size: int = SIZE, bands: int = BANDS, low: float = 30.0, high: floa
 
 
 def mel_centres() -> F64:
+    """Centre frequencies in Hz of the `BANDS` mel bands, from 30 Hz to 10 kHz, rising."""
     mel = np.linspace(2595 * np.log10(1 + 30.0 / 700), 2595 * np.log10(1 + 10000.0 / 700), BANDS + 2)[1:-1]
     return np.asarray(700 * (10 ** (mel / 2595) - 1))
 

@@ -124,7 +124,7 @@ def test_drums_keep_to_10_db_of_their_share(monkeypatch, own, theirs, expected):
         monkeypatch.setattr(job, name, lambda sound, reference: sound)
     monkeypatch.setattr(job, "node", lambda kind, sound, *rest: sound)
     a, b = sum(parts(own)), sum(parts(theirs))
-    made = job.third(a, b, RATE)
+    made = job.combine_songs(a, b, RATE)
     ratio = np.abs(made[:, RATE // 2 :]).mean() / np.abs(made[:, : RATE // 2]).mean()
     assert ratio == pytest.approx(expected / np.sqrt(1.0 - theirs**2), rel=0.02)
 

@@ -32,7 +32,7 @@ class FakeLinkSession:
     def set_tempo(self, bpm: float, ns: int) -> None:
         self.beat, self.at, self.bpm = self.beat_at(ns), ns, bpm
 
-    def place(self, bpm: float, beat: float, ns: int, quantum: float) -> None:
+    def set_beat(self, bpm: float, beat: float, ns: int, quantum: float) -> None:
         self.bpm, self.beat, self.at = bpm, beat, ns
 
     def close(self) -> None:

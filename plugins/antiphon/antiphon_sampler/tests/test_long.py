@@ -269,14 +269,14 @@ def test_a_page_that_was_read_for_a_voice_that_has_ended_is_none_of_the_next(tmp
     first, second = (LongSample(tmp_path / name, 1, 20 * PAGE) for name in "ab")
     way = page_range(0, 20 * PAGE, 1.0)
     number = streams.open(first, way, 1.0)
-    wanted = streams.next()
+    wanted = streams.next_page()
     streams.words[number * StreamWord.SIZE + StreamWord.ON] = 0
     assert streams.open(second, way, 1.0) == number
     streams.put(wanted, lambda sample, page, into: True)
-    again = streams.next()
+    again = streams.next_page()
     assert (again.sample, again.page) == (second, 0)
     streams.put(again, lambda sample, page, into: True)
-    assert streams.next().page == 1
+    assert streams.next_page().page == 1
 
 
 def test_further_places_than_memory_holds_are_a_sentence(live, folder, capsys, monkeypatch):
@@ -303,7 +303,7 @@ def test_the_thread_reads_ahead_and_ends_with_the_last_node(folder):
     made.reader.add(streams)
     sample = made.get(made.place(0, 0, 1.0))
     streams.open(sample, page_range(0, sample.frames, 1.0), 1.0)
-    until(lambda: streams.next() is None, 5.0, "it is read to its end")
+    until(lambda: streams.next_page() is None, 5.0, "it is read to its end")
     thread, decoder = made.reader._thread, made.reader._decoder
     assert SLOTS > HEAD
     made = sample = None

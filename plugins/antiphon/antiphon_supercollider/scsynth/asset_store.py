@@ -21,7 +21,7 @@ from antiphon.api.backends.files import built_in_folder
 from antiphon.api.backends.runtime import say
 from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.scsynth import server
-from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, Definition, VoiceAssets, own
+from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, Definition, VoiceAssets, own_synthdef
 
 MAX_ASSETS = 24
 """Maximum sounds, and maximum definitions; the oldest unused one is removed first."""
@@ -58,7 +58,7 @@ class NodeAssets:
 
         Raises FileError: a file cannot be used. Raises OSError: the folder cannot be written.
         """
-        definition = own(settings) if settings.synthdef else None
+        definition = own_synthdef(settings) if settings.synthdef else None
         used: list[str] = []
         if definition is not None:
             used.append(self._put_definition(definition))

@@ -49,7 +49,7 @@ class ServerInfo:
     version: str
 
 
-def meet(address: tuple[str, int], rate: int) -> ServerInfo:
+def ask_scsynth(address: tuple[str, int], rate: int) -> ServerInfo:
     """Asks the scsynth at an address for its rate and version.
 
     Raises EngineError: it cannot be joined; in one sentence. Raises Unanswered: it does not answer.

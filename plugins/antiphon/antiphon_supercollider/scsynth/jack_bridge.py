@@ -189,7 +189,7 @@ class Wires:
         return self._view[BridgeSlot.COUNTER]
 
     @property
-    def came(self) -> int:
+    def returned_frames(self) -> int:
         """End of the returned sound, in frames."""
         return self._view[BridgeSlot.CAME]
 

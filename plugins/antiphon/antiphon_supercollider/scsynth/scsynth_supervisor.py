@@ -345,7 +345,7 @@ class ScsynthSupervisor:
             raise EngineError(f"scsynth ended {self._most + 1} times within a minute, last {why}")
 
     def _activate(self, server: Scsynth) -> None:
-        self.until = self._wires.came
+        self.until = self._wires.returned_frames
         self.generation += 1  # before its first sound, which no reader takes for that of the one before
         server.send("/n_run", self.layout.nodes + ECHO_NODE, 1)
         self._active = server
@@ -459,7 +459,7 @@ class ScsynthSupervisor:
         The active one returns its counter. The spare is queried, since JACK would wait for it too.
         """
         clock = self._wires.counter
-        if self._silence.look(clock, self._wires.came) and self._active is not None:
+        if self._silence.look(clock, self._wires.returned_frames) and self._active is not None:
             self._active.kill()
         spare = self._spare
         if spare is None:

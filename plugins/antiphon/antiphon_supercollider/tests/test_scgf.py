@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from antiphon.api import FileError
 from antiphon.api.backends.synths import SynthSettings
 from antiphon_supercollider.voices import material
-from antiphon_supercollider.voices.material import check, own
+from antiphon_supercollider.voices.material import check, own_synthdef
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
 OURS = Path(__file__).parents[4] / "supercollider" / "compiled"
@@ -46,7 +46,7 @@ def test_one_that_writes_to_a_bus_of_its_own_is_refused(tmp_path: Path):
     wired.write_bytes(whole[:at] + struct.pack(">ii", -1, 0) + whole[at + 8 :])
     assert material.load(path).elsewhere == ""
     with pytest.raises(FileError, match=r"Out in tick.scsyndef writes to a bus of its own"):
-        own(SynthSettings(synthdef=str(wired)))
+        own_synthdef(SynthSettings(synthdef=str(wired)))
 
 
 def test_one_that_is_cut_off_anywhere_is_refused():
@@ -95,7 +95,7 @@ def test_files_are_bounded_and_may_be_missing(tmp_path: Path):
 @pytest.mark.parametrize(("name", "said"), [("nowhere", "no control named out"), ("wide", "plays 4 channels")])
 def test_what_cannot_be_brought_here_is_refused(name: str, said: str):
     with pytest.raises(FileError, match=said):
-        own(SynthSettings(synthdef=str(FOLDER / f"{name}.scsyndef")))
+        own_synthdef(SynthSettings(synthdef=str(FOLDER / f"{name}.scsyndef")))
 
 
 def test_controls_are_those_of_the_definition():

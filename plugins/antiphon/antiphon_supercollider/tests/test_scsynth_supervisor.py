@@ -35,7 +35,7 @@ from antiphon_supercollider.external_client import (
 )
 from antiphon_supercollider.info import scsynth_address
 from antiphon_supercollider.scsynth import external_scsynth
-from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth, meet
+from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth, ask_scsynth
 from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor
 
 
@@ -190,7 +190,7 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
             raise Unanswered("no scsynth answers there")
         return external_scsynth.ServerInfo(rate, "3.13")
 
-    monkeypatch.setattr(external_scsynth, "meet", meet)
+    monkeypatch.setattr(external_scsynth, "ask_scsynth", ask_scsynth)
     began = time.monotonic()
     try:
         with pytest.raises(Unanswered, match=said):
@@ -247,9 +247,9 @@ def fakes() -> Iterator[list[Fake]]:
 
 def test_who_is_there_is_asked(fakes: list[Fake]) -> None:
     fakes.append(Fake(status=STATUS, version=VERSION))
-    assert meet(fakes[0].address, 48000).version == "3.13"
+    assert ask_scsynth(fakes[0].address, 48000).version == "3.13"
     with pytest.raises(EngineError, match="runs at 48000 Hz and the server at 44100; start with --rate 48000"):
-        meet(fakes[0].address, 44100)
+        ask_scsynth(fakes[0].address, 44100)
 
 
 @pytest.mark.parametrize(
@@ -263,12 +263,12 @@ def test_who_is_there_is_asked(fakes: list[Fake]) -> None:
 def test_another_version_is_named(fakes: list[Fake], version: tuple[osc.Arg, ...] | None, said: str) -> None:
     fakes.append(Fake(status=STATUS, **({"version": version} if version else {})))
     with pytest.raises(EngineError, match=said):
-        meet(fakes[0].address, 48000)
+        ask_scsynth(fakes[0].address, 48000)
 
 
 def test_nobody_is_named() -> None:
     with pytest.raises(Unanswered, match=r"no scsynth answers at 127\.0\.0\.1:9; boot it"):
-        meet(("127.0.0.1", 9), 48000)
+        ask_scsynth(("127.0.0.1", 9), 48000)
 
 
 def test_a_full_one_says_how_to_make_room(fakes: list[Fake], tmp_path: Path) -> None:

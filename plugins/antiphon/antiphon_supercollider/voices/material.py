@@ -204,7 +204,7 @@ def find_definition(name: str) -> Definition:
     return load(built_in_folder("supercollider") / "compiled" / f"{name}.scsyndef")
 
 
-def own(settings: SynthSettings) -> Definition:
+def own_synthdef(settings: SynthSettings) -> Definition:
     """The settings' own SynthDef of the user. Raises FileError: notes cannot play it."""
     synthdefs = load(Path(settings.synthdef))
     shown = Path(settings.synthdef).name
@@ -226,7 +226,7 @@ def own_controls(settings: SynthSettings) -> tuple[str, ...]:
 
 def _played(settings: SynthSettings) -> Definition:
     if settings.synthdef:
-        return own(settings)
+        return own_synthdef(settings)
     return find_definition(_DRUM if settings.instrument == "drums" else built_in(settings.instrument))
 
 

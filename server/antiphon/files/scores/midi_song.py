@@ -95,7 +95,7 @@ class MidiSong:
     def _uppers(self) -> list[tuple[int, int]]:
         return [(upper, lower) for _, upper, lower in self.signatures]
 
-    def late(self, *, guess: bool = False) -> float | None:
+    def beat_offset_of_notes(self, *, guess: bool = False) -> float | None:
         """`beat_offset` of its pitched notes, or of all where these are few."""
         notes = [note for track in self.tracks for note in track.notes]
         pitched = [note for note in notes if note.channel not in self.drums]

@@ -98,7 +98,7 @@ class Reports:
                 if beat % bar == 0:
                     self._feedback.event("/bar", beat // bar, bpm)
             case Late(node, cell, seconds):
-                self._feedback.late(self._address(node, cell), seconds)
+                self._feedback.add_late(self._address(node, cell), seconds)
                 if self._events.listeners and seconds > LATE_SECONDS:
                     self._events.publish("late", address=self._address(node, cell), seconds=seconds)
             case Reported(node, cell, number):
@@ -225,7 +225,7 @@ class ControlApp(OscServer):
             begin=(("a sign of life", self.link.note_turn), ("the wall clock", self.clock.wall.update)),
             due=(
                 ("what was scheduled", self.executor.catch_up),
-                ("a dated message", lambda: self.intake.due(self.clock.moment())),
+                ("a dated message", lambda: self.intake.handle_due(self.clock.moment())),
             ),
             tick=(
                 ("the notes that nodes play", self.transports.follow),

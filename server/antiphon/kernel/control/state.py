@@ -112,7 +112,7 @@ class StateSaver:
         self.changed = False
         self.trouble = ""
 
-    def soon(self) -> None:
+    def mark_changed(self) -> None:
         """Marks the state as changed, to be saved at the end of this turn."""
         self.changed = True
 

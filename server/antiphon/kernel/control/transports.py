@@ -81,7 +81,7 @@ class TransportHost:
         self._lane = Lane()
         self.rate, self.folder = server.session.rate, server.folder.folder
         # these functions of control are passed on unchanged
-        self.now_ns, self.moment, self.when = server.clock.now_ns, server.clock.moment, server.clock.when
+        self.now_ns, self.moment, self.when = server.clock.now_ns, server.clock.moment, server.clock.sample_at_timetag
         self.sample_at, self.beat_at, self.tempo = server.link.sample_at, server.link.beat_at, server.link.tempo_now
         self.param, self.value_at = server.session.state.param, server.session.state.value_at
         self.meters = server.link.meters
@@ -167,7 +167,7 @@ class TransportHost:
 
     def keep_clips(self, clips: Mapping[str, PatchClip], what: str) -> None:
         self._server.plans.keep_clips(clips, what)
-        self._server.saver.soon()
+        self._server.saver.mark_changed()
 
     def controls(self) -> Mapping[str, str]:
         patch = self._server.session.state.shown.patch

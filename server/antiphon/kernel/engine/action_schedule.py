@@ -81,7 +81,7 @@ class ActionSchedule:
         by_beat = tempo.sample_of_event(self._by_beat[0][0]) if self._by_beat else math.inf
         return min(by_sample, by_beat if math.isinf(by_beat) else round(by_beat))
 
-    def due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
+    def take_due(self, end: int, tempo: TempoMap) -> Iterator[tuple[int, Action]]:
         """Removes and yields actions before sample `end` as (sample, action); the tempo is read anew before each."""
         while self._by_sample or self._by_beat:
             by_sample = self._by_sample[0][0] if self._by_sample else end

@@ -21,7 +21,7 @@ class DriverChange:
         """`options`: those of the loop's driver; `make`: opens a driver, or raises `EngineError`."""
         self._loop, self._options, self._make = loop, options, make
 
-    def to(self, name: str, options: dict[str, Any]) -> str:
+    def change_to(self, name: str, options: dict[str, Any]) -> str:
         """Changes to the driver `name`. Returns "", or why it cannot be opened; then the previous one plays on.
 
         Raises EngineError: the loop hangs.

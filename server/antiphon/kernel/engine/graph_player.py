@@ -180,9 +180,9 @@ class GraphPlayer:
         return {"rising": self.edges.rising, "wait": self.edges.wait}
 
     @property
-    def over(self) -> bool:
+    def has_faded_out(self) -> bool:
         """True once the output has faded out after a `FadeOut`."""
-        return self.plan is None or self.edges.over
+        return self.plan is None or self.edges.has_ended
 
     def state(self) -> dict[str, Any]:
         """State at the next sample, for `resume`; without the state of processors and delay lines."""
@@ -235,11 +235,11 @@ class GraphPlayer:
         waiting = self._playing.waiting
         for _ in range(len(waiting)):
             self._event(*waiting.popleft())
-        self._now.extend(self._retries.due(self.sample, self.plan))
+        self._now.extend(self._retries.due_resets(self.sample, self.plan))
         while self._now:
             self._apply(self.sample, self._now.popleft())
         beat, place = self.tempo.beat_at(self.sample), self.sample
-        for sample, action in self.schedule.due(self.sample + frames, self.tempo):
+        for sample, action in self.schedule.take_due(self.sample + frames, self.tempo):
             if sample < self.sample:
                 self._count_late(sample, action)
             # actions by beat that a jump of the transport passed over are applied with the jump, not before it
@@ -262,7 +262,7 @@ class GraphPlayer:
                 ends = self.buses.channels[:, :frames]
             strips = self.plan.strips if self._crossing is None else self._crossing.strips
             self.strips.take(strips, frames, fades=self._panic or not self.edges.rests)
-            self.edges.out(ends, self.strips.faded, frames)
+            self.edges.apply_output(ends, self.strips.faded, frames)
         self._close(ends, frames, before)
         return out
 
@@ -323,7 +323,7 @@ class GraphPlayer:
         dsp.check_input.call(plan.input_at, self.spec.block, self.spec.channels, frames, CLIPPED, self._counts_at)
         self._levels.into(into, self.sample, frames)
         self.edges.into(into, frames)
-        if self._crossing is not None and self._crossing.over:
+        if self._crossing is not None and self._crossing.has_ended:
             self._retire()
         self._hear(plan, frames)
         plan.heard = self.strips.heard

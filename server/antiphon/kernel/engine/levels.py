@@ -168,7 +168,7 @@ class OutputFades:
         self._falling = -1
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """True once the fade-out has ended; the output is silent from here."""
         return self._falling == 0
 
@@ -188,7 +188,7 @@ class OutputFades:
             np.add(x[:, :falls], part, out=x[:, :falls])
             self._cut = False
 
-    def out(self, x: Samples, strips: Samples, frames: int) -> None:
+    def apply_output(self, x: Samples, strips: Samples, frames: int) -> None:
         """Applies both fades to a block of output and strips, `[channels, frames]`; once a block, after `into`."""
         if self.rising:
             self._apply_rise(x, self._rise - self.rising, frames, strips)

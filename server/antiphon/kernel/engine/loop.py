@@ -118,7 +118,7 @@ class EngineLoop:
         # a device that has not called yet knows no time
         at = self.driver.time_of(last) if played else now
         player.edges.fall()
-        if played and not player.over and now - at < SILENT_NS:
+        if played and not player.has_faded_out and now - at < SILENT_NS:
             return
         self._use(driver)
         self._words[HeaderWord.DRIVER] = DRIVERS.index(driver.name)
@@ -261,7 +261,7 @@ class EngineLoop:
     def end(self) -> None:
         """Runs the last blocks, over which the sound fades out, until the device requests no more."""
         self.player.take(FadeOut())
-        while not self.player.over and self.run_block():
+        while not self.player.has_faded_out and self.run_block():
             pass
 
     def _late(self, behind: int) -> None:

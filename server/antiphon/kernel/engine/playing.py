@@ -90,7 +90,7 @@ class Retries:
         if failure.retry:
             self._nodes.append((sample + round(failure.retry * self._rate), failure.number))
 
-    def due(self, sample: int, plan: Plan | None) -> Sequence[NodeReset]:
+    def due_resets(self, sample: int, plan: Plan | None) -> Sequence[NodeReset]:
         """Returns the resets of the nodes whose retry is due at `sample`."""
         if not self._nodes or plan is None:
             return _NONE

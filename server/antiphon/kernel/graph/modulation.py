@@ -36,7 +36,7 @@ class Modulation:
             self._source = source[0]
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """True once the fade-out after `end` is complete."""
         return self._step < 0.0 and self._weight <= 0.0
 
@@ -56,7 +56,7 @@ class Modulation:
         self._step = -abs(self._step)
 
     @property
-    def steady(self) -> bool:
+    def is_steady(self) -> bool:
         """True unless it is fading in or out."""
         return self._weight >= 1.0 and self._step > 0.0
 
@@ -86,9 +86,9 @@ class Modulations:
         self._leaving: list[Modulation] = []
         self._sounded = False
 
-    def steady(self, wired: tuple[Modulation, ...]) -> bool:
+    def are_steady(self, wired: tuple[Modulation, ...]) -> bool:
         """True if `wired` are the active modulations and none is fading."""
-        return self.wired is wired and not self._leaving and all(move.steady for move in wired)
+        return self.wired is wired and not self._leaving and all(move.is_steady for move in wired)
 
     def rewire(self, wired: tuple[Modulation, ...]) -> list[ParamCell]:
         """Replaces the modulations from this block on; those that are missing in `wired` fade out."""
@@ -113,5 +113,5 @@ class Modulations:
         if self._leaving:
             for move in self._leaving:
                 move.run(frames)
-                move.cell.moved = not move.over
-            self._leaving = [move for move in self._leaving if not move.over]
+                move.cell.moved = not move.has_ended
+            self._leaving = [move for move in self._leaving if not move.has_ended]

@@ -142,7 +142,7 @@ class NodeHost:
         return (
             not busy
             and not fading
-            and self._moves.steady(moves)
+            and self._moves.are_steady(moves)
             and all(cell.moved and cell.steady(self._after) for cell in self.active)
         )
 

@@ -162,13 +162,13 @@ class Plan:
             self.ran = frames
             self.native.run(self, time)
             return self.last.buffer
-        self.before(frames)
+        self.begin_block(frames)
         for step in self.steps:
             self.run_step(step, frames, time)
         self.after(frames)
         return self.last.buffer[:, :frames]
 
-    def before(self, frames: int) -> None:
+    def begin_block(self, frames: int) -> None:
         """Begins a block: reads the feedback wires."""
         self.ran = frames
         if frames == self.spec.block:

@@ -196,14 +196,14 @@ class PlanCrossfade:
                     move.set_source(cross.out)
 
     @property
-    def over(self) -> bool:
+    def has_ended(self) -> bool:
         """True if the new plan runs alone from the next block."""
         return self._done >= self._end
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of both plans, whose input buffers are filled; returns a view of the output."""
         for plan in (self.old, self.new):
-            plan.before(frames)
+            plan.begin_block(frames)
         if self._tail and self._done >= self._wait + self._fade:
             for step in self._left:
                 for wire in step.notes:

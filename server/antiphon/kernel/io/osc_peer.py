@@ -55,7 +55,7 @@ class Lane:
         self.room.packets += 1
         self.room.bytes += len(data)
 
-    def past(self, count: int) -> bool:
+    def has_handled(self, count: int) -> bool:
         """Whether its first `count` packets have been handled, with the bundles among them, or wait for a thread."""
         taken = self.came - len(self.queue)
         return self.held or taken > count or (taken == count and not self.rest)
@@ -79,7 +79,7 @@ class FailLimiter:
         self._count = 0
 
     @property
-    def few(self) -> bool:
+    def is_among_first(self) -> bool:
         """Whether the last answer was among the first `FEW` of its second."""
         return self._count <= FEW
 
@@ -148,11 +148,11 @@ class Rotation:
             lane.listed = True
             self._lanes.append(lane)
 
-    def now(self) -> list[tuple[Lane, int]]:
+    def snapshot(self) -> list[tuple[Lane, int]]:
         """A snapshot: the waiting lanes, each with the number of packets put into it so far."""
         return [(lane, lane.came) for lane in self._lanes]
 
-    def next(self, turn: int) -> tuple[Lane, int]:
+    def take_next(self, turn: int) -> tuple[Lane, int]:
         """Removes the next lane, of which there must be one; returns it with its share of `turn`, 1 at least.
 
         A round of the lanes takes about one turn, or a message of each, also where many senders have left.

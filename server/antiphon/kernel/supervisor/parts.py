@@ -92,7 +92,7 @@ class SupervisorFaults:
         self._last_text = ""
 
 
-def why(error: Exception) -> str:
+def cause_line(error: Exception) -> str:
     """The cause as one line of text, without a traceback."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()

@@ -28,7 +28,7 @@ from antiphon.kernel.runtime.processes.spawning import prepare, start_function
 from antiphon.kernel.runtime.settings import ServeSettings, device_name
 from antiphon.kernel.supervisor import chores, jack_server, preload
 from antiphon.kernel.supervisor.companions import Begin, Companions, Registrations
-from antiphon.kernel.supervisor.parts import Parts, why
+from antiphon.kernel.supervisor.parts import Parts, cause_line
 from antiphon.kernel.workers import zygote
 
 SOFT_DEPTH = 4
@@ -235,7 +235,7 @@ class Starts:
             self.parts.control.send(json.dumps(message).encode())
             self._asked[serial] = chosen, found
         except Exception as error:
-            self.parts.parent.send(json.dumps({"device": why(error), "serial": serial}).encode())
+            self.parts.parent.send(json.dumps({"device": cause_line(error), "serial": serial}).encode())
 
     def adopt_device(self, used: dict[str, Any]) -> None:
         """Adopts the device that the engine has changed to: the next engine opens it."""

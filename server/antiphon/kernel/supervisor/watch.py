@@ -27,7 +27,7 @@ from antiphon.kernel.runtime.processes.children import Child
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.supervisor import jack_server, watchdog
 from antiphon.kernel.supervisor.companions import Begin, Companions
-from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, why
+from antiphon.kernel.supervisor.parts import Parts, SupervisorFaults, cause_line
 from antiphon.kernel.supervisor.starts import Starts, first_line
 from antiphon.kernel.workers import devices
 from antiphon.kernel.workers.status import wanted_zygotes
@@ -323,7 +323,7 @@ class Supervisor:
         except Exception as error:
             if not self._plays:
                 raise
-            self.faults.add(f"the supervisor failed at a step ({why(error)}); it goes on")
+            self.faults.add(f"the supervisor failed at a step ({cause_line(error)}); it goes on")
             time.sleep(_WATCH)  # a step that always fails at once must not use a whole core
 
     def _wait(self) -> None:
@@ -434,7 +434,9 @@ class Supervisor:
                 self._start(name)
             except Exception as error:
                 self._start_times[name] = time.monotonic() + PAUSE_SECONDS
-                self.faults.add(f"{name} cannot be started ({why(error)}); it is tried again every {PAUSE_SECONDS:g} s")
+                self.faults.add(
+                    f"{name} cannot be started ({cause_line(error)}); it is tried again every {PAUSE_SECONDS:g} s"
+                )
                 continue
             del self._start_times[name]
             self.faults.clear()

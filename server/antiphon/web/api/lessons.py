@@ -66,7 +66,7 @@ class LessonRoutes:
     @operation("GET", "/api/lessons", types.list_of(types.LessonPath))
     async def all(self, request: HttpRequest) -> Response:
         """The lessons that ship, by path."""
-        found, port = await asyncio.to_thread(lessons), (await self._control.about()).osc_port
+        found, port = await asyncio.to_thread(lessons), (await self._control.addresses_and_port()).osc_port
         host = next(iter(await asyncio.to_thread(reachable, "all")), "")
         return answer(
             [

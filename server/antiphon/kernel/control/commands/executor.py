@@ -98,7 +98,7 @@ class EngineClock:
         """The present sample and beat."""
         return Moment(self._link.sample_at(self.now_ns()), self._link.tempo_now()[0])
 
-    def when(self, timetag: int) -> Sample:
+    def sample_at_timetag(self, timetag: int) -> Sample:
         """Engine sample of an NTP time tag. Raises RequestError: it is over `HORIZON` seconds ahead."""
         target = self.wall.moment(timetag)
         ahead = (target - self.now_ns()) / 1e9
@@ -300,7 +300,7 @@ class CommandExecutor:
                     if isinstance(effect, Panic | ClearSchedule):
                         self._feedback.event("/panic" if isinstance(effect, Panic) else "/clearSched")
                     if isinstance(effect, EngineLoad):
-                        self._saver.soon()
+                        self._saver.mark_changed()
                         self.load_time = monotonic()
                     self._outbox.send(effect)
         if by_sender:

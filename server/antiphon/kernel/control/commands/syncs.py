@@ -74,7 +74,7 @@ class Syncs:
                 del self._waiting[token]
                 self._replies.fail(waiting.peer, "/sync", f"{waiting.number} was dropped by {address} before its time")
 
-    def again(self, scheduled: list[Action]) -> list[Action]:
+    def syncs_to_repeat(self, scheduled: list[Action]) -> list[Action]:
         """Syncs to send again to a new engine: all not among the `scheduled` actions, which are sent anyway."""
         known = {e.token for e in scheduled if isinstance(e, Sync)}
         return [Sync(token) for token in self._waiting if token not in known]

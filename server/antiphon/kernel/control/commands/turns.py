@@ -91,7 +91,7 @@ class Turns:
             self._do((("the state", self._saver.flush),))
         if self._replies.packets:
             self._replies.send()
-        if (self._feedback.surfaces.by_key or self._feedback.listeners) and self._feedback.due:
+        if (self._feedback.surfaces.by_key or self._feedback.listeners) and self._feedback.is_due:
             self._do((("feedback", self._feedback.flush),))
 
     def schedule_finish(self) -> None:
@@ -99,7 +99,7 @@ class Turns:
         if self.running:
             asyncio.get_running_loop().call_soon(self.finish)
 
-    def at(self, sample: int) -> None:
+    def run_due_at(self, sample: int) -> None:
         """Runs the `due` steps once the engine's clock has passed `sample`."""
         delay = (sample - self._clock.moment().sample) / self._rate
         asyncio.get_running_loop().call_later(max(0.0, delay) + _MARGIN, self._due)

@@ -58,7 +58,7 @@ class Directory:
             # no pattern reaches what acts: a script's line that is meant for values would fire it
             self.put(item, item.bind(self._server), check, at_once=item.at_once, patterns=item.asks)
 
-    def own(self, path: str) -> bool:
+    def is_own(self, path: str) -> bool:
         """Whether an address begins as those of nodes, or a fixed one."""
         root = path.split("/")[1]
         return root in NODES or any(root == item.path.split("/")[1] for item in self.fixed)
@@ -119,7 +119,7 @@ class PluginAddresses:
 
     def add(self, info: AddressInfo, handler: Callable[[OscRequest], Any], server: TransportServer) -> None:
         """Routes an address; one that begins as Antiphon's own is left out, with a line in the log."""
-        if self._directory.own(info.path):
+        if self._directory.is_own(info.path):
             log.warning("plugin %s: %s is among Antiphon's own addresses; rename the plugin", info.plugin, info.path)
             return
 

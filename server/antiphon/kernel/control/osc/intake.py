@@ -103,7 +103,7 @@ class DeferredMessages:
         self._each[peer.host] = (count + 1, used + size)
         self.bytes += size
 
-    def due(self, now: Moment) -> list[tuple[Message, Peer]]:
+    def take_due(self, now: Moment) -> list[tuple[Message, Peer]]:
         """Removes and returns the due messages, in order, without queries of closed connections."""
         messages = self._schedule.due(now)
         self._forget(messages)
@@ -205,7 +205,7 @@ class Intake:
         """Handles about `PER_TURN` messages, round robin over the lanes."""
         left = PER_TURN
         for _ in range(len(self.lanes)):
-            lane, share = self.lanes.next(PER_TURN)
+            lane, share = self.lanes.take_next(PER_TURN)
             left -= self._work(lane, min(share, left))
             if lane.ready:
                 self.lanes.add(lane)
@@ -255,7 +255,7 @@ class Intake:
         """Handles each `/sync` after all packets that arrived before it, from any sender."""
         waiting, self._behind = self._behind, []
         for others, route, message, peer in waiting:
-            left = [(lane, count) for lane, count in others if not lane.past(count)]
+            left = [(lane, count) for lane, count in others if not lane.has_handled(count)]
             if left:
                 self._behind.append((left, route, message, peer))
             else:
@@ -342,7 +342,7 @@ class Intake:
                 inner = tag if packet.timetag <= IMMEDIATELY else max(tag, packet.timetag)
                 if inner not in whens:
                     try:
-                        whens[inner] = self._clock.when(inner)
+                        whens[inner] = self._clock.sample_at_timetag(inner)
                     except RequestError as error:
                         self._replies.fail(peer, "#bundle", str(error))
                         return 1
@@ -412,7 +412,7 @@ class Intake:
         route = self._router.exact.get(address)
         if route is not None:
             if address == SYNC and when is NOW and self.lanes and len(self._behind) < MAX_BEHIND:
-                self._behind.append((self.lanes.now(), route, packet, peer))
+                self._behind.append((self.lanes.snapshot(), route, packet, peer))
             else:
                 self.call(route, packet, peer, when)
             return 1
@@ -499,13 +499,13 @@ class Intake:
         seconds = (now.sample - when.n) / self._session.rate
         if seconds > 0:
             self.late += 1
-            self._feedback.late(route.address, seconds)
+            self._feedback.add_late(route.address, seconds)
         return False
 
-    def due(self, now: Moment) -> None:
+    def handle_due(self, now: Moment) -> None:
         """Handles the due deferred messages."""
         with self._executor.batch():
-            for message, peer in self.deferred.due(now):
+            for message, peer in self.deferred.take_due(now):
                 name, route = address_text(message.address), self._router.exact.get(message.address)
                 try:
                     if self.queue_behind_slow(message, peer):

@@ -87,7 +87,7 @@ class OscServer:
         self.executor, self.turns = CommandExecutor(parts), Turns(parts)
         self.router: Router[AddressRoute] = Router()
         self.roots: set[str] = set()
-        self.intake = Intake(self.router, self.executor, self.access, self.turns.at)
+        self.intake = Intake(self.router, self.executor, self.access, self.turns.run_due_at)
         self.intake.wake = self.turns.wake
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._handle_bad_frame)
@@ -119,7 +119,7 @@ class OscServer:
     def structure_changed(self) -> None:
         """Updates the OSC addresses after nodes were added or removed, and saves at the end of the turn."""
         self.follow(self.session.state)
-        self.saver.soon()
+        self.saver.mark_changed()
 
     def _restore_headphones(self, name: str) -> None:
         """Restores the choice between headphones and loudspeakers that was saved for a sound device, if any."""
@@ -167,6 +167,6 @@ class OscServer:
 
     def _refused(self, key: str) -> None:
         if self.surfaces.count_refusal(key):
-            self.saver.soon()
+            self.saver.mark_changed()
         for refused in self.refusals:
             refused(key)

@@ -339,7 +339,7 @@ class Plans:
         scheduled = self._session.resend()
         for node in self._state.nodes.values():
             node.state, node.reason = "running", ""
-        self._outbox.clear_for_new_engine(scheduled + self._syncs.again(scheduled))
+        self._outbox.clear_for_new_engine(scheduled + self._syncs.syncs_to_repeat(scheduled))
         self._ask_again()
 
     def look_after(self) -> None:

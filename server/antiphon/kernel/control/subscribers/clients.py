@@ -332,7 +332,7 @@ class Subscribers:
         """Subscribes a sender, or with `port` above 0 that port of its machine; returns the subscriber's number."""
         target = self._udp.peer((peer.host, port)) if port else peer
         number = self._surfaces.add(target, peer.key).id
-        self._saver.soon()
+        self._saver.mark_changed()
         return number
 
     def remove(self, peer: Peer, port: int) -> int:
@@ -340,7 +340,7 @@ class Subscribers:
         removed = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
         if removed is None:
             raise RequestError("you are not subscribed; /notify 1 subscribes")
-        self._saver.soon()
+        self._saver.mark_changed()
         return removed.id
 
     def update_access(self) -> None:
@@ -348,7 +348,7 @@ class Subscribers:
         self._udp.update_levels()
         self._tcp.update_levels()
         self._surfaces.update_access(self._access)
-        self._saver.soon()
+        self._saver.mark_changed()
 
     def expire(self) -> None:
         """Ends expired approvals and subscriptions, and pings UDP subscribers every `KEEPALIVE` seconds."""
@@ -366,7 +366,7 @@ class Subscribers:
             return 0.0 if peer is None else peer.last_received
 
         if self._surfaces.expire(last_packet):
-            self._saver.soon()
+            self._saver.mark_changed()
 
     def to_json(self) -> dict[str, Any]:
         """The subscriptions over UDP and the revoked approvals, for `start`."""

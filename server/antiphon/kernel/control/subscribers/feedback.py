@@ -74,7 +74,7 @@ class Feedback:
         return bool(self._changes or self._events or self._notes or self._late or self._meters)
 
     @property
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """True if there is data to send, and the last flush was `PERIOD` seconds ago."""
         return self.pending and self._clock() - self._flushed >= PERIOD
 
@@ -125,7 +125,7 @@ class Feedback:
             return
         self._notes.append((packet, floats))
 
-    def late(self, address: str, seconds: float) -> None:
+    def add_late(self, address: str, seconds: float) -> None:
         """Adds a late command, `seconds` after its time; the largest value per address before a flush is sent."""
         if self.surfaces and seconds > LATE_SECONDS and (address in self._late or len(self._late) < MAX_EVENTS):
             self._late[address] = max(seconds, self._late.get(address, 0.0))

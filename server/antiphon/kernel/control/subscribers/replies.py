@@ -39,7 +39,7 @@ class Replies:
         if peer.fails.allows():
             text = reason if isinstance(reason, str) else reason()
             self.reply(peer, encode("/fail", address, text if peer.level is Level.OWNER else self._hide_files(text)))
-            if peer.fails.few:
+            if peer.fails.is_among_first:
                 self._feedback.add_refusal(address, text, peer.key)
 
     def fail_schedule_full(self, peer: Peer, address: str, reason: str) -> None:

@@ -23,7 +23,7 @@ LOOK_MS = 250
 _DRAIN_SECONDS = 0.5
 
 
-def least_ahead(options: DriverOptions, rate: int, block: int, at: int = 0) -> int:
+def least_blocks_ahead(options: DriverOptions, rate: int, block: int, at: int = 0) -> int:
     """Least blocks from input to output for calls of `block` frames at a rate, the first from frame `at` of a block.
 
     It is the number of blocks that a call begins, plus the block in progress where calls do not end with blocks.
@@ -38,7 +38,7 @@ def device_state(options: DriverOptions, ins: int, outs: int, rate: int, block: 
     Raises EngineError: it asks for more frames than there are slots for.
     """
     burst = math.ceil(block * options.rate / (rate * options.block))
-    ahead = options.blocks_ahead(options.block, options.rate) + least_ahead(options, rate, block) - 1
+    ahead = options.blocks_ahead(options.block, options.rate) + least_blocks_ahead(options, rate, block) - 1
     if ahead > DEPTH - 3:
         raise EngineError(
             f"the device asks for {block} frames at once, which is more than this server's blocks of {options.block} "

@@ -2,7 +2,7 @@
 
 from antiphon.kernel.engine.callback import CallbackWord, jack_process
 from antiphon.kernel.engine.drivers.base import DriverOptions
-from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state, least_ahead
+from antiphon.kernel.engine.drivers.device import CallbackDriver, device_state, least_blocks_ahead
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime.platform import ring
 from antiphon.native.compiling import compile_all
@@ -85,7 +85,7 @@ class JackDriver(CallbackDriver):
 
     def _on_period(self, frames: int) -> None:
         # PipeWire changes it as clients come and go: what the slots do not carry is opened anew
-        if least_ahead(self._options, self.device_rate, frames, self.state.view[CallbackWord.AT]) > self.ahead:
+        if least_blocks_ahead(self._options, self.device_rate, frames, self.state.view[CallbackWord.AT]) > self.ahead:
             self._gone = True
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:

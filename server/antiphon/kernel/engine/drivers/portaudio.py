@@ -32,7 +32,7 @@ class PortAudio(CallbackDriver):
             self._opened = opened.pop_all()
 
     def _open(self, sd: Any, options: DriverOptions, rate: int, block: int, opened: ExitStack) -> None:
-        device_in, device_out = sides(sd, options.input, options.output, rate)
+        device_in, device_out = device_indices(sd, options.input, options.output, rate)
         channels_in = _channels(sd, device_in, "max_input_channels", options.channels)
         channels_out = _channels(sd, device_out, "max_output_channels", len(options.outs))
         compile_all()
@@ -89,7 +89,7 @@ def load_library() -> Any:
     return sounddevice
 
 
-def sides(sd: Any, given: str, output: str, rate: int) -> tuple[int | None, int | None]:
+def device_indices(sd: Any, given: str, output: str, rate: int) -> tuple[int | None, int | None]:
     """Device indices of input and output, at least one; `given`: name of the input device, or `OF_OUTPUT`."""
     o, i = find(sd, output, "output"), None
     if given == OF_OUTPUT:

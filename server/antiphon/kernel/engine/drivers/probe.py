@@ -150,10 +150,10 @@ def _jack(settings: ServeSettings) -> Found:
 
 
 def _portaudio(settings: ServeSettings) -> Found:
-    from antiphon.kernel.engine.drivers.portaudio import load_library, sides
+    from antiphon.kernel.engine.drivers.portaudio import device_indices, load_library
 
     sd = load_library()
-    i, o = sides(sd, "" if settings.input_file else settings.input, settings.output, settings.rate)
+    i, o = device_indices(sd, "" if settings.input_file else settings.input, settings.output, settings.rate)
     checks = ((i, "input", sd.check_input_settings), (o, "output", sd.check_output_settings))
     for device, side, check in checks:
         if device is None:

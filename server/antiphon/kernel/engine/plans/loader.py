@@ -243,7 +243,7 @@ class Loader:
             self._load(message)
         elif message.get("do") == "device" and self._driver is not None and message["engine"] == os.getpid():
             try:
-                problem = self._driver.to(message["driver"], message["options"])
+                problem = self._driver.change_to(message["driver"], message["options"])
             except Exception as error:
                 problem = sentence(error)
             self._say(DeviceUsed(problem, self._loop.driver.name, message["device"], message["serial"]))

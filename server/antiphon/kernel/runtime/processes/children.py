@@ -55,7 +55,7 @@ class ChildLimits:
     cpu: int = 0
     file: int = -1
 
-    def most(self) -> dict[str, int]:
+    def limit_arguments(self) -> dict[str, int]:
         """Arguments for `limit_resources`."""
         found = {kind: most for kind, most in asdict(self).items() if kind != "nice" and most > -(kind == "file")}
         return {**found, "core": 0} if found else {}
@@ -259,7 +259,7 @@ def spawn(
     Raises OSError: the system allows no process, or has no such program.
     """
     if isinstance(function, str):
-        head = {"parent": os.getpid() if bound else 0, "nice": limits.nice, "most": limits.most()}
+        head = {"parent": os.getpid() if bound else 0, "nice": limits.nice, "most": limits.limit_arguments()}
         head["lane"] = lane.messages
         usual = lane.messages and lane.errors == subprocess.DEVNULL and env is None and apart and before is None
         if usual and child_process.may_be_copied():

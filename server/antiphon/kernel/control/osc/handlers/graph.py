@@ -204,7 +204,7 @@ def set_param(server: OscServer, command: SetParam, peer: Peer, address: str) ->
     goal = server.session.state.states.goal
     server.executor.do(command, peer.key)
     if server.session.state.states.goal != goal:
-        server.saver.soon()
+        server.saver.mark_changed()
         server.plans.expect(PlanAnswer(peer, address))
 
 

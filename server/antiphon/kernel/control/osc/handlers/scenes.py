@@ -48,7 +48,7 @@ def store(ask: OscCall, number: Scene) -> None:
     server.executor.settle()
     state = server.session.state
     state.keep(scenes={**state.shown.scenes, number: scenes.capture(state)})
-    server.saver.soon()
+    server.saver.mark_changed()
     server.feedback.event("/scene/stored", number)
     ask.reply("/done", "/scene/store", number)
 
@@ -81,7 +81,7 @@ def recall_scene(
     scene = scenes.find_scene(server.session.state.shown.scenes, place)
     at: When = Beat(server.clock.moment().beat, quantum) if quantum > 0.0 else when
     server.plans.recall(scene, beats, at, source)
-    server.saver.soon()
+    server.saver.mark_changed()
     server.feedback.event("/scene/recalled", place)
     match at:
         case Beat():
