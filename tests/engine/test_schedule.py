@@ -24,7 +24,7 @@ def told(item):
 
 
 def due(schedule, end, clock):
-    return [(sample, told(item)) for sample, item in schedule.due(end, clock)]
+    return [(sample, told(item)) for sample, item in schedule.take_due(end, clock)]
 
 
 def test_a_tempo_change_that_is_due_moves_what_follows_it_in_the_same_block():

@@ -204,7 +204,7 @@ class ExternalClient(ScsynthSupervisor):
 class NullBridge(Wires):
     """Null object used instead of `Wires` if no sound returns."""
 
-    came, counter, lost = 0, 0, 0
+    returned_frames, counter = 0, 0
 
     def __init__(self, rate: int) -> None:
         self.rate, self.block, self.down = rate, 64, False

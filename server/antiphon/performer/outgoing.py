@@ -57,7 +57,7 @@ class Outgoing:
         self.silent = False
         self.muted: frozenset[str] = frozenset()
         self.soloed: frozenset[str] = frozenset()
-        self.late = self.starved = 0  # beginnings of notes that were left out because their beat had passed
+        self.late = 0  # beginnings of notes that were left out because their beat had passed
         self._covered = self._cut = Fraction(0)
         self._events: list[_Event] = []
         self._number = 0
@@ -95,7 +95,6 @@ class Outgoing:
         """Removes and returns events before a beat; notes that begin before `too_late` are omitted."""
         assert self.offset is not None
         limit = min(wanted, self.known_until)
-        self.starved += limit < wanted
         if limit <= self.sent:
             return []
         count = bisect.bisect_left(self._events, (limit,))

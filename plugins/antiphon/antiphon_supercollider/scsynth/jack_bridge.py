@@ -35,7 +35,6 @@ class BridgeSlot(IntEnum):
     BUFFER = 3  # address of jack_port_get_buffer
     PORTS = 4  # inputs: two of the counter, then the sound's
     DATA = 5  # address of float32 [DEPTH][PORTS][BLOCK]
-    LOST = 6  # cycles whose sound came back without a number
     CAME = 7  # frame after the newest that has come back
     OUT = 8  # and 9: ports
     LAST = 10  # first frame of the last block that came back, by its own number
@@ -93,7 +92,6 @@ def bridge_process(frames: i64, s: i64p) -> i64:
         high[n] = (now + n) >> 24
         low[n] = (now + n) & 16777215
     s[BridgeSlot.COUNTER] = now + count
-    came = 0
     if count == block:
         h = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.IN], count))
         w = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.IN + 1], count))
@@ -112,9 +110,6 @@ def bridge_process(frames: i64, s: i64p) -> i64:
                     into[at + n] = port[n]
             store_release(s, BridgeSlot.TAGS + place, first + 1)
             store_release(s, BridgeSlot.CAME, first + block)
-            came = 1
-    if came == 0:
-        s[BridgeSlot.LOST] = s[BridgeSlot.LOST] + 1
     store_release(s, BridgeSlot.CALLS, s[BridgeSlot.CALLS] + 1)
     return 0
 
@@ -192,11 +187,6 @@ class Wires:
     def returned_frames(self) -> int:
         """End of the returned sound, in frames."""
         return self._view[BridgeSlot.CAME]
-
-    @property
-    def lost_cycles(self) -> int:
-        """Number of cycles whose sound returned without a frame number."""
-        return self._view[BridgeSlot.LOST]
 
     def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
         """Connects scsynth's client: the counter to its inputs, its outputs to ours. Raises EngineError: JACK refuses.

@@ -190,7 +190,7 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
             raise Unanswered("no scsynth answers there")
         return external_scsynth.ServerInfo(rate, "3.13")
 
-    monkeypatch.setattr(external_scsynth, "ask_scsynth", ask_scsynth)
+    monkeypatch.setattr(external_scsynth, "ask_scsynth", meet)
     began = time.monotonic()
     try:
         with pytest.raises(Unanswered, match=said):

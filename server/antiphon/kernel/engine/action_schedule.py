@@ -76,7 +76,7 @@ class ActionSchedule:
         return [action for _, _, action in first.values() if action.event.kind == "off"]
 
     def upcoming(self, tempo: TempoMap) -> float:
-        """Sample before whose block's end no action is due, as of `due`; infinite for an empty schedule."""
+        """Sample before whose block's end no action is due, as of `take_due`; infinite for an empty schedule."""
         by_sample = self._by_sample[0][0] if self._by_sample else math.inf
         by_beat = tempo.sample_of_event(self._by_beat[0][0]) if self._by_beat else math.inf
         return min(by_sample, by_beat if math.isinf(by_beat) else round(by_beat))

@@ -184,7 +184,7 @@ class Intake:
     def __init__(
         self, router: Router[AddressRoute], executor: CommandExecutor, access: Access, wake_at: Callable[[int], None]
     ) -> None:
-        """Connects the parts; `wake_at` schedules a call of `due` for when a sample's time has passed."""
+        """Connects the parts; `wake_at` schedules a call of `handle_due` for when a sample's time has passed."""
         parts = executor.parts
         self._router, self._executor, self._access, self._wake_at = router, executor, access, wake_at
         self._session, self._clock, self._replies = parts.session, parts.clock, parts.replies
