@@ -106,7 +106,7 @@ def headphones(ask: OscCall, on: OnOff | None = None) -> None:
         ask.reply("/headphones", int(not server.plans.loudspeakers), server.device.name)
         return
     server.plans.beside(not on, ask.peer, "/headphones")
-    server.saver.soon()
+    server.saver.mark_changed()
     if server.device.name != "headless":  # which has neither
         server.headphones.choose(server.device.name, bool(on))
     ask.reply("/done", "/headphones", on)
