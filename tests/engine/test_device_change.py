@@ -200,6 +200,18 @@ def test_a_device_that_never_asked_for_a_block_is_left_without_a_move_of_the_clo
     assert again.loop.player.sample == 601 * BLOCK
 
 
+def test_the_time_of_a_change_is_skipped_and_no_block_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, late = Loop(Free("portaudio")), list[int]()
+    monkeypatch.setattr(EngineLoop, "_late", lambda loop, behind: late.append(behind))
+    one.run(100)
+    one.first.time_of = lambda block: time.monotonic_ns() - 20 * BLOCK * 10**9 // RATE  # type: ignore[method-assign]
+    one.loop.change(other := Free("portaudio"))
+    while one.loop.changing:
+        one.loop.turn()
+    assert min(other.heard) >= 100 + 20
+    assert late == []
+
+
 def test_an_engine_that_ends_takes_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Loop(Free("jack"))
     one.run(100)
