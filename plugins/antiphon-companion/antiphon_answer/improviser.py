@@ -235,7 +235,6 @@ class Improviser:
         self.slot, self.key, self.planning, self.plans = -1, max(0, self.fixed), False, 0
         self._pitch, self._interval, self._time = 60, 0, 4
 
-    # ---- what is played
     def learn(
         self, slot: int, pitch: int, velocity: float, first: bool = False, answered: int = 0, late: float = 0.0
     ) -> None:
@@ -287,7 +286,6 @@ class Improviser:
         time = min(TIMES - 1, max(0, slot - self.slot))
         return -math.log2(self._chances[interval * TIMES + time])
 
-    # ---- the answer
     def begin(self, start: int, end: int, latest: int, *, turn: bool, returns: bool = True) -> bool:
         """Begins an answer; returns whether there is material for one.
 

@@ -201,7 +201,6 @@ class Phraser:
                 return slot + by, self._late[place] if self._used[place] else 0.0
         return slot, 0.0
 
-    # ---- form
     def _plan_bar_onsets(self) -> None:
         line, bar = self._line, self._bar
         self._line += bar

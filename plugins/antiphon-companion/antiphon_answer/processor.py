@@ -165,7 +165,6 @@ class Answer(Processor):
         """Steps a block without events; silent until a note is drawn, begins or ends."""
         return None if self._sound is not None else self._rests.step(io)
 
-    # ---- the player
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         number = event.number
         if event.kind == "on" and event.value > 0.0:
@@ -240,7 +239,6 @@ class Answer(Processor):
         below = (pitch - key) % 12 not in SCALES[key // 12] and self._transpose != 0
         return min(127, max(0, pitch - below))
 
-    # ---- the answer
     def _settings(self, io: IO, beat: float) -> None:
         """Applies the parameters; a change of mode, meter or bars drops the planned notes."""
         now = str(io.at("mode", 0)), int(io.at("meter", 0)), int(io.at("bars", 0))
@@ -355,7 +353,6 @@ class Answer(Processor):
             self._shadows[round(-1.0 - note.length)] = note.pitch
         self._sounding[note.pitch] = note.start + note.length if note.length >= 0.0 else math.inf
 
-    # ---- ends
     def _end(self, io: IO, pitch: int, frame: int) -> None:
         del self._sounding[pitch]
         io.emit(Event("off", frame, pitch))

@@ -289,8 +289,6 @@ class Lights:
             "reason": self.reason or self.udp.reason or "".join(desk.reason for desk in self.desks if desk.reason),
         }
 
-    # ---- what is shown
-
     def follow_table(self) -> None:
         """Applies the current patch's table; its first look is shown at once, a blackout stays."""
         table = self.server.table("lights")
@@ -379,8 +377,6 @@ class Lights:
             self.desk.strike(event.number, node, sample / self.server.rate, event.value)
             self._send_cues(sample / self.server.rate, encode("/onset", event.number, float(event.value), node))
 
-    # ---- the clock
-
     def _now(self) -> float:
         return self.server.sample_at(self.server.now_ns()) / self.server.rate
 
@@ -423,8 +419,6 @@ class Lights:
             # often enough for a change of the tempo
             due = (now.beat + 1.0 / count - clock.beat) * 60.0 / clock.bpm
             await asyncio.sleep(min(max(0.0, due), IDLE_SECONDS))
-
-    # ---- sending
 
     async def _frames(self, target: DmxTarget) -> None:
         rig, last = Rig(), -math.inf

@@ -176,8 +176,6 @@ class McpRoutes:
             raise Refusal(422, str(found["fault"]).replace(str(path), "what sounds"))
         return {"node": body.node, "beats": beats, **found["heard"], "picture": found["picture"]}
 
-    # ---- rehearsal
-
     async def _rehearse(self, proposal: Proposal) -> None:
         asked: dict[str, Any] = {}
         try:
@@ -202,8 +200,6 @@ class McpRoutes:
             self._desk.store_verdict(proposal, found["verdict"], picture)
         self._report_act(proposal.state, "; ".join((proposal.mark, *proposal.why)))
         self._tell()
-
-    # ---- landing
 
     async def _land(self, proposal: Proposal) -> None:
         """Lands a proposal, unless the performer stops it meanwhile. Raises Refusal: it cannot land."""
@@ -277,8 +273,6 @@ class McpRoutes:
         status = await self._control.status()
         return values_by_address(nodes, float(status["tempo"])), status
 
-    # ---- the performer
-
     async def _join(self) -> None:
         """Subscribes to the performer's actions and reads the settings, as control may get an action earlier."""
         if self._acts is None:
@@ -342,8 +336,6 @@ class McpRoutes:
     def _tell(self) -> None:
         self._performer.tell("coperformer", self._desk.plain())
         self._memory.write(proposals=self._desk.to_json())
-
-    # ---- the server
 
     @property
     def _performer(self) -> Any:

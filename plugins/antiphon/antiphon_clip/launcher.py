@@ -121,8 +121,6 @@ class Launcher:
         elif self.take is not None:
             self.take.effect(effect)
 
-    # ---- requests
-
     def clip(self, name: str) -> PatchClip:
         """Clip by name. Raises `RequestError`: there is none."""
         clips = self.server.clips()
@@ -213,8 +211,6 @@ class Launcher:
         """Index of a grid place without a clip; -1 for none."""
         taken = {clip.place for clip in self.server.clips().values()}
         return next((place for place in range(PLACES) if place not in taken), -1)
-
-    # ---- playing
 
     def step(self) -> None:
         """Sends events due within `SEND_AHEAD` seconds, and reports changes to subscribers."""
@@ -358,8 +354,6 @@ class Launcher:
         if address == "/fail":
             self.dropped += 1
             self.reason = " ".join(map(str, args))
-
-    # ---- what clients see
 
     def states(self) -> dict[str, tuple[str, float, float, int]]:
         """State, beat, length and place of each clip, by name."""

@@ -110,8 +110,6 @@ class ClockFollower:
     def _held(self) -> float:
         return self._server.tempo()[1]
 
-    # ---- what comes
-
     def message(self, message: midi.Short, port: str, ns: int) -> None:
         """Handles a clock message received from a port at `ns`, within a turn of the server."""
         ns = ns or self._server.now_ns()
@@ -174,8 +172,6 @@ class ClockFollower:
             self._place = self._loop.count + 1 + self._first
         self._first = self._armed = None
         self._do(SetTransport(False, None, Sample(round(self._sample(ns)))))
-
-    # ---- the server's clock
 
     def _lag(self) -> float:
         """Latency from a tick to its beat, in samples."""

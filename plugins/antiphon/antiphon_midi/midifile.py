@@ -294,8 +294,6 @@ class MidiFile(Processor):
         if io.fired("start"):
             self._wanted = True
 
-    # ---- position
-
     def _position(self, io: IO, frame: float) -> float:
         """File position at a frame of this call, in beats or seconds of the file."""
         if self._beats:
@@ -340,8 +338,6 @@ class MidiFile(Processor):
         back = -self._block if math.isfinite(self._expected) else 0
         self._next = score.place(max(begin, self._position(io, back)), beats=self._beats)
         self._chase(score, io, 0)
-
-    # ---- playing
 
     def _settle(self, score: SongScore, io: IO) -> None:
         """Applies parameter changes; the host splits blocks there."""

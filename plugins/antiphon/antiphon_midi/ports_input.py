@@ -165,8 +165,6 @@ class Knobs:
                 return target
         return ""
 
-    # ---- learning
-
     def _hear(self, lesson: _PendingLearn, knob: Knob, value: int, whole: Knob, last: int) -> None:
         """Learns the moving control: of several, the one with more values than a button or a touch sensor sends."""
         if whole.number >= NRPNS:
@@ -208,8 +206,6 @@ class Knobs:
             self._server.event("/learned", address_of(lesson.target), knob.control, knob.port)
 
         self._try(keep)
-
-    # ---- moving
 
     def _target_position(self, target: str, knob: Knob, value: int, moves: Moves) -> float | None:
         """New position of a controller's target, 0 to 1; None while a single value cannot tell whether it is a step."""
@@ -333,8 +329,6 @@ class MidiInput:
             "learning": self.knobs.learning,
         }
 
-    # ---- life
-
     async def _serve(self) -> None:
         """Runs until cancelled. MIDI failures are logged and do not affect the audio."""
         loop, ports, out = asyncio.get_running_loop(), self.ports, self.out
@@ -411,8 +405,6 @@ class MidiInput:
             if command.event.kind == "off":
                 self._held.put(command.event.channel, command.event.number, False)
             self._do(command, port)
-
-    # ---- what comes
 
     def _readable(self) -> None:
         """Handles arrived messages, at most a hundred at a time, so that OSC is handled in between."""

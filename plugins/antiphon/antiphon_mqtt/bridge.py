@@ -392,8 +392,6 @@ class MqttBridge:
             "reconnects": max(0, self._connections - 1),
         }
 
-    # ---- the broker
-
     async def run(self) -> NoReturn:
         """Runs until it is cancelled."""
         pause = FIRST_PAUSE
@@ -450,8 +448,6 @@ class MqttBridge:
             log.warning("MQTT: %s:%d does not answer, trying on: %s", self._broker.host, self._broker.port, reason)
         self.state, self.reason = "connecting", reason
 
-    # ---- inward
-
     def _taken(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic == STATUS:
             if payload != ONLINE and not retained:
@@ -483,8 +479,6 @@ class MqttBridge:
     def _unreadable(self) -> None:
         self.received += 1
         self.refused += 1
-
-    # ---- outward
 
     async def _publish(self, line: MqttConnection) -> None:
         """Publishes queued values; ends with an exception."""

@@ -44,8 +44,6 @@ class Sets:
         self._feedback, self._saver = server.feedback, server.saver
         self._known: dict[Path, tuple[tuple[int, int], object, Mapping[str, str]]] = {}
 
-    # ---- the position
-
     @property
     def list(self) -> SetList | None:
         """The set list."""
@@ -97,8 +95,6 @@ class Sets:
             name, place = saved["set"]
             loaded = set_list.load(name)
             self._state.keep(place=(loaded, min(int(place), len(loaded.patches) - 1)))
-
-    # ---- the commands
 
     def load(self, name: str, peer: Peer | None, address: str) -> str:
         """Does what `read` and `begin` do."""

@@ -116,8 +116,6 @@ class Performance:
         self._settings(script.settings)
         self._begin(script)
 
-    # ---- from outside
-
     def until(self, beat: Fraction) -> list[LiveEvent]:
         """Returns the events from the end of the last call to before a beat.
 
@@ -216,8 +214,6 @@ class Performance:
         first, last = (self._map.sample_at(float(at)) for at in (self._now, self._now + beats))
         return (last - first) / _RATE
 
-    # ---- versions
-
     def _settings(self, settings: list[LiveEvent]) -> None:
         for event in settings:
             rank = TEMPO if event.address in ("/tempo", "/swing") else SET
@@ -249,8 +245,6 @@ class Performance:
             state = self.loops.pop(key)
             if state.pass_ is not None:
                 state.pass_.close()
-
-    # ---- playing
 
     def _play(self, beat: Fraction, events: list[LiveEvent]) -> None:
         if beat <= self.beat:
@@ -348,8 +342,6 @@ class Performance:
         struck = self._struck.pop(number, None)
         if struck is not None:
             raise struck
-
-    # ---- loops
 
     def _run(self, state: LoopState) -> None:
         """Runs a loop up to its next wait, also through the end of a pass that takes no time."""

@@ -256,7 +256,6 @@ class _Lowering:
             self.slots[name] = builder.alloca(value.type, name=name)
         self.b.store(self.numbers.convert(value, self.slots[name].allocated_type), self.slots[name])
 
-    # ---- statements
     def statements(self, body: list[ast.stmt]) -> None:
         for node in body:
             if self.b.block.is_terminated:
@@ -353,7 +352,6 @@ class _Lowering:
         step = ast.AugAssign(ast.Name(name), ast.Add(), ast.Name(f"{name}.step"))
         self.loop(test, body, [step])
 
-    # ---- expressions
     def value(self, node: ast.expr) -> ir.Value:
         match node:
             case ast.Constant(value=bool(v)):

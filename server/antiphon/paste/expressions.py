@@ -192,8 +192,6 @@ class Expressions:
                 raise UnknownPartError("a function takes plain names")
         return ", ".join(shown)
 
-    # ---- expressions
-
     def expr(self, node: Any, kind: str = "") -> CallChain | str:
         """Translates an expression; `kind` is the word that takes it. Raises `UsageError` for too large a program."""
         self._translated += 1

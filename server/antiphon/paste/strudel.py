@@ -68,8 +68,6 @@ class _Program(Expressions):
         words = list(re.finditer(r"[\w$]+", text))
         self._first = {word[0]: word.start() for word in reversed(words)}
 
-    # ---- statements
-
     def statements(self, body: Sequence[Any], comments: Sequence[Any]) -> None:
         """Translates statements; an untranslatable one becomes a comment."""
         rest = [comment for comment in comments if comment.type == "Line"]

@@ -241,8 +241,6 @@ class ScriptChild:
     def _say(self, message: dict[str, Any]) -> None:
         self._sock.sendall(pack(message))
 
-    # ---- copies
-
     def _refuse_script_forks(self, event: str, _arguments: tuple[object, ...]) -> None:
         if not self._forks:
             refuse_forks(event)

@@ -171,8 +171,6 @@ class Performing:
                 self.wire.send("/node/list")
         self._load(now)
 
-    # ---- the server
-
     def _open(self, now: float) -> None:
         if now - self._opened < RECONNECT_SECONDS:
             return

@@ -54,8 +54,6 @@ class Player(PerformerPair):
         self.coming: list[Any] = []
         self.swaps, self.begins = 0, 0.0
 
-    # ---- from outside
-
     @property
     def reading(self) -> bool:
         """Whether a version is being read, or waits for its patch."""
@@ -131,8 +129,6 @@ class Player(PerformerPair):
         due = [] if self._follower is None else self.out.take_due(self._ahead(SEND_AHEAD), self._here(-LATE))
         self._values |= values_of((event.address, event.args, event.source) for event in due)
         return [*first, *due]
-
-    # ---- answers
 
     def _read(self, branch: Branch) -> None:
         answers, ended = branch.answers()
@@ -235,8 +231,6 @@ class Player(PerformerPair):
         else:
             self._texts.append(("", 0))
             self._show("there is silence until the script is saved", fault=True)
-
-    # ---- versions
 
     def _take(self) -> None:
         candidate, header = self._candidate, self._header

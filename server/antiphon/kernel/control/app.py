@@ -191,8 +191,6 @@ class ControlApp(OscServer):
         self.ticks: list[tuple[str, Callable[[], object]]] = []  # what companions do in every tick, as of `TurnSteps`
         self._saved_counts = dict.fromkeys(counters.KEPT, 0)
 
-    # ---- life
-
     async def start(self) -> bool:
         """Restores the state of an earlier process and begins to answer; True if there was one."""
         asyncio.get_running_loop().set_exception_handler(self.faults.handle_loop_exception)

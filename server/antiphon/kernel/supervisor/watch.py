@@ -169,7 +169,6 @@ class Supervisor:
         finally:
             self._end_all()
 
-    # ---- beginning
     def _open(self) -> None:
         settings = self.settings
         device = devices.resolve(settings.device)
@@ -286,7 +285,6 @@ class Supervisor:
         else:
             self._trouble = ""
 
-    # ---- watching
     def _catch_signals(self) -> None:
         signal.set_wakeup_fd(self._signal_write, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -498,7 +496,6 @@ class Supervisor:
         if "engine" in self._children:
             os.kill(self._children["engine"].pid, signal.SIGTERM)
 
-    # ---- ending
     def _end_all(self) -> None:
         """Ends the children: control early, so that nothing new begins; the recorder late, so that nothing is lost.
 

@@ -144,8 +144,6 @@ class Zygote:
             except OSError as error:  # no more processes or descriptors: the next look tries again
                 entry.set_reason(f"cannot be started: {error.strerror}")
 
-    # ---- starting
-
     def _update_wanted_worker(self, entry: WorkerEntry) -> None:
         words = entry.words
         if words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
@@ -199,8 +197,6 @@ class Zygote:
         if not end_with_parent(parent):
             return 1
         return worker.run(self._arena, entry.number, self._bells)
-
-    # ---- watching
 
     def _watch(self, entry: WorkerEntry, child: _Child) -> None:
         words = entry.words

@@ -241,8 +241,6 @@ class _Parser:
             raise self._error(f"{self._peek()!r} closes nothing that is open; take it out or open it before")
         return node
 
-    # ---- characters
-
     def _peek(self) -> str:
         return self._text[self._at] if self._at < len(self._text) else ""
 
@@ -293,8 +291,6 @@ class _Parser:
             known = node, isinstance(node, Choice | RandomStep) or any(self._random(inner) for inner in _inner(node))
             self._known[id(node)] = known
         return known[1]
-
-    # ---- groups
 
     def _bracket(self) -> tuple[str, int]:
         """Consumes an opening bracket; returns the closing one, and the column of the opening one."""
@@ -368,8 +364,6 @@ class _Parser:
         numbers = tuple(Weighted(Word(text, before.column)) for text in numbers_between(low, high))
         steps[-1] = Weighted(Sequence(numbers), steps[-1].weight)
         return True
-
-    # ---- steps
 
     def _step(self, steps: list[Weighted]) -> None:
         sign, column = self._peek(), self._at

@@ -67,8 +67,6 @@ class _Reading:
         self._counts: dict[int, Fraction] = {}
         self._queries: dict[int, Any] = {}
 
-    # ---- how many
-
     def count(self, node: Node) -> Fraction:
         """Upper bound of events and rests per cycle."""
         if id(node) in self._counts:  # a step that `!` repeats stands several times
@@ -153,8 +151,6 @@ class _Reading:
             case Range(low, high):
                 for end in (low, high):
                     yield from self._numbers(end)
-
-    # ---- what
 
     def query(self, node: Node, value: Callable[[str], Values[T]]) -> Query[T]:
         key = id(node)

@@ -67,8 +67,6 @@ class Pattern(Generic[T]):
         found = self.events(Span(exact(begin), exact(end)), seed)
         return sorted(found, key=lambda event: (event.part.begin, event.reach.begin))
 
-    # ---- time
-
     def fast(self, factor: Argument) -> Self:
         """Speeds the pattern up by a factor: `fast(2)` fits two cycles into one."""
         return self._new(each(factor, "fast", lambda n: queries.fast(self.events, _speed(n, "fast"))))
@@ -161,8 +159,6 @@ class Pattern(Generic[T]):
     def _where(self, wanted: Callable[[CycleEvent[T]], bool]) -> Self:
         return self._new(lambda span, seed: [event for event in self.events(span, seed) if wanted(event)])
 
-    # ---- now and then
-
     def every(self, cycles: Argument, change: Callable[[Self], Self], first: int = 0) -> Self:
         """Changes one of every `cycles` cycles: `every(4, rev)`.
 
@@ -202,8 +198,6 @@ class Pattern(Generic[T]):
     def off(self, cycles: Argument, change: Callable[[Self], Self]) -> Self:
         """Plays the pattern together with a changed copy that is delayed: `off(1/8, lambda p: p.add(note=7))`."""
         return self.superimpose(lambda p: p.late(cycles)._changed(change, "off(1/8, fast(2))"))
-
-    # ---- chance
 
     def degrade_by(self, share: Argument, seed: int = 0) -> Self:
         """Drops a fraction of the events at random.
@@ -265,8 +259,6 @@ class Pattern(Generic[T]):
 
         return self._new(queries.by_cycle(inner))
 
-    # ---- rhythm
-
     def euclid(self, pulses: Argument, steps: Argument, rotation: Argument = 0) -> Self:
         """Plays the pattern in a euclidean rhythm: `pulses` onsets spread over `steps` steps as evenly as possible.
 
@@ -293,8 +285,6 @@ class Pattern(Generic[T]):
         """Silences the pattern while switches are off, such as `mask("1 1 0 1")`."""
         on = queries.keep(truths(switches, "mask"), bool)
         return self._new(queries.apply_left(self.events, on, lambda value, _: value))
-
-    # ---- values
 
     def map(self, change: Callable[[T], U]) -> Pattern[U]:
         """Returns a pattern with changed values."""

@@ -113,8 +113,6 @@ class Child:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    # ---- its end
-
     @property
     def status(self) -> int | None:
         """Its exit status once it has ended, negative for a signal; None while it runs."""
@@ -185,8 +183,6 @@ class Child:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-
-    # ---- messages
 
     def send(self, message: Message, *raw: Any) -> None:
         """Sends a request. Waits while the pipe is full. Raises OSError: it has ended."""
