@@ -14,7 +14,7 @@ from antiphon.api.backends.synths import (
     parse_controls,
 )
 from antiphon.backends.backend import MORE_INSTRUMENTS
-from antiphon.backends.info import NULL, chosen_backend as chosen_backend
+from antiphon.backends.info import NULL, chosen_backend
 from antiphon.synths.processor import DIALS
 
 

@@ -122,7 +122,7 @@ signal syllables signal.lyrics
 signal root_name signal.pitch
 synths MORE_INSTRUMENTS backends.backend
 synths NULL backends.info
-synths chosen_backend backends.info:chosen
+synths chosen_backend backends.info
 synths synth_infos backends.info:infos
 synths DIALS synths.processor
 synths EventWord synths.processor
@@ -139,7 +139,7 @@ transports EVENTS kernel.session.events
 transports is_held kernel.session.play
 transports other_words kernel.session.play
 transports play_commands kernel.session.play:read
-transports offered operations.lists
+transports offered operations.lists:shared_operations
 workers process_at kernel.runtime.platform
 workers short_slices kernel.runtime.platform
 """
