@@ -48,9 +48,10 @@ EVEN, UNEVEN, EVEN_PERIOD, EVEN_PHASE = 0.04, 0.08, 0.06, 0.35
 """Standard deviation of onsets from their line, in beats, at which the beat is evident, and from which it is not;
 relative distance of their period from the filter's, and of their line from its, in half beats, within which they
 agree."""
-MOST_MET, MET, MORE_MET, OTHER_PERIODS = 16, 0.1, 0.15, (2 / 3, 3 / 2, 3 / 4, 4 / 3)
-"""Onsets of which some meet beats; distance in beats within which they do; share by which more meet those of another
-period; and such periods, relative to the filter's."""
+MOST_MET, MET, MET_LINE, MET_FIRST, MORE_MET, STALE_BEATS = 16, 0.1, 0.15, 0.2, 0.15, 4.0
+OTHER_PERIODS = (2 / 3, 3 / 2, 3 / 4, 4 / 3)
+"""Onsets of which some meet beats; distance in beats within which they do, of any line, of the filter's, of the first
+onset; share by which more meet those of another line; beats after which they count no longer; and other periods."""
 _CHORD_SPREAD = 0.04
 """Seconds after an onset within which others are of the same chord."""
 
@@ -169,11 +170,18 @@ def _octave_spread_matrix() -> F64:
     return (1.0 - 2.0 * OTHER_OCTAVE) * same + OTHER_OCTAVE * (slower + faster)
 
 
+def _met_share(beats: F64, near: float) -> float:
+    """The share of whole beats, from the first to the last onset at `beats`, that an onset meets within `near`."""
+    met = np.unique(np.round(beats[np.abs(beats - np.round(beats)) < near])).size
+    return float(met / max(1, math.floor(beats[-1] + MET) - math.ceil(beats[0] - MET) + 1))
+
+
 class EvenOnsets:
     """The last onsets, and whether they lie on an even line of half beats, as a player's who keeps a tempo do."""
 
     def __init__(self) -> None:
         self._times, self._longer = deque[float](maxlen=MOST_EVEN), deque[float](maxlen=MOST_MET)
+        self._first = 0.0  # the first since `clear`
 
     def clear(self) -> None:
         """Forgets all onsets."""
@@ -183,21 +191,26 @@ class EvenOnsets:
     def add(self, at: float) -> None:
         """Adds an onset, in seconds."""
         self._times.append(at)
+        self._first = self._first if self._longer else at
         self._longer.append(at)
 
-    def contradict(self, period: float) -> bool:
-        """Whether more beats of another period, as of swung notes for straight ones, meet onsets than of `period`."""
-        own, *others = (self._met(period * ratio, MET * period) for ratio in (1.0, *OTHER_PERIODS))
-        return max(others) > own + MORE_MET
+    def contradict(self, period: float, phase: float, now: float) -> bool:
+        """Whether more beats of another period, or half a beat off, meet onsets than of `period` with `phase` at `now`.
 
-    def _met(self, period: float, near: float) -> float:
-        """The share of beats that have an onset within `near` seconds, of the line of beats from its best onset."""
-        times, best = np.array(self._longer), 0.0
-        for at in times:
-            beats = (times - at) / period
-            met = np.unique(np.round(beats[np.abs(beats - np.round(beats)) * period < near])).size
-            best = max(best, met / (math.floor(beats[-1] + MET) - math.ceil(beats[0] - MET) + 1))
-        return best
+        Of two lines half a beat apart that meet as many, the first onset's is right.
+        """
+        times: F64 = np.array(self._longer)
+        if len(times) < LEAST_EVEN or now - times[-1] > STALE_BEATS * period:
+            return False
+        own, *others = (
+            max(_met_share((times - at) / (period * ratio), MET / ratio) for at in times)
+            for ratio in (1.0, *OTHER_PERIODS)
+        )
+        beats: F64 = (times - now) / period + phase
+        first = (self._first - now) / period + phase
+        on, off = (_met_share(beats - shift, MET_LINE) for shift in (0.0, 0.5))
+        better = max(*others, own + off - on) > own + MORE_MET
+        return better or (off >= on and abs(first % 1.0 - 0.5) < MET_FIRST)
 
     def regular(self, beats: BarFilter, now: float) -> float:
         """How evident the beat of `beats` is by the onsets, 0 to 1; 0 where they have another period or phase."""
@@ -245,9 +258,9 @@ class NoteBeats:
     def seconds(self) -> float:
         return self._frames / FRAMES_PER_SECOND
 
-    def contradict(self, period: float) -> bool:
-        """Whether the onsets fit another period, neither double nor half, better than `period` in seconds."""
-        return self._even.contradict(period)
+    def contradict(self, period: float, phase: float, now: float) -> bool:
+        """Whether the onsets fit another beat better, neither double nor half, than that of `phase` at `now`."""
+        return self._even.contradict(period, phase, now)
 
     def skip(self, seconds: float) -> None:
         """Skips to a time without processing frames, while no note has come yet."""

@@ -394,7 +394,7 @@ class Follow(Processor):
         if count.following and count.sure >= START_BEATS:
             left -= answer.meter * (left > answer.meter - PASSED_BEATS)
             due = left < _EARLY_BLOCKS * io.frames / self._rate / answer.period
-            if due and not self._notes.contradict(answer.period):
+            if due and not self._notes.contradict(answer.period, answer.phase, now):
                 count.correct()
                 io.steer(tempo, 0.0, line - left)
         elif (beat := self._counted_in()) and now + self._lead(io) >= self._taps[-1] + beat:

@@ -208,6 +208,20 @@ def test_swung_notes_begin_no_clock_in_a_tempo_of_no_player(bpm: float) -> None:
     assert np.abs(octaves - np.round(octaves)).max(initial=0.0) < 0.1, "it waits"
 
 
+@pytest.mark.parametrize("seed", [18, 22, 30])
+def test_even_eighths_begin_no_clock_half_a_beat_off(seed: int) -> None:
+    random, beat = np.random.default_rng(seed), 60.0 / 88.0
+    off = [(random.normal(0.0, 0.02), random.normal(0.0, 0.03)) for _ in range(32)]
+    notes = sorted(
+        (0.5 + n / 2 * beat + late, 60 + (0, 4, 7, 4, 9, 7, 4, 2)[n % 8], 0.7 + loud)
+        for n, (late, loud) in enumerate(off)
+    )
+    rows = clock_of(notes, notes[-1][0], "beat", waits=True)
+    begin = rows[rows[:, 4] > 0.0]
+    line = (float(np.interp(0.0, begin[:, 1], begin[:, 0])) - 0.5) / beat
+    assert abs(line - round(line)) < 0.15
+
+
 def test_four_taps_begin_a_clock_that_waits() -> None:
     beat = 60.0 / 92.0
     taps = [SetParam("follow", "tap", True, when=Sample(round((1.0 + n * beat) * RATE))) for n in range(4)]
