@@ -279,6 +279,12 @@ def test_odd_arguments_of_a_connection_are_one_sentence(peer: Peer, remote: Remo
         assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("odd", [{}, print, b"", math.nan, [{}]])
+def test_a_server_writes_no_file_named_by_an_object(odd: Any) -> None:
+    with pytest.raises(UsageError, match="log takes a text, a path, a number"):
+        antiphon.Server(audio="headless", log=odd)
+
+
 def test_a_note_is_played_by_its_name(peer: Peer, remote: Remote) -> None:
     remote.note("eb3", beats=None)
     assert [message.args[0] for message in peer.named("/note/on")] == [51]

@@ -72,12 +72,17 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def option_words(name: str, value: Any) -> list[str]:
-    """Words of the command line that give an argument a value; none for an empty text, or a switch that is off."""
+    """Words of the command line that give an argument a value; none for an empty text, or a switch that is off.
+
+    Raises UsageError: it is no text, path, finite number or sequence of these.
+    """
     option = f"--{name.replace('_', '-')}"
     if value is None or value is False or value == "":
         return []
     if value is True:
         return [option]
     if isinstance(value, list | tuple):
-        return [word for each in value for word in (option, str(each))]
+        return [word for each in value for word in option_words(name, each)]
+    if not isinstance(value, str | os.PathLike) and not _is_number(value):
+        raise UsageError(f"{name} takes a text, a path, a number or a list of these, not {short_repr(value)}")
     return [option, os.fspath(value) if isinstance(value, os.PathLike) else str(value)]
