@@ -167,7 +167,7 @@ class Held:
     ("part", "name"),
     [
         ("outbox", "flush"), ("folder", "save"), ("feedback", "flush"), ("udp", "drain"), ("tcp", "resume"),
-        ("session", "handle"), ("session", "advance"), ("router", "match"), ("intake", "due"), ("reports", "meters"),
+        ("session", "handle"), ("session", "advance"), ("router", "match"), ("intake", "handle_due"), ("reports", "meters"),
         ("link", "reports"), ("transports", "follow"), ("clock.wall", "update"), ("plans", "look_after"),
         ("subscribers", "expire"), ("access", "hold"), ("tcp", "sweep"),
     ],

@@ -20,7 +20,7 @@ TONE = 2 * np.pi * 440 / RATE
 class StepWires:
     """Plays `OLD` for ever, and `NEW` from the frame `note` on."""
 
-    rate, came, down = RATE, 0, False
+    rate, returned_frames, down = RATE, 0, False
 
     def __init__(self, block: int) -> None:
         self.block, self.counter, self.note = block, 4096 * block, 1 << 60
