@@ -167,9 +167,9 @@ class Held:
     ("part", "name"),
     [
         ("outbox", "flush"), ("folder", "save"), ("feedback", "flush"), ("udp", "drain"), ("tcp", "resume"),
-        ("session", "handle"), ("session", "advance"), ("router", "match"), ("intake", "handle_due"), ("reports", "meters"),
-        ("link", "reports"), ("transports", "follow"), ("clock.wall", "update"), ("plans", "look_after"),
-        ("subscribers", "expire"), ("access", "hold"), ("tcp", "sweep"),
+        ("session", "handle"), ("session", "advance"), ("router", "match"), ("intake", "handle_due"),
+        ("reports", "meters"), ("link", "reports"), ("transports", "follow"), ("clock.wall", "update"),
+        ("plans", "look_after"), ("subscribers", "expire"), ("access", "hold"), ("tcp", "sweep"),
     ],
 )  # fmt: skip
 async def test_a_mistake_costs_what_was_being_done(
