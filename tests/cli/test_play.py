@@ -217,7 +217,7 @@ def songs(antiphon, hum, tmp_path):
 
 def test_what_it_plays_of_a_midi_file_is_what_a_render_of_it_gives(antiphon, songs, clicks, tmp_path):
     for name in songs:
-        patch = play_song.write_song_patch(clicks, name)
+        patch = play_song.write_song_patch(play_song.patch_of_song(clicks, name))
         assert (
             antiphon("render", clicks, "--in", name, "--out", "in.wav", "--tail", "0.2", "--no-limit", "--force").code
             == 0
@@ -237,7 +237,9 @@ def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_pa
 
     write(tmp_path / "a.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60),))], 5.0)
     catalog = load(check=False).catalog
-    made = patch.load(play_song.write_song_patch("duo", str(tmp_path / "a.mid")), catalog, trusted=True)
+    made = patch.load(
+        play_song.write_song_patch(play_song.patch_of_song("duo", str(tmp_path / "a.mid"))), catalog, trusted=True
+    )
     assert [(str(w.source), str(w.dest)) for w in made.graph.wires if w.source.node == "song"] == [
         ("song.notes", "tune.notes"),
         ("song.notes", "ears.notes"),
@@ -264,7 +266,11 @@ def test_a_song_leads_where_its_beats_are_not_those_of_one_tempo(antiphon_home, 
         chords = [MidiNote(late + n, 0.9, 60 + n // 4 % 3 + k) for n in range(64) for k in (0, 4)]
         bass = [MidiNote(late + 4.0 * n, 3.8, 36 + n % 5) for n in range(16)]
         write(tmp_path / "a.mid", [MidiTrack("", tuple(chords + bass))], [(0.0, 100.0), *changes])
-        made = patch.load(play_song.write_song_patch("bandstand", str(tmp_path / "a.mid")), catalog, trusted=True)
+        made = patch.load(
+            play_song.write_song_patch(play_song.patch_of_song("bandstand", str(tmp_path / "a.mid"))),
+            catalog,
+            trusted=True,
+        )
         leads = "follow" in {w.dest.node for w in made.graph.wires if w.source.node == "song"}
         assert leads == (beat is None)
         assert made.graph.node("song").values.get("beat", 0.0) == pytest.approx(beat or 0.0, abs=0.02)
@@ -295,7 +301,9 @@ def test_drums_of_a_song_are_played_by_drums(antiphon_home, tmp_path, capsys, no
     (tmp_path / "p.toml").write_text(text)
     write(tmp_path / "a.mid", [MidiTrack("", PITCHED), *([MidiTrack("", (DRUM,))] if song else [])])
     made = patch.load(
-        play_song.write_song_patch(str(tmp_path / "p.toml"), str(tmp_path / "a.mid")), catalog, trusted=True
+        play_song.write_song_patch(play_song.patch_of_song(str(tmp_path / "p.toml"), str(tmp_path / "a.mid"))),
+        catalog,
+        trusted=True,
     )
     wires = {(w.source.port, w.dest.node) for w in made.graph.wires if w.source.node == "song"}
     if drums is None:

@@ -55,11 +55,14 @@ def play(
     patch = server.patch or (PATCH if playable(PATCH) else ALONE)
     asked = server.with_(live=True, options=options, patch=patch).check()
     _check_song_and_patch(song, asked.patch)
-    check_ports_free(asked)
     if song:
         from antiphon.cli import play_song
 
-        asked = asked.with_(patch=str(play_song.write_song_patch(server.patch or play_song.PATCH, song)))
+        text = play_song.patch_of_song(server.patch or play_song.PATCH, song)
+        check_ports_free(asked)  # before the patch of a song that plays is written over
+        asked = asked.with_(patch=str(play_song.write_song_patch(text)))
+    else:
+        check_ports_free(asked)
     device = probe(asked)
     opens = not (asked.mute_input or song)
     settings = asked.with_(mute_input=asked.input_file is None, extra={**asked.extra, "opens": opens})

@@ -32,8 +32,8 @@ DRIVE = (
 )
 
 
-def write_song_patch(patch: str, song: str) -> Path:
-    """Writes a copy of a patch into the cache, with a node that plays a MIDI file once, at the file's tempo.
+def patch_of_song(patch: str, song: str) -> str:
+    """Text of a copy of a patch with a node that plays a MIDI file once, at the file's tempo.
 
     The node's notes go to every node that takes notes and that no wire plays. Raises UsageError: the file is not a MIDI
     file, or no node of the patch takes notes. Raises FileError: the file cannot be played. Raises PatchError: the patch
@@ -75,6 +75,11 @@ def write_song_patch(patch: str, song: str) -> Path:
     bpm = min(MAX_TEMPO, max(MIN_TEMPO, score.song.tempo[0][1]))
     text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
     parse(text, loaded.catalog, path.name, trusted=True)
+    return text
+
+
+def write_song_patch(text: str) -> Path:
+    """Writes the patch of a song into the cache, where a server finds it."""
     target = paths.cache() / "play" / f"{NODE}{SUFFIX}"
     paths.write_atomic(target, text.encode("utf-8", "surrogateescape"))
     return target
