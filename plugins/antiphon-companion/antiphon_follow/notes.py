@@ -48,10 +48,11 @@ EVEN, UNEVEN, EVEN_PERIOD, EVEN_PHASE = 0.04, 0.08, 0.06, 0.35
 """Standard deviation of onsets from their line, in beats, at which the beat is evident, and from which it is not;
 relative distance of their period from the filter's, and of their line from its, in half beats, within which they
 agree."""
-MOST_MET, MET, MET_LINE, MET_FIRST, MORE_MET, STALE_BEATS = 16, 0.1, 0.15, 0.2, 0.15, 4.0
+MOST_MET, MET, MET_LINE, MET_FIRST, MORE_MET, STALE_BEATS, ACCENT = 16, 0.1, 0.15, 0.2, 0.15, 4.0, 1.1
 OTHER_PERIODS = (2 / 3, 3 / 2, 3 / 4, 4 / 3)
 """Onsets of which some meet beats; distance in beats within which they do, of any line, of the filter's, of the first
-onset; share by which more meet those of another line; beats after which they count no longer; and other periods."""
+onset; share by which more meet those of another line; beats after which they count no longer; times by which a line's
+onsets are louder than those between, so that the line is the beat; and other periods."""
 _CHORD_SPREAD = 0.04
 """Seconds after an onset within which others are of the same chord."""
 
@@ -181,36 +182,51 @@ class EvenOnsets:
 
     def __init__(self) -> None:
         self._times, self._longer = deque[float](maxlen=MOST_EVEN), deque[float](maxlen=MOST_MET)
+        self._loud = deque[float](maxlen=MOST_MET)
         self._first = 0.0  # the first since `clear`
+        self._shares: tuple[float, float] | None = None  # since the last onset
 
     def clear(self) -> None:
         """Forgets all onsets."""
         self._times.clear()
         self._longer.clear()
+        self._loud.clear()
 
     def add(self, at: float) -> None:
         """Adds an onset, in seconds."""
         self._times.append(at)
         self._first = self._first if self._longer else at
         self._longer.append(at)
+        self._loud.append(0.0)
+        self._shares = None
+
+    def strengthen(self, velocity: float) -> None:
+        """Adds a note to the last onset."""
+        self._loud[-1] += velocity
 
     def contradict(self, period: float, phase: float, now: float) -> bool:
         """Whether more beats of another period, or half a beat off, meet onsets than of `period` with `phase` at `now`.
 
-        Of two lines half a beat apart that meet as many, the first onset's is right.
+        Of two lines half a beat apart that meet as many, the louder is right, else the first onset's.
         """
         times: F64 = np.array(self._longer)
         if len(times) < LEAST_EVEN or now - times[-1] > STALE_BEATS * period:
             return False
-        own, *others = (
-            max(_met_share((times - at) / (period * ratio), MET / ratio) for at in times)
-            for ratio in (1.0, *OTHER_PERIODS)
-        )
+        if self._shares is None:
+            own, *others = (
+                max(_met_share((times - at) / (period * ratio), MET / ratio) for at in times)
+                for ratio in (1.0, *OTHER_PERIODS)
+            )
+            self._shares = own, max(others)
+        own, other = self._shares
         beats: F64 = (times - now) / period + phase
-        first = (self._first - now) / period + phase
         on, off = (_met_share(beats - shift, MET_LINE) for shift in (0.0, 0.5))
-        better = max(*others, own + off - on) > own + MORE_MET
-        return better or (off >= on and abs(first % 1.0 - 0.5) < MET_FIRST)
+        if max(other, own + off - on) > own + MORE_MET:
+            return True
+        first, loud = (self._first - now) / period + phase, np.array(self._loud)
+        near = np.abs(beats - np.round(beats)) < 0.25
+        accented = near.any() and not near.all() and loud[near].mean() > ACCENT * loud[~near].mean()
+        return bool(off >= on and not accented and abs(first % 1.0 - 0.5) < MET_FIRST)
 
     def regular(self, beats: BarFilter, now: float) -> float:
         """How evident the beat of `beats` is by the onsets, 0 to 1; 0 where they have another period or phase."""
@@ -271,6 +287,7 @@ class NoteBeats:
         if at - self._onset_at > _CHORD_SPREAD:
             self._onset_at = at
             self._even.add(at)
+        self._even.strengthen(velocity)
         self._coming.append((number, velocity))
 
     def step(self) -> None:

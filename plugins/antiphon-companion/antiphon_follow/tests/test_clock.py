@@ -222,6 +222,24 @@ def test_even_eighths_begin_no_clock_half_a_beat_off(seed: int) -> None:
     assert abs(line - round(line)) < 0.15
 
 
+@pytest.mark.parametrize(("bpm", "seed"), [(88.0, 0), (88.0, 1), (112.0, 0), (112.0, 1)])
+def test_an_upbeat_quaver_delays_no_clock(bpm: float, seed: int) -> None:
+    random, beat = np.random.default_rng(seed), 60.0 / bpm
+    notes = [
+        (1.0 + n / 2 * beat + random.normal(0.0, 0.01), key, loud)
+        for n in range(-1, 64)
+        for key, loud in (
+            (60 + (0, 4, 7, 4, 9, 7, 4, 2)[n % 8], 0.6 if n % 2 else 0.8),
+            *(((36 + (0, 7, 5, 7)[n // 2 % 4], 0.8),) if n % 2 == 0 else ()),
+        )
+    ]
+    rows = clock_of(sorted(notes), 1.0 + 32 * beat, "beat", waits=True)
+    begin = rows[rows[:, 4] > 0.0]
+    line = (float(np.interp(0.0, begin[:, 1], begin[:, 0])) - 1.0) / beat
+    assert line < 12.5
+    assert abs(line - round(line)) < 0.15
+
+
 def test_four_taps_begin_a_clock_that_waits() -> None:
     beat = 60.0 / 92.0
     taps = [SetParam("follow", "tap", True, when=Sample(round((1.0 + n * beat) * RATE))) for n in range(4)]
