@@ -79,6 +79,29 @@ async def test_a_lane_that_is_full_refuses_with_503(monkeypatch: pytest.MonkeyPa
         assert {status(reply) for reply in await asyncio.gather(*waiting)} == {200, 503}
 
 
+def test_a_lane_has_its_threads_again_when_others_end() -> None:
+    pool, gate, held, done = LanePool(), threading.Event(), threading.Event(), []
+    try:
+        for number in range(lanes.THREADS // 2):
+            LANE.set(number)
+            pool.submit(gate.wait, 60)
+        LANE.set("mine")
+        first = pool.submit(held.wait, 60)
+        following = [pool.submit(done.append, number) for number in range(3)]
+        gate.set()
+        for one in (*following, pool.submit(done.append, "late")):
+            one.result(60)
+        assert done == [0, 1, 2, "late"], "beside the first, which holds one thread, in order"
+        held.set()
+        assert first.result(60)
+    finally:
+        gate.set()
+        held.set()
+        LANE.set(None)
+        pool.shutdown()
+    assert pool._lanes == {}
+
+
 def test_a_call_that_fails_or_is_cancelled_frees_its_lane() -> None:
     pool, gate = LanePool(), threading.Event()
     LANE.set("route")

@@ -44,16 +44,30 @@ class LanePool(ThreadPoolExecutor):
             lane = self._lanes.setdefault(key, _Lane())
             if len(lane.waiting) >= MAX_WAITING:
                 raise HttpRefusal(503, "too many of these requests wait; try again", (("Retry-After", "5"),))
-            call = partial(fn, *args, **named)
-            if lane.running >= (SHARE if self._busy < THREADS // 2 else 1):
-                lane.waiting.append((future, call))
-                return future
-            lane.running += 1
-            self._busy += 1
-        super().submit(self._work, key, lane, future, call)
+            lane.waiting.append((future, partial(fn, *args, **named)))
+        self._begin()
         return future
 
-    def _work(self, key: object, lane: _Lane, future: Future[Any], call: Callable[[], Any]) -> None:
+    def _begin(self) -> None:
+        """Begins what may begin: of each lane the first calls that wait, up to its share of threads."""
+        ready: list[tuple[object, Future[Any], Callable[[], Any]]] = []
+        with self._changing:
+            for key, lane in self._lanes.items():
+                while lane.waiting and lane.running < (SHARE if self._busy < THREADS // 2 else 1):
+                    lane.running += 1
+                    self._busy += 1
+                    ready.append((key, *lane.waiting.popleft()))
+        for one in ready:
+            try:
+                super().submit(self._work, *one)
+            except RuntimeError:  # the server ends
+                one[1].cancel()
+                with self._changing:
+                    for lane in self._lanes.values():
+                        while lane.waiting:
+                            lane.waiting.popleft()[0].cancel()
+
+    def _work(self, key: object, future: Future[Any], call: Callable[[], Any]) -> None:
         """Does a call of a lane, and lets other lanes go before its next."""
         if future.set_running_or_notify_cancel():
             try:
@@ -63,17 +77,9 @@ class LanePool(ThreadPoolExecutor):
             else:
                 future.set_result(found)
         with self._changing:
-            if not lane.waiting:
-                lane.running -= 1
-                self._busy -= 1
-                if not lane.running:
-                    del self._lanes[key]
-                return
-            following = lane.waiting.popleft()
-        try:
-            super().submit(self._work, key, lane, *following)
-        except RuntimeError:  # the server ends
-            following[0].cancel()
-            with self._changing:
-                while lane.waiting:
-                    lane.waiting.popleft()[0].cancel()
+            lane = self._lanes[key]
+            lane.running -= 1
+            self._busy -= 1
+            if not lane.running and not lane.waiting:
+                del self._lanes[key]
+        self._begin()
