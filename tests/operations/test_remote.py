@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -265,7 +266,7 @@ def test_a_note_that_is_none_is_refused(remote: Remote, note: Any) -> None:
         remote.note(note)
 
 
-@pytest.mark.parametrize("odd", ["x", [], {}, 1j, math.nan, math.inf, 10**400, print, np.array([1, 2])])
+@pytest.mark.parametrize("odd", ["x", [], {}, 1j, math.nan, math.inf, 10**400, print, np.array([1, 2]), np.array("x")])
 def test_odd_arguments_of_a_connection_are_one_sentence(peer: Peer, remote: Remote, odd: Any) -> None:
     calls = (
         remote.play, remote.wait, remote.store, remote.scene, remote.remove, remote.capture,
@@ -277,6 +278,14 @@ def test_odd_arguments_of_a_connection_are_one_sentence(peer: Peer, remote: Remo
         with pytest.raises(UsageError) as refused:
             call(odd)
         assert "\n" not in str(refused.value)
+
+
+def test_paths_and_arrays_of_one_number_are_taken(peer: Peer, remote: Remote, tmp_path: Path) -> None:
+    remote.load(tmp_path / "dub.toml")
+    remote.wait(np.array(2.0))
+    remote.send("/tempo", np.array([90.0]))
+    assert peer.named("/patch/load")[-1].args[0] == str(tmp_path / "dub.toml")
+    assert peer.named("/tempo")[-1].args == (90.0,)
 
 
 @pytest.mark.parametrize("odd", [{}, print, b"", math.nan, [{}]])

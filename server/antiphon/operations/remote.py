@@ -282,9 +282,9 @@ class Remote:
         """Silences everything within one block."""
         self.send(("/panic", ()))
 
-    def load(self, patch: str, fade: float = 0.0) -> None:
+    def load(self, patch: str | os.PathLike[str], fade: float = 0.0) -> None:
         """Loads a patch by name, crossfaded over `fade` seconds, and waits until it plays."""
-        self.send(("/patch/load", (patch, float(fade))))
+        self.send(("/patch/load", (os.fspath(patch), float(fade))))
 
     def save(self, name: str, *, replace: bool = False) -> None:
         """Saves nodes, wires and values as a patch."""
@@ -543,4 +543,7 @@ def _argument(value: Any) -> Arg:
     """Converts a value for OSC, also numpy numbers and paths."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)  # type: ignore[no-any-return]
-    return value.item() if getattr(value, "size", 0) == 1 else value  # type: ignore[no-any-return]
+    if hasattr(value, "item"):
+        with suppress(ValueError, RuntimeError):  # several numbers
+            return value.item()  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]

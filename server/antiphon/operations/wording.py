@@ -43,11 +43,17 @@ def check_arguments(kind: type[Class]) -> type[Class]:
 def _checked(method: Function) -> Function:
     signature = inspect.signature(method)
     words = {name: str(each.annotation).split(" | ") for name, each in signature.parameters.items()}
-    allowed = {name: kinds for name, kinds in words.items() if _KINDS.keys() >= {*kinds} and len({*kinds, "None"}) == 2}
+    allowed = {
+        name: kinds for name, kinds in words.items() if _KINDS.keys() >= {*kinds} and len({*kinds} - _BESIDE) == 1
+    }
 
     @functools.wraps(method)
     def call(*args: Any, **named: Any) -> Any:
-        for name, value in signature.bind(*args, **named).arguments.items():
+        try:
+            given = signature.bind(*args, **named).arguments
+        except TypeError:
+            return method(*args, **named)  # its own error names it
+        for name, value in given.items():
             kinds = [_KINDS[word] for word in allowed.get(name, ())]
             if kinds and not any(fits(value) for _, fits in kinds):
                 raise UsageError(f"{name} takes {' or '.join(what for what, _ in kinds)}, not {short_repr(value)}")
@@ -57,7 +63,12 @@ def _checked(method: Function) -> Function:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and bool(-_LARGEST <= value <= _LARGEST)  # type: ignore[operator]
+    if not isinstance(value, numbers.Real) and getattr(value, "ndim", None) != 0:  # an array or a tensor of one
+        return False
+    try:
+        return bool(-_LARGEST <= value <= _LARGEST)  # type: ignore[operator]
+    except TypeError:  # an array of a text
+        return False
 
 
 _LARGEST = 3e38
@@ -66,8 +77,10 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number", lambda value: _is_number(value) and value == int(value)),
     "str": ("a text", lambda value: isinstance(value, str)),
     "bool": ("True or False", lambda value: isinstance(value, bool | np.bool_ | numbers.Integral)),
+    "os.PathLike[str]": ("a path", lambda value: isinstance(value, os.PathLike)),
     "None": ("None", lambda value: value is None),
 }
+_BESIDE = {"None", "os.PathLike[str]"}
 """What an argument takes, and whether a value is that, by the name of a type."""
 
 
@@ -77,10 +90,10 @@ def option_words(name: str, value: Any) -> list[str]:
     Raises UsageError: it is no text, path, finite number or sequence of these.
     """
     option = f"--{name.replace('_', '-')}"
-    if value is None or value is False or value == "":
+    if isinstance(value, bool | np.bool_):
+        return [option] if value else []
+    if value is None or (isinstance(value, str) and not value):
         return []
-    if value is True:
-        return [option]
     if isinstance(value, list | tuple):
         return [word for each in value for word in option_words(name, each)]
     if not isinstance(value, str | os.PathLike) and not _is_number(value):
