@@ -325,11 +325,11 @@ class Lights:
     def blackout(self, on: bool) -> None:
         """Turns everything dark at once, or ends that."""
         self.desk.dark = on
-        self._keep()
         if on:
             due = self.server.now_ns() + round(LEAD * 1e9)  # after the frame that waits
             for target in self.dmx:
                 target.send(self.desk.rig.universes, bytes(self.desk.rig.slots), due=due)
+        self._keep()
 
     def _value(self, address: str) -> None:
         if self.cues and address.startswith("/node/") and address.endswith("/chord"):
@@ -342,6 +342,7 @@ class Lights:
     def _event(self, event: dict[str, Any]) -> None:
         if event["kind"] in ("patch", "engine"):
             self.follow_table()
+            self._keep()
         elif event["kind"] == "scene":
             beat, number = event["beat"], event["number"]
             look = self.desk.rig.scenes.get(number, "")

@@ -77,7 +77,7 @@ class Launcher:
         self._seen: Mapping[str, PatchClip] = {}
         self._told: dict[str, tuple[str, float, PatchClip]] = {}
         self._now, self._ns, self._moves = server.beat_of(NOW), server.now_ns(), False
-        self._kept, self._begun = "", False
+        self._kept, self._begun = list[tuple[Any, ...]](), False
 
     def install(self) -> None:
         """Starts playing clips; those that an earlier control process played go on."""
@@ -247,11 +247,12 @@ class Launcher:
         self._told, self._seen = states, self.server.clips()
 
     def _keep(self) -> None:
-        """Keeps what plays for the control process that follows a crash."""
-        rows = [(run.name, run.begin, run.sent, run.end, [*run.sounding]) for run in self.runs]
-        if (text := json.dumps(rows)) != self._kept:
-            self._kept = text
-            self.server.keep("runs", text)
+        """Keeps what plays for the control process that follows a crash: anew after each note and change of a run."""
+        seen = [(run.name, run.begin, run.end, *run.sounding) for run in self.runs]
+        if seen != self._kept:
+            self._kept = seen
+            rows = [(run.name, run.begin, run.sent, run.end, [*run.sounding]) for run in self.runs]
+            self.server.keep("runs", json.dumps(rows))
 
     def _moved(self, now: float) -> None:
         """Handles a jump of the beat: runs continue from the new beat in their phase.

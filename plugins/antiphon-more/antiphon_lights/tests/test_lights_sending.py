@@ -233,6 +233,10 @@ async def test_look_and_blackout_outlast_a_killed_control(stage: Lamps) -> None:
     assert (restarted()["look"], restarted()["blackout"]) == ("cold", False)
     await stage.client.ask("/lights/blackout", 1)
     assert (restarted()["look"], restarted()["blackout"]) == ("cold", True)
+    other = {**stage.lights.server.table("lights"), "fade": 3.0}
+    stage.lights.server.table = lambda _: other  # type: ignore[method-assign]
+    stage.lights._event({"kind": "patch"})
+    assert restarted()["look"] == "warm", "the first of the patch that was loaded since"
 
 
 @pytest.mark.parametrize("speed", [1.0, 1.0001, 0.9999])
