@@ -118,7 +118,14 @@ class Hum(Processor):
         ),
         Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="Level below which there is no note."),
         Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note to detect, a MIDI number."),
-        Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note to detect, a MIDI number."),
+        Param(
+            "highest",
+            "int",
+            HIGHEST,
+            LOWEST,
+            HIGHEST,
+            doc="The highest note to detect, a MIDI number; in files whistles go beyond 96.",
+        ),
         Param(
             "patience",
             default=100.0,

@@ -181,8 +181,8 @@ def _checksum(path: str) -> tuple[str, int]:
     """
     with _opened(path) as file:
         seen = os.fstat(file.fileno())
-        kept = cache_folder() / "models" / f"{seen.st_dev:x}-{seen.st_ino:x}.sum"
-        stamp = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns}"
+        kept = cache_folder() / "models" / f"{hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]}.sum"
+        stamp = f"{seen.st_dev} {seen.st_ino} {seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns}"
         with contextlib.suppress(OSError, ValueError):
             before, checksum = kept.read_text().rsplit(" ", 1)
             if before == stamp:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,15 +240,21 @@ def test_memory_is_bounded_and_the_sentence_says_so(play, tmp_path, capsys, monk
     assert "held in memory; make several folders of it" in capsys.readouterr().err
 
 
-def test_a_sampler_at_rest_reports_what_it_holds(library):
+def test_a_sampler_at_rest_reports_what_it_holds(library, tmp_path):
+    folder = Path(shutil.copytree(library, tmp_path / "kit"))
+    (folder / "bd" / "c.wav").write_text("no sound")
+    held = sounds.sounds_of(folder, RATE)
+    while held.read_next():
+        pass
+
     class AtRest(Sampler):
         def process(self, io):
             io.audio_out[0].fill(0.0)
             for name, (array, place) in self.step(io).reports.items():
                 io.report(name, array[place])
 
-    got = render(AtRest(), SPEC, np.zeros((2, 256), np.float32), {"library": str(library)})
-    assert (got.reports["files"], got.reports["unreadable"], got.reports["sounding"]) == (9, 0, 0)
+    got = render(AtRest(), SPEC, np.zeros((2, 256), np.float32), {"library": str(folder)})
+    assert (got.reports["files"], got.reports["unreadable"], got.reports["sounding"]) == (10, 1, 0)
 
 
 def test_live_the_samples_are_there_before_the_node_plays(library):
