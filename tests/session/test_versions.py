@@ -50,6 +50,15 @@ def values(made: GraphState) -> dict[str, object]:
     return {p.name: made.value("a", p.name) for p in made.nodes["a"].info.params}
 
 
+def test_a_node_of_another_type_with_the_same_parameters_is_another() -> None:
+    made, twin = state(), replace(GAIN, type="twin")
+    made.catalog.types["twin"] = twin
+    number = made.nodes["a"].id
+    made.load(replace(GRAPH, nodes=(replace(GRAPH.nodes[0], type="twin"), GRAPH.nodes[1])), "other")
+    assert made.nodes["a"].id != number
+    assert made.nodes["a"].info is twin
+
+
 def test_a_version_with_the_same_parameters_keeps_the_node_and_its_values() -> None:
     made = state()
     number, other = made.nodes["a"].id, made.nodes["b"]

@@ -42,7 +42,8 @@ class NodeSpec:
 
 def _drop_rejected_values(node: NodeSpec, info: ProcessorInfo | None) -> NodeSpec:
     cells = {} if info is None else {p.name: p for p in info.cells}
-    return replace(node, values={k: v for k, v in node.values.items() if k in cells and cells[k].takes(v)})
+    values = {k: v for k, v in node.values.items() if k in cells and cells[k].takes(v)}
+    return node if len(values) == len(node.values) else replace(node, values=values)
 
 
 @dataclass(frozen=True, slots=True)

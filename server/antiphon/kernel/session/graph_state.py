@@ -122,7 +122,7 @@ class GraphState(NodeTable):
         new = replace(before, graph=graph, **{"edits": before.edits + 1, **changes})
         graphs.check(graph, new.catalog)
         nodes = self.nodes_of(graph, new.catalog, [state.nodes for state in self.states.states])
-        graph, numbers = values_in(graph, nodes)
+        graph, numbers = values_in(graph, nodes, before)
         new = replace(new, graph=graph, nodes=nodes, numbers={0: new.numbers[0], **numbers})
         self._write(new)
         places = self._place_macros(before)

@@ -20,6 +20,7 @@ from antiphon.kernel.session.node_state import (
     SWING,
     Node,
     Numbers,
+    PatchState,
     allocate_ranges,
     fits,
     have_equal_cells,
@@ -142,7 +143,8 @@ class NodeTable:
         new = []
         for spec in graph.nodes:
             node, info = self.nodes.get(spec.name), catalog[spec.type]
-            if node is None or not (node.info == info or have_equal_cells(info, node.info)):
+            same = node is not None and node.info.type == info.type
+            if node is None or not (same and (node.info == info or have_equal_cells(info, node.info))):
                 node = Node(0, spec.name, info, 0)
                 new.append(node)
             nodes[spec.name] = node if node.info == info else replace(node, info=info, vocabulary={})
@@ -191,11 +193,20 @@ class NodeTable:
                     self.store_initial(node, cell, param.default)
 
 
-def values_in(graph: Graph, nodes: Mapping[str, Node]) -> tuple[Graph, dict[int, float]]:
-    """A graph with its values checked, without defaults, and the numbers for them, by index."""
+def values_in(graph: Graph, nodes: Mapping[str, Node], before: PatchState) -> tuple[Graph, dict[int, float]]:
+    """A graph with its values checked, without defaults, and the numbers for them, by index.
+
+    What is checked in the state before, the same specification of the same node, is taken from it.
+    """
     specs, numbers = [], dict[int, float]()
+    checked = {spec.name: spec for spec in before.graph.nodes}
     for spec in graph.nodes:
         node, values = nodes[spec.name], dict[str, Value]()
+        if checked.get(spec.name) is spec and before.nodes.get(spec.name) is node:
+            cells = range(node.base, node.base + len(node.cells))
+            numbers |= {at: before.numbers[at] for at in cells if at in before.numbers}
+            specs.append(spec)
+            continue
         for cell, param in enumerate(node.cells):
             if is_settable(param):
                 value = param.check(spec.values.get(param.name, param.default))
