@@ -61,6 +61,17 @@ def test_notes_to_notes_keep_time_tempo_and_channels(
         ]
 
 
+@pytest.mark.parametrize("frames", ["256", "1024"])
+def test_notes_that_no_block_takes_are_refused(antiphon: Command, tmp_path: Path, frames: str) -> None:
+    crowd = tuple(MidiControlChange(1.0, "control", n % 100, 0.5) for n in range(1200))
+    write(tmp_path / "in.mid", [MidiTrack("", (MidiNote(1.0, 0.5, 60),), 1, crowd)], TEMPO)
+    done = antiphon("run", "transpose", "in.mid", "out.mid", "--block", frames)
+    assert done.code == 2
+    assert "in.mid has more notes at once than a block takes" in done.err
+    assert "give a smaller --block" in done.err
+    assert not (tmp_path / "out.mid").exists()
+
+
 @pytest.mark.parametrize(
     ("by", "keys"),
     [((0, 0), ("F#m", "Bb")), ((4, 4), ("Bbm", "D")), ((-1, -1), ("Fm", "A")), ((3, 4), ("F#m", "Bb"))],

@@ -15,9 +15,10 @@ from tests.files.test_odd_files import chunk
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
+from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.file_use import FileUse
 from antiphon.kernel.contract.params import Param
-from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_OUT
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.runtime import resources
 from antiphon.offline.player import FilePlayer, plugin_player
@@ -45,6 +46,22 @@ class Late(Processor):
         self._ring[:, : self.LAG] = self._ring[:, n : self.LAG + n].copy()
         for at in io.fired("mark"):
             y[:, at] = 0.75
+
+
+class Ears(Processor):
+    """Gives a note for each frame above 0.5, 700 frames later, and no sound."""
+
+    LAG = 700
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self.latency = self.LAG
+        self._found: list[int] = []
+
+    def process(self, io: IO) -> None:
+        first = io.time.sample
+        self._found += [first + self.LAG + int(at) for at in np.flatnonzero(io.audio_in[0][0] > 0.5)]
+        while self._found and self._found[0] < first + io.frames:
+            io.emit(Event("on", self._found.pop(0) - first, 60, 0.5))
 
 
 class Failing(Processor):
@@ -185,6 +202,16 @@ def test_triggers_fire_in_the_preroll_and_in_the_file(antiphon: Command, tmp_pat
         assert y.shape == (1, 4800)
         assert y[0, 2400] == 1.0 - offset
         assert y[0, 0] == -offset
+
+
+@pytest.mark.parametrize("at", [0, 5000, 6999])
+def test_notes_of_a_plugin_without_sound_are_where_they_were_heard(at: int) -> None:
+    x = np.zeros((1, 7000), np.float32)
+    x[0, at] = 0.9
+    info = ProcessorInfo("ears", "", "test", (AUDIO_IN,), (EVENTS_OUT,), ())
+    player = plugin_player("ears", Catalog({"ears": info}), lambda _: Ears(), StreamSpec(48000, 128, 1))
+    player.sound([x])
+    assert [frame for frame, _ in player.emitted] == [at]
 
 
 # ---- the command

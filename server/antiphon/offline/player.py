@@ -92,7 +92,8 @@ class FilePlayer:
             from antiphon.kernel.engine.levels import ChosenPairs
 
             self._pairs = ChosenPairs(pairs, spec)
-        self.latency = self.plan.latency
+        # of a plugin without sound, which emits events, no sound has the latency to the output
+        self.latency = max(self.plan.latency, self._hosts[1].latency) if plugin else self.plan.latency
         self.failures: list[tuple[str, str]] = []
         self.emitted: list[tuple[int, Event]] = []
         self.beyond = 0
@@ -147,6 +148,11 @@ class FilePlayer:
     def dropped(self) -> int:
         """Number of commands dropped by a full schedule."""
         return self._player.counters.schedule_dropped
+
+    @property
+    def overflow(self) -> int:
+        """Number of events that did not fit into their block, and came later or never."""
+        return 0 if self._plain else self.dropped + self._player.counters.late + self._player.waiting
 
     @property
     def processor(self) -> Processor:

@@ -19,11 +19,11 @@ from antiphon.files.sound_finish import FADE, SoundFinish
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo, defaults
 from antiphon.kernel.contract.file_use import FileHearing
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.paths import write_atomic
-from antiphon.kernel.runtime.terms import path_text, spell_parameter
+from antiphon.kernel.runtime.terms import path_text, spell, spell_parameter
 from antiphon.offline.file_ends import choose_tail, fade_end
 from antiphon.offline.file_job import Fires, transposes
 from antiphon.offline.output_summary import Written
@@ -192,8 +192,8 @@ def process_file(
         if given.twice and not hearing.as_it_is:
             player.processor.heard(hearing.told)
             _play_passes(player, source, given.heard, length, reporting)
-            if beginning := info.on_files.preroll:
-                frames = round(float({**defaults(info), **values}[beginning]) * rate)
+            beginning = info.on_files.preroll
+            if beginning and (frames := round(float({**defaults(info), **values}[beginning]) * rate)):
                 with stream(given.heard, rate=rate) as (_, blocks):
                     player.pass_over(blocks, frames)
         tail = choose_tail(asked.tail, info.on_files.tail and not writes)
@@ -213,6 +213,11 @@ def process_file(
             done += samples.shape[1]
             if writer is not None:
                 writer.write(samples)
+        if player.overflow:
+            raise FileError(
+                f"{path_text(source)} has more notes at once than a block takes, {player.overflow} of them too many; "
+                f"give a smaller {spell('block')}"
+            )
         _check_fires(plan.fires, source, done, rate)
         if plays and writer is not None and writer.silent and info.first("audio", "in") is not None:
             raise UsageError(

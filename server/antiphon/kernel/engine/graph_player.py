@@ -166,6 +166,11 @@ class GraphPlayer:
             self.tempo.wait(self.sample, 0)
         self.again = False
 
+    @property
+    def waiting(self) -> int:
+        """Number of events that did not fit into their block and come in the next."""
+        return len(self._playing.waiting)
+
     def rise(self) -> None:
         """Fades in, over 10 ms, a live engine's first plan, whose input already sounds, or the sound after a gap."""
         self.edges.rise(self.edges.wait if self.edges.rising else 0)
