@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -161,13 +161,15 @@ class Outbox:
         while self._backlog and self._try(self._backlog[0]):
             self._backlog.popleft()
 
-    def send_waiting(self, scheduled: Container[NodeSet]) -> None:
+    def send_waiting(self, schedule: Callable[[], Iterable[object]]) -> None:
         """Sends the actions that waited for a plan, after the engine has confirmed or refused it.
 
-        Of a value with a time, only what is `scheduled` still: one that was due is in the session's numbers, or a later
-        one is.
+        Of a value with a time, only what is in the `schedule` still: one that was due is in the session's numbers, or a
+        later one is.
         """
         waiting, self._for_plan = self._for_plan, deque()
+        values = any(isinstance(effect, NodeSet) for effect in waiting)
+        scheduled = {item for item in schedule() if isinstance(item, NodeSet)} if values else ()
         for effect in waiting:
             if not isinstance(effect, NodeSet) or effect in scheduled or self._is_trigger(effect):
                 self._send(effect)

@@ -30,8 +30,9 @@ from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.graph.patch import Patch
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.runtime import paths, resources
+from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.session.actions import Effect, NodeSet
+from antiphon.kernel.session.actions import Effect
 from antiphon.kernel.session.commands import NOW, AwaitPlayer, When
 from antiphon.kernel.session.node_state import PatchState, Scene, UndoStep
 from antiphon.kernel.session.scenes import add_macro_positions, capture, drop_missing_nodes
@@ -295,8 +296,7 @@ class Plans:
         self._events.publish("patch", name=self._state.shown.name, latency=latency)
 
     def _send_waiting(self) -> None:
-        pending = (item for item, _ in self._session.schedule.pending())
-        self._outbox.send_waiting({item for item in pending if isinstance(item, NodeSet)})
+        self._outbox.send_waiting(lambda: (item for item, _ in self._session.schedule.pending()))
 
     def weighed(self, load: float, warning: str) -> None:
         """Handles the measured load of the pending plan: its share of a block, and a warning or ""."""
@@ -373,8 +373,13 @@ class Plans:
 
     def to_json(self) -> dict[str, Any]:
         """The state for `restore`."""
-        state, beside = self._state.to_json(), {"loudspeakers": self.loudspeakers, "server": os.getppid()}
+        state, beside = self._state.to_json(), {"loudspeakers": self.loudspeakers, "server": self._server()}
         return {"session": state, "engine": self._engine, "latency": self.latency, "awaited": self.awaited, **beside}
+
+    @staticmethod
+    def _server() -> list[int]:
+        """The process that started this one: its number, which comes again in a container, and its time of start."""
+        return [os.getppid(), start_time(os.getppid())]
 
     def restore(self) -> bool:
         """Restores the state of an earlier process; True if there are nodes to play."""
@@ -382,10 +387,10 @@ class Plans:
         if data is None:
             return False
         try:
+            if data.get("server") == self._server():  # a server that is started anew has its own options
+                self.loudspeakers = bool(data["loudspeakers"])
             self._engine = data["engine"] if self._state.restore(data["session"]) else -1
             self.latency, self.awaited = data["latency"], data["awaited"]
-            if data.get("server") == os.getppid():  # a server that is started anew has its own options
-                self.loudspeakers = bool(data["loudspeakers"])
             if self._state.shown.path:
                 self._state.keep(patch=self.read_again())
         except (KeyError, TypeError, ValueError, AntiphonError):
