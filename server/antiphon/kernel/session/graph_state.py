@@ -1,30 +1,39 @@
-"""The shown patch: its nodes and values in an array, and its edits; a refused plan restores the last confirmed one."""
+"""The shown patch: its nodes and values in an array that may outlive the process, and its edits.
 
-from collections.abc import Callable, Mapping
+A refused plan restores the last confirmed one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from msgspec import convert, to_builtins
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
-from antiphon.kernel.contract.params import Value
+from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.errors import PatchError, RequestError
 from antiphon.kernel.graph import graph as graphs
 from antiphon.kernel.graph.clips import PatchClip
-from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.kernel.graph.clock import BAR, EIGHTH, MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.kernel.graph.io_nodes import ENDS
+from antiphon.kernel.graph.macros import MACRO_NUMBER, macro_info
 from antiphon.kernel.graph.names import CANCELLER, GUARD, MACRO
+from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.actions import Changed, Effect, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import SetSwing
 from antiphon.kernel.session.node_state import (
+    BAR_AT,
     MACROS_AT,
+    STEP,
+    SWING,
     Node,
     Numbers,
     PatchState,
-    is_settable,
+    allocate_ranges,
+    fits,
+    have_equal_cells,
 )
-from antiphon.kernel.session.node_table import NodeTable, values_in
 from antiphon.kernel.session.states import SCHEDULED, PatchStates, Transition
 
 FADE = 0.05
@@ -35,18 +44,169 @@ _LEAP = 1000
 _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
 
 
-class GraphState(NodeTable):
-    """Nodes with their values in an array, and what the engine is asked for, in `states`.
+class GraphState:
+    """The graph, its nodes with their values in an array, and what the engine is asked for, in `states`.
 
     Edits while the engine prepares a plan are collected and requested as one further plan once it has answered.
+    `panel`: the macros as the parameters of a node, by its name; empty where there are none.
     """
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:
         """An empty graph; `numbers` may hold a previous run's values, see `restore`."""
-        super().__init__(catalog, numbers)
+        self.catalog = catalog
+        self.numbers = numbers  # at least `SLOTS` floats: the tempo in bpm, then every node's cells
         self.rate = rate  # frames per second
+        self.graph = Graph()
+        self.nodes: Mapping[str, Node] = {}
+        self.texts: dict[int, str] = {}  # values of `text` and `file` parameters, by index, as `numbers`
+        self.ends: dict[str, Node] = {}
+        for name, (number, info) in ENDS.items():
+            self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
+        self.panel: dict[str, Node] = {}
+        self.by_id: dict[int, Node] = {}
+        self.next_id = 1
+        self.index(self.graph, self.nodes)
+        if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
+            for end in self.ends.values():
+                self._reset(end)
+        self.mend()
         self.states = PatchStates((PatchState(catalog.copy(), numbers={0: self.tempo}),))
         self.engine_nodes = _END_NUMBERS  # numbers of the nodes that the engine plays
+
+    @property
+    def tempo(self) -> float:
+        """Last requested tempo, bpm."""
+        return self.numbers[0]
+
+    @property
+    def swing(self) -> tuple[float, float]:
+        """Last requested swing: the share of a step, and the step in beats."""
+        return self.numbers[SWING], self.numbers[STEP] or EIGHTH
+
+    @property
+    def bar(self) -> int:
+        """Beats of a bar."""
+        return int(self.numbers[BAR_AT]) or BAR
+
+    def put_swing(self, amount: float, step: float) -> None:
+        """Stores a swing sent to the engine."""
+        self.numbers[SWING], self.numbers[STEP] = amount, step
+
+    def put_bar(self, beats: int) -> None:
+        """Stores the beats of a bar."""
+        self.numbers[BAR_AT] = float(beats)
+
+    @property
+    def every(self) -> dict[str, Node]:
+        """Nodes, `in`, `out` and the macros, by name: all that have OSC addresses."""
+        return {**self.nodes, **self.ends, **self.panel}
+
+    def node(self, name: str) -> Node:
+        """The node, or end of the graph, of that name; `RequestError` where there is none."""
+        state = self.nodes.get(name) or self.ends.get(name) or self.panel.get(name)
+        if state is None:
+            raise RequestError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
+        return state
+
+    def param(self, node: str, name: str) -> tuple[Node, int]:
+        """The node and the parameter's cell; `RequestError` where there is no such node or parameter."""
+        if node == MACRO and name not in (macros := [macro.name for macro in self.graph.macros]):
+            raise RequestError(f"the patch has no macro {name!r}{instead(name, macros)}")
+        state = self.node(node)
+        cell = state.index.get(name)
+        if cell is None:
+            raise RequestError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
+        return state, cell
+
+    def value(self, node: str, name: str) -> Value:
+        """Last requested value that is due by now; `advance` has to be called first, to apply the schedule."""
+        state, cell = self.param(node, name)
+        return self.value_at(state, cell)
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        """The value of a node's cell, by the rules of `value`."""
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            return self.texts.get(node.base + cell, str(param.default))
+        return param.decode(self.numbers[node.base + cell])
+
+    def current(self) -> Graph:
+        """The graph with the present values in it: those that differ from their defaults."""
+        return replace(
+            self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
+        )
+
+    def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
+        """Stores the value of a readonly parameter.
+
+        Returns None for an unknown node, a cell that is not readonly, and a value displayed like the previous one.
+        """
+        node = self.by_id.get(node_id)
+        if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
+            return None
+        param, before = node.cells[cell], self.numbers[node.base + cell]
+        if number == before or (param.kind == "float" and _displayed_alike(param, number, before)):
+            return None
+        self.numbers[node.base + cell] = number
+        return Changed(node.name, param, param.decode(number))
+
+    def nodes_of(self, graph: Graph, catalog: Catalog, states: Iterable[Mapping[str, Node]]) -> dict[str, Node]:
+        """The nodes of another graph, by name: the present ones of the same name and type, else new ones.
+
+        A new node gets a number and cells that no node in `states` uses; so does one whose type has other parameters in
+        the catalog.
+        """
+        taken = [(n.base, n.base + len(n.cells)) for nodes in (*states, self.ends) for n in nodes.values()]
+        nodes: dict[str, Node] = {}
+        new = []
+        for spec in graph.nodes:
+            node, info = self.nodes.get(spec.name), catalog[spec.type]
+            same = node is not None and node.info.type == info.type
+            if node is None or not (same and (node.info == info or have_equal_cells(info, node.info))):
+                node = Node(0, spec.name, info, 0)
+                new.append(node)
+            nodes[spec.name] = node if node.info == info else replace(node, info=info, vocabulary={})
+        for node, base in zip(new, allocate_ranges([len(n.cells) for n in new], taken), strict=True):
+            node.id, node.base = self.next_id, base
+            self.next_id += 1
+            self._reset(node)
+        return nodes
+
+    def index(self, graph: Graph, nodes: Mapping[str, Node]) -> None:
+        """Replaces graph and nodes; the texts are those of the graph."""
+        self.graph, self.nodes = graph, nodes
+        self.texts = {
+            nodes[spec.name].base + nodes[spec.name].index[name]: value
+            for spec in graph.nodes
+            for name, value in spec.values.items()
+            if isinstance(value, str)  # a choice's is in the numbers
+        }
+        info = macro_info(macro.word for macro in graph.macros)
+        if [node.info.type for node in self.panel.values()] != [info.type]:
+            self.panel = {MACRO: Node(MACRO_NUMBER, MACRO, info, MACROS_AT)} if graph.macros else {}
+        self.by_id = {n.id: n for n in self.every.values()}
+
+    def _reset(self, node: Node) -> None:
+        for at, number in enumerate(node.defaults, node.base):
+            self.numbers[at] = number
+
+    def _values(self, name: str) -> dict[str, Value]:
+        node, values = self.nodes[name], dict[str, Value]()
+        for cell, param in node.settable:
+            if param.kind in ("text", "file") or self.numbers[node.base + cell] != node.defaults[cell]:
+                value = self.value_at(node, cell)
+                if value != param.default:
+                    values[param.name] = value
+        return values
+
+    def mend(self) -> None:
+        """Resets every invalid number to its default, as the process may have been killed at any point."""
+        if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
+            self.numbers[0] = 120.0
+        for node in self.every.values():
+            for cell, param in enumerate(node.cells):
+                if not fits(param, self.numbers[node.base + cell]):
+                    self.numbers[node.base + cell] = node.defaults[cell]
 
     @property
     def shown(self) -> PatchState:
@@ -115,12 +275,11 @@ class GraphState(NodeTable):
     def _show(
         self, before: PatchState, graph: Graph, due: Transition = (FADE, 0.0, 0.0), **changes: Any
     ) -> list[Effect]:
-        """Shows another graph than the present one with its values, and requests its plan.
+        """Shows another graph, which is valid but for its values, than the present one, and requests its plan.
 
         `before`: the present patch; `changes`: its other attributes that are new.
         """
         new = replace(before, graph=graph, **{"edits": before.edits + 1, **changes})
-        graphs.check(graph, new.catalog)
         nodes = self.nodes_of(graph, new.catalog, [state.nodes for state in self.states.states])
         graph, numbers = values_in(graph, nodes, before)
         new = replace(new, graph=graph, nodes=nodes, numbers={0: new.numbers[0], **numbers})
@@ -190,6 +349,7 @@ class GraphState(NodeTable):
             raise RequestError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
         if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
             raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
+        graphs.check(graph, self.catalog)
         before = self.present()
         had = {spec.name: spec.values for spec in before.graph.nodes}
         numbers = {0: before.tempo if tempo is None else tempo}
@@ -197,8 +357,7 @@ class GraphState(NodeTable):
         effects = self._show(before, graph, (fade, 0.0, TAIL), numbers=numbers, name=name, path=path)
         for spec in self.graph.nodes:
             node = self.nodes[spec.name]
-            if before.nodes.get(spec.name) is node:
-                was = had[spec.name]
+            if before.nodes.get(spec.name) is node and spec.values != (was := had[spec.name]):
                 values = ((p, spec.values.get(p.name, p.default), was.get(p.name, p.default)) for p in node.cells)
                 changed += [Changed(node.name, param, new) for param, new, old in values if new != old]
         return effects + changed
@@ -228,17 +387,20 @@ class GraphState(NodeTable):
         """
         specs = (replace(spec, values=self._values_for(spec.name, catalog.get(spec.type))) for spec in self.graph.nodes)
         graph = replace(self.graph, nodes=tuple(specs)).without_rejected_values(catalog)
+        graphs.check(graph, catalog)
         return self._show(self.present(), graph, (FADE, quantum, 0.0), catalog=catalog.copy())
 
     def _values_for(self, name: str, info: ProcessorInfo | None) -> dict[str, Value]:
         """The node's values, the defaults too, by parameters that are of the same kind in another version."""
         node, kinds = self.nodes[name], {p.name: p.kind for p in info.cells} if info is not None else {}
-        values = {p.name: self.value_at(node, cell) for cell, p in enumerate(node.cells) if is_settable(p)}
-        return {p.name: values[p.name] for p in node.cells if p.name in values and kinds.get(p.name) == p.kind}
+        return {p.name: self.value_at(node, cell) for cell, p in node.settable if kinds.get(p.name) == p.kind}
 
     def _edit(self, graph: Graph) -> list[Effect]:
         present = self.present()
-        return self._show(present, graph) if graph != present.graph else []
+        if graph == present.graph:
+            return []
+        graphs.check(graph, self.catalog)
+        return self._show(present, graph)
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
         """Changes a parameter that the engine gets only in a plan, and requests that plan.
@@ -247,14 +409,17 @@ class GraphState(NodeTable):
         """
         name, before = node.cells[cell].name, self.present()
         spec = before.graph.node(node.name)
-        if name == node.info.variant_parameter:
+        varied = name == node.info.variant_parameter
+        if varied:
             kind = self.catalog.varied(node.info.variant[0], {name: str(value)})
             graphs.known_type(kind, self.catalog)
             spec = replace(spec, type=kind)
         else:
             spec = replace(spec, values={**spec.values, name: value})
-        nodes = tuple(spec if n.name == node.name else n for n in before.graph.nodes)
-        graph = replace(before.graph, nodes=nodes).without_rejected_values(self.catalog)
+        graph = replace(before.graph, nodes=tuple(spec if n.name == node.name else n for n in before.graph.nodes))
+        if varied:
+            graph = graph.without_rejected_values(self.catalog)
+            graphs.check(graph, self.catalog)
         return self._show(before, graph, edits=before.edits)
 
     def confirm(self, serial: int, sample: float) -> list[Effect]:
@@ -281,8 +446,8 @@ class GraphState(NodeTable):
         levels = [
             NodeSet(end.id, cell, self.numbers[end.base + cell])
             for end in self.ends.values()
-            for cell, param in enumerate(end.cells)
-            if self.numbers[end.base + cell] != param.encode(param.default)
+            for cell, default in enumerate(end.defaults)
+            if self.numbers[end.base + cell] != default
         ]
         # a new engine begins without swing
         swing = [SetSwing(*self.swing)] if self.swing[0] else []
@@ -317,3 +482,47 @@ class GraphState(NodeTable):
         self.keep(nodes=nodes, name=data["name"], path=data["path"], scenes=scenes, clips=clips)
         self._step((PatchStates((self.present(),), data["serial"] + _LEAP), []))
         return not data["loading"]
+
+
+def values_in(graph: Graph, nodes: Mapping[str, Node], before: PatchState) -> tuple[Graph, dict[int, float]]:
+    """A graph with its values checked, without defaults, and the numbers for them, by index.
+
+    What is checked in the state before, the same specification of the same node, is taken from it.
+    """
+    specs, numbers = [], dict[int, float]()
+    checked = {spec.name: spec for spec in before.graph.nodes}
+    for spec in graph.nodes:
+        node, values = nodes[spec.name], dict[str, Value]()
+        if checked.get(spec.name) is spec and before.nodes.get(spec.name) is node:
+            cells = range(node.base, node.base + len(node.cells))
+            numbers |= {at: before.numbers[at] for at in cells if at in before.numbers}
+            specs.append(spec)
+            continue
+        for cell, param in node.settable:
+            numbers[node.base + cell] = node.defaults[cell]
+            if param.name in spec.values:
+                value = param.check(spec.values[param.name])
+                if value != param.default:
+                    values[param.name] = value
+                if param.kind not in ("text", "file"):
+                    numbers[node.base + cell] = param.encode(value)
+        specs.append(NodeSpec(spec.name, spec.type, values))
+    return replace(graph, nodes=tuple(specs)), numbers
+
+
+_SHARE, _FLOOR = 5e-4, 1e-3
+"""Share of a float reported by a node, and of its range up to 1, below which a change is displayed as no change."""
+
+
+def _displayed_alike(param: Param, number: float, before: float) -> bool:
+    """True if a float's change is below its display's precision; a change to an end or the default never is.
+
+    Changes of beats never are, because others play by them.
+    """
+    if param.unit == "beats" or number in (param.low, param.high, param.default):
+        return False
+    least = max(_SHARE * abs(number), _FLOOR * min(1.0, param.high - param.low))
+    # the last digit that the page shows of a number of that size
+    size = abs(number)
+    last = 1.0 if size >= 1000.0 else 0.1 if size >= 100.0 else 0.01 if size >= 1.0 else 0.001
+    return abs(number - before) < min(least, last / 2.0)

@@ -35,6 +35,8 @@ class Node:
 
     Attributes:
         base: Index of its first cell in the session's `Numbers`; cell `i` is at `base + i`.
+        settable: Index and declaration of each cell whose value a patch or a scene sets.
+        defaults: Number of each cell's default; 0 for texts, which have none.
         state: Its state as reported by the engine, for example "running".
         reason: Why the node is in that state, or "".
         vocabulary: The words that its text parameters accept, by parameter, as reported by the engine; empty where
@@ -50,10 +52,14 @@ class Node:
     state: str = "running"
     reason: str = ""
     vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settable: tuple[tuple[int, Param], ...] = ()
+    defaults: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         self.cells = self.info.cells
         self.index = {p.name: i for i, p in enumerate(self.cells)}
+        self.settable = tuple((i, p) for i, p in enumerate(self.cells) if not p.readonly and p.kind != "trigger")
+        self.defaults = tuple(0.0 if p.kind in ("text", "file") else p.encode(p.default) for p in self.cells)
 
 
 Scene = dict[str, Value]
@@ -127,11 +133,6 @@ def have_equal_cells(one: ProcessorInfo, other: ProcessorInfo) -> bool:
     """True if two versions of a type have the same cells, with values of the same meaning."""
     pairs = zip(one.cells, other.cells, strict=False)
     return len(one.cells) == len(other.cells) and all(param.agrees(before) for param, before in pairs)
-
-
-def is_settable(param: Param) -> bool:
-    """True if the parameter has a value that a patch or a scene sets."""
-    return not param.readonly and param.kind != "trigger"
 
 
 def is_sent_as_number(param: Param) -> bool:

@@ -9,7 +9,7 @@ from antiphon.kernel.graph.io_nodes import ENDS
 from antiphon.kernel.graph.names import MACRO, SCENE_NAME
 from antiphon.kernel.session.commands import SetParam, When
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.node_state import Scene, is_settable
+from antiphon.kernel.session.node_state import Scene
 
 MAX_SCENES = 128
 
@@ -19,8 +19,7 @@ def capture(state: GraphState) -> Scene:
     return {
         f"{node.name}.{param.name}": state.value_at(node, cell)
         for node in (*state.panel.values(), *state.nodes.values())
-        for cell, param in enumerate(node.cells)
-        if is_settable(param)
+        for cell, param in node.settable
     }
 
 

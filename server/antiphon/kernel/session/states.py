@@ -110,9 +110,9 @@ class PatchStates:
             goes_on, anew = node.id in playing, prepared[node.id] != prepared_before.get(node.id)
             for cell, param in enumerate(node.cells):
                 at = node.base + cell
-                differs = self.fresh or (goes_on and now.numbers.get(at) != before.numbers.get(at))
                 until = self.ramps.get(at, SCHEDULED)
-                if is_sent_as_number(param) and (differs or until > SCHEDULED or (anew and at in self.ramps)):
+                differs = self.fresh or (goes_on and now.numbers.get(at) != before.numbers.get(at))
+                if (differs or until > SCHEDULED or (anew and at in self.ramps)) and is_sent_as_number(param):
                     effects.append(NodeSet(node.id, cell, now.numbers[at], max(0.0, until - sample) / rate))
         if 0 in self.ramps:
             effects.append(SetTempo(now.tempo))
