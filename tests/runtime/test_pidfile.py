@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.platform import start_time
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 
@@ -89,6 +91,27 @@ def test_what_servers_at_other_ports_left_is_swept_at_a_start(runtime: Path) -> 
         os.utime(place, (0.0, 0.0))
     own = pidfile.folder(ServeSettings(osc_port=47123))
     assert {path.name for path in runtime.iterdir()} == {crashed.name, starting.name, own.name}
+
+
+FIRST_ENDS = """
+import ctypes, sys, threading
+threading.Thread(target=sys.stdin.read).start()
+print(flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_start_time_first_thread_ended_still_runs() -> None:
+    """A killed process has its ports until its last thread ends."""
+    command, pipe = [sys.executable, "-c", FIRST_ENDS], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        begun = start_time(process.pid)
+        until(lambda: b") Z " in Path(f"/proc/{process.pid}/stat").read_bytes(), 5.0, "its first thread has ended")
+        assert start_time(process.pid) == begun != 0
+    assert start_time(process.pid) == 0
 
 
 ASKED = """

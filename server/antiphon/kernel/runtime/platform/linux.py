@@ -127,7 +127,9 @@ def short_slices() -> None:
 def start_time(pid: int) -> int:
     """Clock ticks from the machine's start to a process's; 0 for one that has ended, a zombie too."""
     fields = _read_process_stat(pid)
-    return 0 if not fields or fields[0] == b"Z" else int(fields[19])
+    # while other threads of a killed one still end it holds its ports, though its first thread is a zombie already
+    ended = not fields or (fields[0] == b"Z" and int(fields[17]) <= 1)
+    return 0 if ended else int(fields[19])
 
 
 def is_stopped(pid: int) -> bool:
