@@ -18,17 +18,13 @@ MAX_EVENTS = 100_000
 """Maximum events in a file, whose later ones are only counted, or in `received`, where they push out the oldest."""
 
 
-class NullError(EngineError):
-    """A file cannot be written; the message is one sentence."""
-
-
 class Null:
     """Silent backend. `received`: events as dicts, if no path is given. `count`: number of events. `lost`: those not
     written.
 
     An event is {"sample": of its hop's first frame, "slot", "instrument", "kind", "offset", "number", "value",
     "channel"}. `path`: a file to append them to, one JSON object a line, whole lines at the end of each hop. Raises
-    `NullError` when it cannot be opened.
+    EngineError when it cannot be opened.
     """
 
     name = "null"
@@ -45,7 +41,7 @@ class Null:
                 # flushed hop by hop, so that the file is complete when the worker is killed
                 self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115
             except OSError as error:
-                raise NullError(f"the notes cannot be recorded in {path}: {error.strerror}") from error
+                raise EngineError(f"the notes cannot be recorded in {path}: {error.strerror}") from error
 
     def open(self, slot: int, settings: SynthSettings) -> None:
         self._instruments[slot] = settings.instrument

@@ -14,6 +14,7 @@ import click
 from antiphon.cli import errors
 from antiphon.cli.command import epilog
 from antiphon.cli.plugin_commands import MainGroup, build_operation_command
+from antiphon.cli.progress import align_rows
 
 ASKED = "operation"
 """Marks commands that are operations."""
@@ -191,7 +192,5 @@ def _first_commands() -> Iterator[tuple[str, str]]:
 def _antiphon(context: click.Context) -> None:
     """An instrument that listens and answers. `antiphon` alone says what to do first; its page is in your browser."""
     if context.invoked_subcommand is None:
-        lines = list(_first_commands())
-        widest = max(len(command) for command, _ in lines)
-        for command, does in lines:
-            click.echo(f"{command:<{widest}}  {does}")
+        for line in align_rows(list(_first_commands())):
+            click.echo(line)

@@ -174,6 +174,13 @@ def complain(message: str) -> None:
         _discard_buffered(sys.stderr)  # it cannot be written to
 
 
+def complain_of_script(sentence: str, picture: str) -> None:
+    """Complains of a script's fault, with its source excerpt below."""
+    complain(sentence)
+    if picture:
+        sys.stderr.write("".join(f"  {line}\n" for line in picture.split("\n")))
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of an unbuffered stream; errors of files have a name."""
 

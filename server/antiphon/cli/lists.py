@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from antiphon.cli.progress import style_text
+from antiphon.cli.progress import align_rows, style_text
 from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.runtime import extras, paths
 from antiphon.operations.lists import FoundWords, KnownModels, ShownPatch
@@ -106,7 +106,7 @@ def words(words: FoundWords) -> Iterator[str]:
 
 def models(known: KnownModels) -> Iterator[str]:
     """Lines of models; then, after an empty line, those of the library's files, if any."""
-    yield from _table([HEAD, *(_cells(row, known.torch) for row in known.models)])
+    yield from align_rows([HEAD, *(_cells(row, known.torch) for row in known.models)])
     if known.torch:
         yield f"torch {known.torch} is installed"
     elif any(row.needs_torch for row in known.models):
@@ -114,13 +114,7 @@ def models(known: KnownModels) -> Iterator[str]:
         yield f"torch is not installed; models that need it cannot run; to install it: {commands}"
     if known.files:
         yield ""
-        yield from _table([FILE_HEAD, *map(_file_cells, known.files)])
-
-
-def _table(cells: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    for line in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        yield from align_rows([FILE_HEAD, *map(_file_cells, known.files)])
 
 
 def _file_cells(row: FileListing) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import click
 
 from antiphon.cli.errors import termination_signals
+from antiphon.cli.progress import align_rows
 from antiphon.kernel.errors import AntiphonError, UsageError
 from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.runtime import paths
@@ -150,10 +151,8 @@ def introduction(
     yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
     yield "Open the address after `page`, below, in a browser: everything can be played there. It works once."
     yield "Or, once the line that begins with ready is there, type in another terminal:"
-    drive = [(command(settings, message), effect) for message, effect in _drive(settings.patch, song)]
-    widest = max(len(line) for line, _ in drive)
-    for line, effect in drive:
-        yield f"    {line:<{widest}}  {effect}"
+    drive = [(f"    {command(settings, message)}", effect) for message, effect in _drive(settings.patch, song)]
+    yield from align_rows(drive)
     yield f"or send these as OSC to port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
 
 

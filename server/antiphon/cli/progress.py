@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
@@ -144,6 +144,13 @@ def echo_answer(as_json: bool, data: Any, lines: Iterable[str]) -> None:
     """Prints an answer as JSON or as lines, which may be a generator."""
     for line in (json.dumps(data),) if as_json else lines:
         print(line, flush=True)
+
+
+def align_rows(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Yields a line for each row, with its columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 Role = Literal["head", "good", "warn", "bad", "faint"]

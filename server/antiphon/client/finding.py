@@ -20,10 +20,11 @@ LIST = "*/processes.json"
 
 
 class Running(NamedTuple):
-    """A running server of this user: its runtime folder and settings."""
+    """A running server of this user: its runtime folder, settings, and the PID of its supervisor."""
 
     folder: Path
     settings: ServeSettings
+    pid: int
 
 
 def running_servers() -> list[Running]:
@@ -38,7 +39,7 @@ def running_servers() -> list[Running]:
             continue
         settings = pidfile.crashed_settings(listed.parent)
         if settings is not None and start_time(pid) == then != 0:
-            found.append(Running(listed.parent, settings))
+            found.append(Running(listed.parent, settings, int(pid)))
     return found
 
 

@@ -201,7 +201,10 @@ class Subscription:
                         with suppress(queue.Full):
                             self._answers.put_nowait(message)
                     if message.address.decode(errors="replace") in self._calls:
-                        self._put(message)
+                        try:
+                            self._waiting.put_nowait(message)
+                        except queue.Full:
+                            self.dropped += 1
             except OSError:
                 self._away_since = time.monotonic()
             self._connection.close()
@@ -210,12 +213,6 @@ class Subscription:
                     self._connection, self._away_since = self._connect(), math.inf
                     break
         self._connection.close()  # one that was opened while `close` was called
-
-    def _put(self, message: Message) -> None:
-        try:
-            self._waiting.put_nowait(message)
-        except queue.Full:
-            self.dropped += 1
 
     def _call(self) -> None:
         while (message := self._waiting.get()) is not None and not self.closed:

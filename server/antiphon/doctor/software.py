@@ -1,20 +1,17 @@
 """Checks of Python, its packages, Antiphon's folders, plugins and ports."""
 
-import contextlib
 import errno
-import json
 import os
 import platform
 import socket
 import sys
 from collections.abc import Iterator
 
+from antiphon.client.finding import running_servers
 from antiphon.doctor.machine import finding_if
 from antiphon.kernel.contract.finding import Condition, Finding
 from antiphon.kernel.runtime import extras, paths
-from antiphon.kernel.runtime.platform import start_time
-from antiphon.kernel.runtime.processes import pidfile
-from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
 
 def check_python() -> Iterator[Finding]:
@@ -99,6 +96,7 @@ def check_folders() -> Iterator[Finding]:
 
 def check_ports() -> Iterator[Finding]:
     """Checks the default ports of `serve`."""
+    own = {port: one.pid for one in running_servers() for port in (one.settings.osc_port, one.settings.http_port)}
     for kind, wire, port, option in (
         (socket.SOCK_DGRAM, "UDP", OSC_PORT, "--osc-port"),
         (socket.SOCK_STREAM, "TCP", OSC_PORT, "--osc-port"),
@@ -110,26 +108,15 @@ def check_ports() -> Iterator[Finding]:
             try:
                 sock.bind(("127.0.0.1", port))
             except OSError as error:
-                if own := _server_pid(port):
-                    yield Finding(f"{wire} port {port}", "works", f"of your server that runs here (process {own})")
+                if port in own:
+                    text = f"of your server that runs here (process {own[port]})"
+                    yield Finding(f"{wire} port {port}", "works", text)
                     continue
                 who = "taken, perhaps by a running antiphon" if error.errno == errno.EADDRINUSE else str(error.strerror)
                 fix = f"stop that program (ss -lpn sport = :{port} names it), or serve {option} {port + 100}"
                 yield Finding(f"{wire} port {port}", "limited", who, fix)
                 continue
         yield Finding(f"{wire} port {port}", "works", "free")
-
-
-def _server_pid(port: int) -> int:
-    """PID of this user's server at an OSC or HTTP port, by the files of PIDs; 0 for none."""
-    for path in paths.runtime().glob(f"*/{pidfile.LIST}"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            data = json.loads(path.read_bytes())
-            pid, then = data["processes"]["supervisor"]
-            settings = ServeSettings.from_json(data["settings"])
-            if port in (settings.osc_port, settings.http_port) and start_time(pid) == then != 0:
-                return int(pid)
-    return 0
 
 
 def models() -> Iterator[Finding]:

@@ -58,14 +58,11 @@ class Overviews:
             kept = self._kept(key)
             if kept is not None:
                 return kept
-            outcome = await perform((str(path),), module=MODULE, nice=WAITED_FOR)
-            if outcome.status:
-                lines = outcome.complaint.splitlines()
-                raise UnreadableFile(lines[-1] if lines else "the file cannot be read")
-            found: dict[str, Any] = json.loads(outcome.printed)
+            printed = await self._read(path)
+            found: dict[str, Any] = json.loads(printed)
             # one not written, because of a full disk, is computed again
             with contextlib.suppress(OSError):
-                self._path(key).write_text(outcome.printed)
+                self._path(key).write_text(printed)
             return found
 
     async def check(self, path: Path, name: str) -> None:
@@ -73,11 +70,16 @@ class Overviews:
 
         Raises Unreadable: it is neither sound nor MIDI; the message is the reader's.
         """
-        outcome = await perform((str(path), HEADER), module=MODULE, nice=WAITED_FOR)
+        try:
+            await self._read(path, HEADER)
+        except UnreadableFile as error:
+            raise UnreadableFile(str(error).replace(str(path), name).replace(path.name, name)) from None
+
+    async def _read(self, path: Path, *words: str) -> str:
+        outcome = await perform((str(path), *words), module=MODULE, nice=WAITED_FOR)
         if outcome.status:
-            lines = outcome.complaint.splitlines()
-            reason = lines[-1] if lines else f"{name} cannot be read"
-            raise UnreadableFile(reason.replace(str(path), name).replace(path.name, name))
+            raise UnreadableFile((outcome.complaint.splitlines() or [f"{path} cannot be read"])[-1])
+        return outcome.printed
 
     def remove(self, key: str) -> None:
         """Removes an overview, if there is one."""

@@ -16,7 +16,7 @@ from antiphon.kernel.session.commands import Command, SetParam
 from antiphon.kernel.session.node_state import SLOTS
 from antiphon.kernel.session.schedule import Moment
 from antiphon.kernel.session.session import Session
-from antiphon.offline.event_file import at_beginning
+from antiphon.offline.event_file import at_beginning, is_fixed
 
 _ALL_DUE = Moment(math.inf, math.inf)
 
@@ -28,9 +28,7 @@ def settle(graph: Graph, catalog: Catalog, commands: Sequence[Command]) -> tuple
         param = None
         if isinstance(command, SetParam) and command.node in nodes and at_beginning(command.when):
             cells = catalog[nodes[command.node].type].cells
-            param = next(
-                (p for p in cells if p.name == command.param and (p.restart or p.kind in ("text", "file"))), None
-            )
+            param = next((p for p in cells if p.name == command.param and is_fixed(p)), None)
         if param is None:
             rest.append(command)
         else:

@@ -145,12 +145,13 @@ def _recalled(args: list[Any], when: When, find: FindParam, patch: Patch | None,
             continue
         node, _, name = key.partition(".")
         param = find(node, name)
-        if _fixed(param) and not at_beginning(when):
+        if is_fixed(param) and not at_beginning(when):
             continue  # what a file cannot change while it plays: it has the patch's value
         yield SetParam(node, name, value, seconds if param.kind == "float" else 0.0, when)
 
 
-def _fixed(param: Param) -> bool:
+def is_fixed(param: Param) -> bool:
+    """Whether a parameter changes by a new plan alone, and not while a file plays."""
     return param.kind in ("text", "file") or param.restart
 
 
@@ -206,7 +207,7 @@ def at_beginning(when: When) -> bool:
 
 def _set(param: Param, node: str, arguments: Sequence[Any], when: When, *, norm: bool = False) -> Command:
     command = messages.parameter(node, param, arguments, when, norm=norm)
-    if _fixed(param) and not at_beginning(when):
+    if is_fixed(param) and not at_beginning(when):
         raise UsageError(f"{param.name} cannot change while a file plays; set it in the patch")
     return replace(command, value=param.check(command.value))
 

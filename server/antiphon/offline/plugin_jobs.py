@@ -3,7 +3,6 @@
 The synth node and the live code render notes to a sound of a given length.
 """
 
-import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from antiphon.kernel.errors import AntiphonError, NodeError, UsageError
 from antiphon.kernel.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.kernel.plugins.loader import Loaded, load
 from antiphon.kernel.runtime.extras import advice
+from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.session.commands import Command, Play, Sample
 from antiphon.offline.file_job import FileJob
 from antiphon.offline.player import FilePlayer, plugin_player
@@ -119,9 +119,8 @@ def run_job(
     if known is None or not known.on_files.job:
         lacking = advice("node", plugin) or "antiphon plugins lists what is"
         raise UsageError(f"this needs the plugin {plugin}, which is not here; {lacking}")
-    module, _, function = known.on_files.job.partition(":")
     job = FileJob(plugin, source, target, settings, given=given, complain=lambda sentence: None)
-    getattr(importlib.import_module(module), function)(job)
+    import_object(known.on_files.job)(job)
     return target
 
 
@@ -143,6 +142,5 @@ def play_through(plugin: str, sound: Samples, rate: int, values: Mapping[str, Va
     `sound`: float32 `[channels, frames]`. Raises AntiphonError: the node cannot be prepared, or fails.
     """
     loaded = load(check=False)
-    return plugin_player(plugin, loaded.catalog, loaded.make, StreamSpec(rate, BLOCK, len(sound)), values).sound(
-        [sound]
-    )
+    spec = StreamSpec(rate, BLOCK, len(sound))
+    return plugin_player(plugin, loaded.catalog, loaded.make, spec, values).sound([sound])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 from click.exceptions import Exit
 
-from antiphon.cli.errors import complain, termination_signals
+from antiphon.cli.errors import complain, complain_of_script, termination_signals
 from antiphon.cli.files.reports import TERMINAL, report
 from antiphon.cli.progress import ProgressBar
 from antiphon.kernel.errors import UsageError
@@ -25,7 +24,6 @@ from antiphon.offline.file_job import check_distinct, check_free
 from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest
 
 if TYPE_CHECKING:
-    from antiphon.live.records import ScriptError
     from antiphon.offline.rehearsing import Verdict
 
 
@@ -40,7 +38,6 @@ def render(asked: RenderRequest) -> None:
     performance.
     """
     with termination_signals():
-        from antiphon.cli.files.reports import TERMINAL
         from antiphon.kernel.plugins.loader import load
         from antiphon.live.records import ScriptError
         from antiphon.operations.render import render as operation
@@ -48,17 +45,10 @@ def render(asked: RenderRequest) -> None:
         try:
             failed = operation(asked, load(check=False), TERMINAL)
         except ScriptError as error:
-            show(error)
+            complain_of_script(str(error), error.picture)
             raise Exit(2) from None
     if failed:
         raise Exit(1)
-
-
-def show(error: ScriptError) -> None:
-    """Prints a script's fault with its source excerpt."""
-    complain(str(error))
-    if error.picture:
-        sys.stderr.write("".join(f"  {line}\n" for line in error.picture.split("\n")))
 
 
 # ---- `antiphon rehearse set.py`: the first bars of a live script, rendered and judged before they are played
@@ -83,7 +73,7 @@ def rehearse(asked: RehearseRequest) -> None:
         except ScriptError as error:
             if asked.as_json:
                 click.echo(json.dumps({"ok": False, "why": [str(error)], "remarks": []}))
-            show(error)
+            complain_of_script(str(error), error.picture)
             raise Exit(2) from None
     if asked.as_json:
         click.echo(json.dumps({"ok": verdict.ok, **asdict(verdict)}))
@@ -102,7 +92,6 @@ def rehearse(asked: RehearseRequest) -> None:
 
 def _judged(path: str, bars: int, folder: Path) -> Verdict:
     """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
-    from antiphon.cli.files.reports import TERMINAL
     from antiphon.files.audiofile import read
     from antiphon.kernel.plugins.loader import load
     from antiphon.offline.hearing import tempo_map

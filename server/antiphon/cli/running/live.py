@@ -8,7 +8,7 @@ from typing import Annotated
 import click
 
 from antiphon.cli import ports
-from antiphon.cli.errors import complain
+from antiphon.cli.errors import complain_of_script
 from antiphon.cli.running.osc import Timeout
 from antiphon.client import LOCAL
 from antiphon.client.asking import refusal
@@ -79,13 +79,11 @@ def _with_page(sentence: str, picture: str = "", *, fault: bool = False) -> None
 
 def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:
     """Prints a sentence. A fault goes to standard error, with its source excerpt below."""
-    if not fault:
+    if fault:
+        complain_of_script(sentence, picture)
+    else:
         click.echo(sentence)
         sys.stdout.flush()
-        return
-    complain(sentence)
-    if picture:
-        sys.stderr.write("".join(f"  {line}\n" for line in picture.split("\n")))
 
 
 # ---- `antiphon eval FILE`: hands a live script to `antiphon live`, without the token on the command line

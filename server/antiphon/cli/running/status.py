@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from click.exceptions import Exit
 from antiphon.cli import ports
 from antiphon.cli.command import Json
 from antiphon.cli.errors import complain
-from antiphon.cli.progress import style_text
+from antiphon.cli.progress import align_rows, style_text
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.shortening import escape_unprintable
@@ -53,13 +53,6 @@ def sections(answer: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     yield "synth", [_synth(answer["synth"])]
     yield "nodes", [(n["name"], _node(n)) for n in answer["nodes"]]
     yield "trouble", _trouble(answer) or NO_TROUBLE
-
-
-def align_rows(rows: Sequence[Row]) -> Iterator[str]:
-    """Yields a line for each row, with the second column aligned."""
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, text in rows:
-        yield f"{name:<{width}}  {text}".rstrip()
 
 
 def _sound(answer: Mapping[str, Any]) -> list[Row]:
