@@ -345,10 +345,7 @@ LINES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"dirt": {"port": 57121, "received": 0}}, "  dirt      port 57121, 0 received"),
     ({"loading": True}, "  patch    loading Answer"),
-    (
-        {"set": {**TOLD["set"], "pedals": PEDALS}},
-        "  pedals   cc 66 next, in place of band.fill; cc 67 previous",
-    ),
+    ({"set": {**TOLD["set"], "pedals": PEDALS}}, "  pedals   cc 66 next, in place of band.fill; cc 67 previous"),
 ]
 """What is told beside `TOLD`, and the lines of the status that it makes."""
 

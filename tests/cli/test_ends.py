@@ -1,18 +1,17 @@
 """How files of sound end: with their tail, and never on a step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from tests.cli.conftest import Command
 from tests.each import each
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.offline.file_ends import DECAY, Decay, choose_tail, fade_end
 from antiphon.testing import sound as audio
 
-Command = Callable[..., Any]
 ECHO = 'format = 1\n[nodes.echo]\ntype = "delay"\ntime = 0.25\nfeedback = 0.5\n[wires]\n"in" = "echo"\n"echo" = "out"\n'
 
 

@@ -17,6 +17,13 @@ from antiphon.newplugin import SHAPES, write
 ROOT = Path(__file__).parents[2]
 
 
+def passes(module: str, *words: str, cwd: Path | None = None, **variables: str) -> None:
+    """A module ends with status 0 as a program."""
+    command, env = [sys.executable, "-m", module, *words], {**os.environ, **variables}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path) -> None:
     names = {shape: "fresh_" + shape.replace("-", "_") for shape in SHAPES}
     for shape, name in names.items():
@@ -30,25 +37,8 @@ def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path) -> None:
     assert all(loaded.catalog[name].doc for name in names.values())
     # as the cards say it, in the folder that holds the plugins
     source = os.pathsep.join([".", PYTHONPATH])
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            *(f"{name}/tests" for name in names.values()),
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--import-mode=importlib",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": source},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    passes("pytest", *(f"{name}/tests" for name in names.values()), *options, cwd=tmp_path, PYTHONPATH=source)
     for key in [key for key in sys.modules if key.partition(".")[0] in names.values()]:
         del sys.modules[key]
 
@@ -72,14 +62,7 @@ def test_what_is_written_passes_the_linter(tmp_path: Path) -> None:
     rules = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
     sources = ["--config", f"src = ['{ROOT / 'server'}', '{tmp_path / next(iter(SHAPES))}']"]
     for command in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, *rules, *sources, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        passes("ruff", *command, *rules, *sources, str(tmp_path))
 
 
 def test_a_taken_name_is_refused(tmp_path: Path) -> None:

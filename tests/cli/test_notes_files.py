@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import mido
 import numpy as np
 import pytest
 from tests import noteclick
+from tests.cli.conftest import Command
 
 from antiphon.cli.plugins import new_plugin
 from antiphon.files.scores.midi_song import MidiControlChange, MidiNote, MidiTrack
@@ -20,7 +20,6 @@ from antiphon.offline.note_file import read as read_score, write as write_score
 from antiphon.testing import sound as audio
 from antiphon_pyo.info import PYO
 
-Command = Callable[..., Any]
 TEMPO = ((0.0, 90.0), (4.0, 133.0))
 _numbers = count()
 NOTES = tuple(MidiNote(n / 2, 0.5, 50 + n, (1 + n) / 127, 1 + n % 3) for n in range(24))
@@ -73,8 +72,7 @@ def test_notes_that_no_block_takes_are_refused(antiphon: Command, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("by", "keys"),
-    [((0, 0), ("F#m", "Bb")), ((4, 4), ("Bbm", "D")), ((-1, -1), ("Fm", "A")), ((3, 4), ("F#m", "Bb"))],
+    ("by", "keys"), [((0, 0), ("F#m", "Bb")), ((4, 4), ("Bbm", "D")), ((-1, -1), ("Fm", "A")), ((3, 4), ("F#m", "Bb"))]
 )
 def test_releases_are_kept_and_key_signatures_move_with_all_notes(
     tmp_path: Path, by: tuple[int, int], keys: tuple[str, str]
@@ -131,11 +129,8 @@ def test_a_folder_of_midi_files(antiphon: Command, shaped: Callable[[str], str],
 
 
 def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
-    write(
-        tmp_path / "a.mid",
-        [MidiTrack("", (MidiNote(0.0, 4.0, 60, 1.0), MidiNote(6.0, 1.0, 61)), None)],
-        [(0.0, 60.0), (4.0, 120.0)],
-    )
+    track = MidiTrack("", (MidiNote(0.0, 4.0, 60, 1.0), MidiNote(6.0, 1.0, 61)), None)
+    write(tmp_path / "a.mid", [track], [(0.0, 60.0), (4.0, 120.0)])
     score = read_score(tmp_path / "a.mid", 48000)
     assert [(at, e.kind, e.number) for at, e in score.events] == [
         (0, "on", 60),
@@ -149,11 +144,8 @@ def test_a_score_is_on_its_frames(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not PYO.installed, reason="pyo is not installed")
 def test_what_accompany_writes_can_be_heard(antiphon: Command, tmp_path: Path) -> None:
-    write(
-        tmp_path / "tune.mid",
-        [MidiTrack("melody", tuple(MidiNote(float(n), 1.0, 60 + n % 5) for n in range(8)))],
-        240.0,
-    )
+    tune = MidiTrack("melody", tuple(MidiNote(float(n), 1.0, 60 + n % 5) for n in range(8)))
+    write(tmp_path / "tune.mid", [tune], 240.0)
     assert antiphon("run", "accompany", "tune.mid", "both.mid").code == 0
     for line, out in (
         ("run synth both.mid run.wav -p instrument=pluck", "run.wav"),
@@ -231,10 +223,8 @@ def test_a_midi_file_is_the_input_of_a_render(
     y, rate = audio.read(tmp_path / "in.wav")
     assert (rate, y.shape) == (48000, (2, 59_001))
     assert [(int(n), pytest.approx(float(y[0, n]), abs=1e-4)) for n in np.flatnonzero(y[0])] == expected
-    assert (
-        antiphon("render", clicks, "--events", "song.mid", "--out", "events.wav", "--block", block, "--fade", "0").code
-        == 0
-    )
+    done = antiphon("render", clicks, "--events", "song.mid", "--out", "events.wav", "--block", block, "--fade", "0")
+    assert done.code == 0
     assert np.array_equal(audio.read(tmp_path / "events.wav")[0], y)
 
 

@@ -4,10 +4,11 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 from tests.control.rig import Rig, rig
@@ -20,6 +21,8 @@ from antiphon.client.asking import no_answer, refusal
 from antiphon.kernel.errors import EngineError, UsageError, WireError
 from antiphon.kernel.wire.osc import Double, Message, decode, encode, encode_bundle
 
+T = TypeVar("T")
+
 
 @pytest.fixture
 async def live(tmp_path: Path) -> AsyncIterator[Rig]:
@@ -27,15 +30,17 @@ async def live(tmp_path: Path) -> AsyncIterator[Rig]:
         yield made
 
 
-async def asked(live: Rig, address: str, *words: str, tcp: bool = False) -> list[str]:
-    """The command in a thread, the server here."""
-    args = [value(w) for w in words]
-    work = asyncio.create_task(
-        asyncio.to_thread(lambda: list(ask(address, args, "127.0.0.1", live.app.osc_port, tcp, 5.0)))
-    )
+async def beside(live: Rig, call: Callable[[], T]) -> T:
+    """What a call in a thread returns, with the server here."""
+    work = asyncio.create_task(asyncio.to_thread(call))
     while not work.done():
         await live.settle()
     return work.result()
+
+
+async def asked(live: Rig, address: str, *words: str, tcp: bool = False) -> list[str]:
+    args = [value(w) for w in words]
+    return await beside(live, lambda: list(ask(address, args, "127.0.0.1", live.app.osc_port, tcp, 5.0)))
 
 
 @pytest.mark.parametrize("tcp", [False, True])
@@ -55,12 +60,7 @@ async def test_a_person_is_shown_the_value_that_was_set(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
 
     async def typed(*words: str, to: str = "out") -> str:
-        work = asyncio.create_task(
-            asyncio.to_thread(lambda: osc.osc(words[0], list(words[1:]), osc_port=live.app.osc_port))
-        )
-        while not work.done():
-            await live.settle()
-        await work
+        await beside(live, lambda: osc.osc(words[0], list(words[1:]), osc_port=live.app.osc_port))
         said = capsys.readouterr()
         return getattr(said, to)  # type: ignore[no-any-return]
 
@@ -180,10 +180,7 @@ async def test_the_monitor_shows_what_arrives(live: Rig) -> None:
     watching = osc.watch("127.0.0.1", live.app.osc_port, False)
 
     async def line() -> str:
-        work = asyncio.create_task(asyncio.to_thread(next, watching))
-        while not work.done():
-            await live.settle()
-        return work.result()
+        return await beside(live, lambda: next(watching))
 
     assert (await line()).startswith("watching")
     client = live.client()

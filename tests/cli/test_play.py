@@ -18,6 +18,9 @@ from antiphon.demo import BAND, HUM
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import UsageError
+from antiphon.kernel.graph import patch
+from antiphon.kernel.plugins.loader import load
+from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.performer import performing
@@ -140,10 +143,6 @@ def test_it_listens_to_every_midi_port_and_says_so(monkeypatch):
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():
-    from antiphon.kernel.graph import patch
-    from antiphon.kernel.plugins.loader import load
-    from antiphon.kernel.runtime import resources
-
     graph = patch.load(play.PATCH, load(check=False).catalog, trusted=True).graph
     nodes, macros = {node.name for node in graph.nodes}, {macro.name for macro in graph.macros}
     for message, _ in play._DRIVE:
@@ -217,35 +216,33 @@ def songs(antiphon, hum, tmp_path):
 
 def test_what_it_plays_of_a_midi_file_is_what_a_render_of_it_gives(antiphon, songs, clicks, tmp_path):
     for name in songs:
-        patch = play_song.write_song_patch(play_song.patch_of_song(clicks, name))
-        assert (
-            antiphon("render", clicks, "--in", name, "--out", "in.wav", "--tail", "0.2", "--no-limit", "--force").code
-            == 0
-        )
+        path = play_song.write_song_patch(play_song.patch_of_song(clicks, name))
+        rendered = antiphon(*f"render {clicks} --in {name} --out in.wav --tail 0.2 --no-limit --force".split())
+        assert rendered.code == 0
         wanted, _ = audio.read(tmp_path / "in.wav")
         seconds = str(wanted.shape[1] / 48000)
-        assert antiphon("render", str(patch), "--seconds", seconds, "--out", "played.wav", "--force").code == 0
+        assert antiphon("render", str(path), "--seconds", seconds, "--out", "played.wav", "--force").code == 0
         played, _ = audio.read(tmp_path / "played.wav")
         assert audio.peak(wanted) > 0.05
         # both end with a fade
         assert np.array_equal(played[:, :-2000], wanted[:, : played.shape[1] - 2000]), name
 
 
-def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_path):
-    from antiphon.kernel.graph import patch
-    from antiphon.kernel.plugins.loader import load
+def load_song(name, song):
+    """The patch that plays a song by the patch of that name."""
+    path = play_song.write_song_patch(play_song.patch_of_song(str(name), str(song)))
+    return patch.load(path, load(check=False).catalog, trusted=True)
 
+
+def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_path):
     write(tmp_path / "a.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60),))], 5.0)
-    catalog = load(check=False).catalog
-    made = patch.load(
-        play_song.write_song_patch(play_song.patch_of_song("duo", str(tmp_path / "a.mid"))), catalog, trusted=True
-    )
+    made = load_song("duo", tmp_path / "a.mid")
     assert [(str(w.source), str(w.dest)) for w in made.graph.wires if w.source.node == "song"] == [
         ("song.notes", "tune.notes"),
         ("song.notes", "ears.notes"),
     ]
     assert made.tempo == 10.0
-    assert made.midi == patch.load("duo", catalog).midi
+    assert made.midi == patch.load("duo", load(check=False).catalog).midi
 
 
 def test_a_song_leads_where_its_beats_are_not_those_of_one_tempo(antiphon_home, tmp_path):
@@ -253,10 +250,6 @@ def test_a_song_leads_where_its_beats_are_not_those_of_one_tempo(antiphon_home, 
 
     A song beside its file's beats by one offset starts where its own come on those of the clock.
     """
-    from antiphon.kernel.graph import patch
-    from antiphon.kernel.plugins.loader import load
-
-    catalog = load(check=False).catalog
     for late, changes, beat in (
         (0.0, (), 0.0),
         (0.0, ((8.0, 80.0),), None),
@@ -266,11 +259,7 @@ def test_a_song_leads_where_its_beats_are_not_those_of_one_tempo(antiphon_home, 
         chords = [MidiNote(late + n, 0.9, 60 + n // 4 % 3 + k) for n in range(64) for k in (0, 4)]
         bass = [MidiNote(late + 4.0 * n, 3.8, 36 + n % 5) for n in range(16)]
         write(tmp_path / "a.mid", [MidiTrack("", tuple(chords + bass))], [(0.0, 100.0), *changes])
-        made = patch.load(
-            play_song.write_song_patch(play_song.patch_of_song("bandstand", str(tmp_path / "a.mid"))),
-            catalog,
-            trusted=True,
-        )
+        made = load_song("bandstand", tmp_path / "a.mid")
         leads = "follow" in {w.dest.node for w in made.graph.wires if w.source.node == "song"}
         assert leads == (beat is None)
         assert made.graph.node("song").values.get("beat", 0.0) == pytest.approx(beat or 0.0, abs=0.02)
@@ -292,19 +281,11 @@ SYNTH = '[nodes.{0}]\ntype = "synth"\ninstrument = "{1}"\n'
 )
 def test_drums_of_a_song_are_played_by_drums(antiphon_home, tmp_path, capsys, nodes, song, drums):
     """By those of the patch, or by a kit that is added, which is said; a patch of drums alone plays all."""
-    from antiphon.kernel.graph import patch
-    from antiphon.kernel.plugins.loader import load
-
-    catalog = load(check=False).catalog
     text = "format = 1\n" + "".join(SYNTH.format(*item) for item in nodes.items())
     text += "[wires]\n" + "".join(f'"{name}" = "out"\n' for name in nodes)
     (tmp_path / "p.toml").write_text(text)
     write(tmp_path / "a.mid", [MidiTrack("", PITCHED), *([MidiTrack("", (DRUM,))] if song else [])])
-    made = patch.load(
-        play_song.write_song_patch(play_song.patch_of_song(str(tmp_path / "p.toml"), str(tmp_path / "a.mid"))),
-        catalog,
-        trusted=True,
-    )
+    made = load_song(tmp_path / "p.toml", tmp_path / "a.mid")
     wires = {(w.source.port, w.dest.node) for w in made.graph.wires if w.source.node == "song"}
     if drums is None:
         assert wires == {("notes", "beat")}
@@ -325,22 +306,11 @@ def test_a_rendered_songs_drums_are_a_kits(antiphon, tmp_path):
         (tmp_path / f"{instrument}.toml").write_text(text)
     for name, notes in (("all", (*PITCHED, DRUM)), ("pitched", PITCHED), ("drum", (DRUM,))):
         write(tmp_path / f"{name}.mid", [MidiTrack("", notes)])
-        for patch in ("piano", "drums"):
-            done = antiphon(
-                "render",
-                f"{patch}.toml",
-                "--in",
-                f"{name}.mid",
-                "--out",
-                "o.wav",
-                "--seconds",
-                2,
-                "--no-limit",
-                "--force",
-            )
+        for kind in ("piano", "drums"):
+            done = antiphon(*f"render {kind}.toml --in {name}.mid --out o.wav --seconds 2 --no-limit --force".split())
             assert done.code == 0
-            sounds[name, patch] = audio.read(tmp_path / "o.wav")[0]
-            assert ("added to the patch" in done.err) == (patch == "piano" and name != "pitched")
+            sounds[name, kind] = audio.read(tmp_path / "o.wav")[0]
+            assert ("added to the patch" in done.err) == (kind == "piano" and name != "pitched")
     assert audio.peak(sounds["drum", "drums"]) > 0.05
     assert np.array_equal(sounds["drum", "piano"], sounds["drum", "drums"])
     both = sounds["pitched", "piano"] + sounds["drum", "drums"]

@@ -2,13 +2,12 @@
 
 import os
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from tests import accepted
+from tests.cli.conftest import Command
 
 from antiphon.cli.command import Command as DeclaredCommand
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
@@ -21,7 +20,6 @@ from antiphon.operations.plan import plan
 from antiphon.operations.requests import RenderRequest, RunRequest
 from antiphon.testing import sound as audio
 
-Command = Callable[..., Any]
 LINKS = {
     "link.wav": "in.wav", "in-lib.wav": "lib/deeper/x.wav", "link.mid": "in.wav", "new.mid": "new.wav",
     "out/pick.wav": "../takes/a.wav", "others/pick.wav": "in.wav",

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from tests import accepted, noteclick
+from tests.cli.conftest import Command
 from tests.files.test_studio import schema
 
 from antiphon.files.scores import midifile
@@ -22,8 +22,6 @@ from antiphon.kernel.errors import UsageError
 from antiphon.kernel.session.commands import AwaitPlayer, Beat, Sample, SetParam
 from antiphon.offline.event_file import parse_events
 from antiphon.testing import sound as audio
-
-Command = Callable[..., Any]
 
 GATE = """format = 1
 tempo = 60

@@ -8,16 +8,14 @@ import sys
 import zipfile
 from collections.abc import Callable
 from fractions import Fraction as F
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from tests import accepted
+from tests.cli.conftest import Command
 
 from antiphon.files.scores import midifile
-from antiphon.kernel.plugins import loader
 from antiphon.live import reading
 from antiphon.live.performance import Performance
 from antiphon.live.records import LiveEvent, ScriptError
@@ -26,9 +24,8 @@ from antiphon.operations import render
 from antiphon.signal.loudness import CEILING, LoudnessMeter, peak_curve
 from antiphon.testing import sound as audio
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plugins_read_once")]
 
-Command = Callable[..., Any]
 RATE = 48000
 PATCH = """format = 1
 tempo = 120
@@ -48,13 +45,6 @@ type = "gain"
 "level" = "out"
 """
 IMPORTS = 'from antiphon.live import *\npatch("clicks.toml")\n'
-_loaded = cache(loader.load)
-
-
-@pytest.fixture(autouse=True)
-def plugins_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plugins are read once for all scripts; their check has tests of its own."""
-    monkeypatch.setattr(loader, "load", lambda *_, **__: _loaded(check=False))
 
 
 @pytest.fixture

@@ -1,19 +1,18 @@
 """`antiphon run` and `render` with a model in a worker: the same samples at any block, and a worker's death said."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from tests.cli.conftest import Command
 from tests.workers import faulty
 from tests.workers.served import home, sound
 
 from antiphon.kernel.workers import pool as pools
 
-Command = Callable[..., Any]
 RATE, HOP = faulty.RATE, faulty.HOP
 
 
@@ -63,13 +62,7 @@ def test_any_block_and_either_command_give_the_same_samples(antiphon: Command, p
         assert y.tobytes() == wanted.tobytes(), name
 
 
-@pytest.mark.parametrize(
-    ("word", "reason"),
-    [
-        ("nan", "gave NaN or infinity"),
-        ("exit", "ended with status 3"),
-    ],
-)
+@pytest.mark.parametrize(("word", "reason"), [("nan", "gave NaN or infinity"), ("exit", "ended with status 3")])
 def test_a_worker_that_dies_ends_the_work_in_one_sentence(
     antiphon: Command, place: Path, word: str, reason: str
 ) -> None:

@@ -1,25 +1,24 @@
 """What is written: nothing over what is there, and a line that says what it is."""
 
 import json
-from collections.abc import Callable
+import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import py2tosc
 import pytest
 from tests import accepted
+from tests.cli.conftest import Command
 
 from antiphon.cli.command import Command as DeclaredCommand
-from antiphon.cli.files.render import replay
+from antiphon.cli.files.render import export, replay
 from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
-from antiphon.kernel.errors import UsageError
+from antiphon.kernel.errors import FileError, UsageError
 from antiphon.offline.output_summary import Written, duration
 from antiphon.signal.loudness import LoudnessMeter
 from antiphon.testing import sound as audio
 
-Command = Callable[..., Any]
 TUNE = tuple(MidiNote(float(n), 1.0, 60 + (0, 2, 4, 5)[n % 4]) for n in range(16))
 
 
@@ -42,12 +41,19 @@ def test_force_writes_over_it(antiphon: Command, sources: Path) -> None:
     assert audio.read(sources / "old.wav")[0].shape == (2, 12_000)
 
 
-def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(sources)
-    (sources / "set").mkdir()
+@pytest.fixture
+def kept_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorded set of two blocks, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
     head = '{"session": 2, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
-    (sources / "set" / "session.jsonl").write_text(head)
-    audio.write(sources / "set" / "input.wav", audio.noise(512, 2))
+    (tmp_path / "set" / "session.jsonl").write_text(head)
+    for name in ("input.wav", "output.wav"):
+        audio.write(tmp_path / "set" / name, audio.noise(512, 2))
+
+
+@pytest.mark.usefixtures("kept_set")
+def test_a_replay_goes_over_nothing(sources: Path) -> None:
     with pytest.raises(UsageError, match=r"old\.wav is there already; give OUT another name, or --force"):
         DeclaredCommand(None, replay).call(session="set", out="old.wav")
     DeclaredCommand(None, replay).call(session="set", out="old.wav", force=True)
@@ -58,6 +64,44 @@ def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPat
         DeclaredCommand(None, replay).call(session="set")
     with pytest.raises(UsageError, match="--tag are for OUT"):
         DeclaredCommand(None, replay).call(session="set", stems="more", limit=True)
+
+
+@pytest.mark.parametrize("out", ["set/input.wav", "set/output.wav", "set/../set/output.wav", "link.wav"])
+@pytest.mark.usefixtures("kept_set")
+def test_a_replay_goes_over_nothing_of_its_set(tmp_path: Path, out: str) -> None:
+    (tmp_path / "link.wav").symlink_to("set/input.wav")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()}
+    with pytest.raises(UsageError, match=r"(in|out)put.wav of the set and OUT are the same file, .*; give OUT a name"):
+        DeclaredCommand(None, replay).call(session="set", out=out)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
+    with pytest.raises(FileError, match=r"--stems: set is the set itself"):
+        DeclaredCommand(None, replay).call(session="set", out="new.wav", stems="set", force=True)
+    with pytest.raises(FileError, match=r"--stems: stems/output.wav would be among the tracks in stems"):
+        DeclaredCommand(None, replay).call(session="set", out="stems/output.wav", stems="stems", force=True)
+    (tmp_path / "stems").mkdir()
+    os.link("set/input.wav", "stems/input.wav")
+    DeclaredCommand(None, replay).call(session="set", stems="stems", force=True)
+    (tmp_path / "same").symlink_to("set")
+    with pytest.raises(FileError, match="DIR: same is the set itself"):
+        export("set", Path("same"), force=True)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "set").iterdir()} == before
+    DeclaredCommand(None, replay).call(session="set", out="set/again.wav")
+    assert (tmp_path / "set" / "again.wav").exists()
+
+
+def test_what_a_patch_reads_in_the_library_is_never_out(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    (tmp_path / "data" / "library").mkdir(parents=True)
+    known = audio.write(tmp_path / "data" / "library" / "known.wav", audio.noise(100))
+    (tmp_path / "p.toml").write_text(
+        'format = 1\n[nodes.t]\ntype = "transfer"\nreference = "known.wav"\n[wires]\n"in" = "t"\n"t" = "out"\n'
+    )
+    before = known.read_bytes()
+    done = antiphon("render", "p.toml", "--seconds", "1", "--out", "data/library/known.wav")
+    assert done.complaint.startswith("t.reference and --out are the same file, data/library/known.wav; give --out a")
+    assert known.read_bytes() == before
 
 
 def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiphon: Command, sources: Path) -> None:

@@ -95,11 +95,7 @@ async def test_a_file_is_kept_in_a_folder_under_its_name_and_once(tmp_path: Path
     folder = tmp_path / "library/files"
     first = await board.receive("song.wav", pieces(b"one"))
     other = await board.receive("song.wav", pieces(b"two"))
-    assert [board.keep(key, folder) for key in (first.id, other.id, first.id)] == [
-        "song.wav",
-        "song-2.wav",
-        "song.wav",
-    ]
+    assert [board.keep(key, folder) for key in (first.id, other.id, first.id)] == ["song.wav", "song-2.wav", "song.wav"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"song.wav": b"one", "song-2.wav": b"two"}
     hidden = await board.receive(".song.wav", pieces(b"one"))
     with pytest.raises(FileError, match="begins with a dot"):

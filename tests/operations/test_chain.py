@@ -9,11 +9,10 @@ import soundfile
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from tests.cli.conftest import Command
+from tests.operations.test_python import THROUGH
 
 import antiphon
 from antiphon.kernel.errors import PluginError
-from antiphon.kernel.plugins import loader
-from antiphon.offline.file_job import needed
 from antiphon.operations.chain import MAX_TRIES
 from antiphon.testing import sound as audio
 from antiphon_model.tests import exports
@@ -37,11 +36,6 @@ time = 0.05
 "compressor" = "delay"
 "delay" = "out"
 """
-EFFECTS = [
-    info.type
-    for info in loader.load(check=False).catalog.types.values()
-    if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not needed(info)
-]
 
 
 def split(chain: antiphon.Chain, lengths: list[int], sound: NDArray[np.float32] = SOUND) -> NDArray[np.float32]:
@@ -70,7 +64,7 @@ def test_lengths_of_blocks_change_no_sample(lengths: list[int]) -> None:
     np.testing.assert_allclose(split(antiphon.Chain(*STEPS, rate=RATE, channels=2), lengths), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", EFFECTS)
+@pytest.mark.parametrize("name", [info.type for info in THROUGH])
 def test_every_effect_streams_as_it_runs(name: str) -> None:
     with antiphon.Chain(name, rate=RATE, channels=2) as chain:
         streamed = chain.process(np.concatenate([SOUND, np.zeros((2, chain.latency), np.float32)], axis=1))

@@ -43,10 +43,9 @@ from antiphon.operations.result import read_notes
 from antiphon.testing import sound as audio
 
 RATE = 48000
-INFOS = tuple(loader.load(check=False).catalog.types.values())
 THROUGH = [
     info
-    for info in INFOS
+    for info in loader.load(check=False).catalog.types.values()
     if info.first("audio", "in") and info.first("audio", "out") and not info.on_files.job and not needed(info)
 ]
 VOICE = sum(audio.sine(220.0 * n, 1.0, RATE, -14.0 - 4.0 * n) for n in range(1, 5))

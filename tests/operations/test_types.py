@@ -71,15 +71,8 @@ def errors(tmp_path: Path, program: str) -> list[str]:
     api = pytest.importorskip("mypy.api")
     file = tmp_path / "program.py"
     file.write_text(program)
-    options = [
-        "--strict",
-        "--config-file",
-        "",
-        "--follow-imports",
-        "silent",
-        "--cache-dir",
-        str(ROOT / ".mypy_cache/one"),
-    ]
+    options = ["--strict", "--config-file", "", "--follow-imports", "silent"]
+    options += ["--cache-dir", str(ROOT / ".mypy_cache/one")]
     found, said, _ = api.run([*options, str(file)])
     assert not said
     return [line for line in found.splitlines() if ": error: " in line]

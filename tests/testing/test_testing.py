@@ -35,8 +35,7 @@ class Forgetful(Count):
 
 
 @pytest.mark.parametrize(
-    ("make", "law"),
-    [(Gain, ""), (Count, ""), (ByBlock, "in other blocks"), (Forgetful, "after a reset")],
+    ("make", "law"), [(Gain, ""), (Count, ""), (ByBlock, "in other blocks"), (Forgetful, "after a reset")]
 )
 def test_broken_law_processor_names_the_law(make: type[Processor], law: str) -> None:
     assert broken_law(make) == law

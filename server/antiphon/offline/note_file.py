@@ -15,14 +15,7 @@ from antiphon.kernel.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.names import OUT
 from antiphon.kernel.runtime.terms import path_text
-from antiphon.kernel.session.commands import (
-    Command,
-    Play,
-    Sample,
-    SetParam,
-    SetTempo,
-    SetTransport,
-)
+from antiphon.kernel.session.commands import Command, Play, Sample, SetParam, SetTempo, SetTransport
 from antiphon.kernel.session.notes import Players
 
 MAX_SECONDS = 6 * 3600.0

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from antiphon.files.decode import Decoder
 from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.errors import MissingAttribute, UsageError
@@ -50,9 +48,9 @@ class Song:
         return sorted({*object.__dir__(self), *self.values})
 
     def __repr__(self) -> str:
-        brief = {name: value for name, value in self.values.items() if isinstance(value, str | float)}
         words = ", ".join(
-            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in brief.items()
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in self._brief().items()
         )
         return f"<{self.seconds:.1f} s: {words or 'nothing was heard'}>"
 
@@ -65,8 +63,10 @@ class Song:
             for name in ("sections", "chords")
             if (spans := self.values.get(name))
         ]
-        brief = {name: value for name, value in self.values.items() if isinstance(value, str | float)}
-        return "".join([*strips, result.table_html({"seconds": round(self.seconds, 1), **brief})])
+        return "".join([*strips, result.table_html({"seconds": round(self.seconds, 1), **self._brief()})])
+
+    def _brief(self) -> dict[str, str | float]:
+        return {name: value for name, value in self.values.items() if isinstance(value, str | float)}
 
     def jams(self) -> dict[str, Any]:
         """Tempo, beats, key, chords and sections as a JAMS document (Humphrey et al., ISMIR 2014), ready for `json`."""
@@ -95,14 +95,8 @@ class Song:
             for namespace, rows in found.items()
             if rows
         ]
-        metadata = {
-            "duration": length,
-            "jams_version": "0.3.4",
-            "title": "",
-            "artist": "",
-            "release": "",
-            "identifiers": {},
-        }
+        unknown = dict.fromkeys(("title", "artist", "release"), "")
+        metadata = {"duration": length, "jams_version": "0.3.4", **unknown, "identifiers": {}}
         return {"annotations": annotations, "file_metadata": metadata, "sandbox": {}}
 
     def frame(self) -> Any:
@@ -157,10 +151,15 @@ def analyse(
         with collect() as notices, Decoder(Path(path), name="" if is_path(sound) else "the sound") as decoder:
             frames = decoder.frames
             total = None if frames is None else max(1, round(1000 * frames / decoder.rate))
+            seconds = 0.0
             with shown("analyse", total, 1000) as told:
-                held = _FrameCounter()
-                found = analyse_decoded(decoder, names, lambda seconds: told.update(round(1000 * seconds)), held.take)
-            seconds = held.frames / decoder.rate
+
+                def note(done: float) -> None:
+                    nonlocal seconds
+                    seconds = done
+                    told.update(round(1000 * done))
+
+                found = analyse_decoded(decoder, names, note)
             said = tuple(f"the sound was read {one}" for one in notices.take(beside=False))
     values: dict[str, Any] = {}
     for name in names:
@@ -172,16 +171,6 @@ def analyse(
         if name.endswith("_confidence") and value is not None
     }
     return Song(seconds, values, sure, {name: each[2] for name, each in found.items() if each[1] is None}, said)
-
-
-class _FrameCounter:
-    """Counts the frames of the blocks that pass."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-
-    def take(self, block: np.ndarray[Any, Any]) -> None:
-        self.frames += block.shape[1]
 
 
 def _quantities() -> dict[str, str]:

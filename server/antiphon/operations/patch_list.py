@@ -64,7 +64,7 @@ _listings: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...]
 
 def entries(part: str = "") -> list[PatchEntry]:
     """All patches, or all files in subfolder `part`, by name, tools last; own ones override built-in ones."""
-    folders = _folders(part)
+    folders = resources.patches() / part, paths.patches() / part
     now, stamps = time.time_ns(), tuple(map(_stamp, folders))
     known = _listings.get(folders)
     if known is not None and known[0] == stamps and now < known[1]:
@@ -172,10 +172,6 @@ def _text(top: dict[str, Any], key: str, most: int) -> str:
     """Text value of a key as one printable line; "" for any other value."""
     value = top.get(key)
     return escape_unprintable(value)[:most] if isinstance(value, str) else ""
-
-
-def _folders(part: str) -> tuple[Path, Path]:
-    return resources.patches() / part, paths.patches() / part
 
 
 def _files(folder: Path) -> list[Path]:

@@ -144,13 +144,7 @@ class Remote:
     __slots__ = ("_http", "_link", "_opening", "_subscription", "_timeout", "_token", "host", "port")
 
     def __init__(
-        self,
-        host: str = LOCAL,
-        port: int = OSC_PORT,
-        *,
-        token: str = "",
-        http_port: int = 0,
-        timeout: float = TIMEOUT,
+        self, host: str = LOCAL, port: int = OSC_PORT, *, token: str = "", http_port: int = 0, timeout: float = TIMEOUT
     ) -> None:
         if not (isinstance(host, str) and host and _is_host(host)):
             raise UsageError(f"host takes a name or an address, as 127.0.0.1, not {short_repr(host)}")

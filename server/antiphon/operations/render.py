@@ -36,14 +36,7 @@ from antiphon.offline.script_run import ScriptProcess, commands, drop_missing_ma
 from antiphon.operations.drums import DRUMS
 from antiphon.operations.file_tasks import count_failures, play_with
 from antiphon.operations.render_plan import RenderPlan, plan
-from antiphon.operations.rendering import (
-    BLOCK,
-    PatchRender,
-    RenderedFile,
-    render_file,
-    sound_form,
-    tail_after,
-)
+from antiphon.operations.rendering import BLOCK, PatchRender, RenderedFile, render_file, sound_form, tail_after
 from antiphon.operations.requests import MAX_SECONDS, PIPE, SILENT, RenderRequest, Reporting, noticing
 
 # ---- Notes of a live script as a MIDI file: a track for each of its tracks and loops, exact to the tick

@@ -119,8 +119,7 @@ class FinishRequest(Struct, frozen=True, kw_only=True):
         ),
     ] = None
     normalise: Annotated[
-        float | None,
-        argument("Bring the loudness to this, such as -14.", "LUFS", low=-50, high=-5, unit="LUFS"),
+        float | None, argument("Bring the loudness to this, such as -14.", "LUFS", low=-50, high=-5, unit="LUFS")
     ] = None
     tag: Annotated[
         tuple[str, ...], argument("Set a tag, as title=…; bpm and key alone are found in OUT.", "NAME=TEXT")

@@ -223,14 +223,7 @@ class OperationList:
     def __init__(self) -> None:
         self.added: list[SharedOperation] = []
 
-    def add(
-        self,
-        name: str,
-        asked: type[Request],
-        does: str | Callable[[Any], Any],
-        answers: Any,
-        **more: Any,
-    ) -> None:
+    def add(self, name: str, asked: type[Request], does: str | Callable[[Any], Any], answers: Any, **more: Any) -> None:
         """Adds an operation; the arguments are the attributes of `SharedOperation`.
 
         Raises PluginError: its name is malformed, or exists already.

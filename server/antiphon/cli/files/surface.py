@@ -25,8 +25,7 @@ def surface(
         ),
     ] = "",
     patch: Annotated[
-        str,
-        argument("A patch: its name, or the path of a .toml file; default: NAME.", names="patches"),
+        str, argument("A patch: its name, or the path of a .toml file; default: NAME.", names="patches")
     ] = "",
     force: Annotated[bool, argument("Replace an existing file.")] = False,
 ) -> None:

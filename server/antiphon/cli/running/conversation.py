@@ -68,9 +68,7 @@ class Declaration:
 
 def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
     """Addresses of an OSCQuery tree that accept a message, without `/norm`, which only faders need."""
-    found: dict[str, Declaration] = {}
-    _read(tree, found)
-    return found
+    return {one.address: one for one in _read(tree)}
 
 
 def _shown(value: object) -> str:
@@ -84,12 +82,12 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
+def _read(entry: Mapping[str, Any]) -> Iterator[Declaration]:
     path = str(entry.get("FULL_PATH", ""))
     if "TYPE" in entry and int(entry.get("ACCESS", 0)) & WRITE and not path.endswith(NORM):
         bounds = (entry.get("RANGE") or [{}])[0]
         value = (entry.get("VALUE") or [None])[0]
-        found[path] = Declaration(
+        yield Declaration(
             path,
             str(entry.get("DESCRIPTION", "")),
             str(entry["TYPE"]),
@@ -100,7 +98,7 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
             (entry.get("UNIT") or [""])[0],
         )
     for below in entry.get("CONTENTS", {}).values():
-        _read(below, found)
+        yield from _read(below)
 
 
 TIMEOUT_SECONDS = 5.0

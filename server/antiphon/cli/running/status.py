@@ -75,10 +75,7 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
         does = [f"{key} {step}{f', in place of {own}' if own else ''}" for key, (step, own) in pedals]
         rows += [("pedals", "; ".join(does))] if does else []
     rows += [
-        (
-            "tempo",
-            f"{answer['tempo']:g} bpm, beat {answer['beat']:.1f}, {_lead(answer)}",
-        ),
+        ("tempo", f"{answer['tempo']:g} bpm, beat {answer['beat']:.1f}, {_lead(answer)}"),
         ("load", f"{engine['load_mean']:.1%} of a block on average, {engine['load_peak']:.1%} at most"),
         ("latency", f"{1000 * frames / max(1, engine['rate']):.1f} ms ({parts or 'none'}; in frames)"),
     ]
