@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.cli.serve import _store_given_token, run
+from antiphon.cli.running.given_token import store_given_token
+from antiphon.cli.serve import run
 from antiphon.files.audiofile import load_sound
 from antiphon.kernel.errors import FileError, UsageError
 from antiphon.kernel.runtime.processes import pidfile
@@ -34,6 +35,12 @@ def settings(**asked: Any) -> ServeSettings:
     return ServeSettings(audio="headless", http_port=0, **asked)
 
 
+def starts(asked: ServeSettings) -> None:
+    """Nothing is in the way of a server with these settings."""
+    with pytest.raises(Started):
+        run(asked)
+
+
 @pytest.mark.parametrize("part", ["session.jsonl", "input.wav", "output.wav"])
 @pytest.mark.parametrize("port", [0, 47113])
 def test_a_set_is_not_kept_over_another(tmp_path: Path, part: str, port: int) -> None:
@@ -43,15 +50,13 @@ def test_a_set_is_not_kept_over_another(tmp_path: Path, part: str, port: int) ->
     with pytest.raises(UsageError, match=f"tonight holds a set already .*{part}.*another name, or move"):
         run(settings(session="tonight", osc_port=port))
     assert [(p.name, p.read_text()) for p in kept.iterdir()] == [(part, "kept")]
-    with pytest.raises(Started):
-        run(settings(session="other", osc_port=port))
+    starts(settings(session="other", osc_port=port))
 
 
 def test_a_folder_that_holds_no_set_takes_one(tmp_path: Path) -> None:
     (tmp_path / "tonight").mkdir()
     (tmp_path / "tonight" / "notes.txt").write_text("mine")
-    with pytest.raises(Started):
-        run(settings(session="tonight", osc_port=0))
+    starts(settings(session="tonight", osc_port=0))
 
 
 def test_a_set_that_a_crash_broke_off_is_moved_aside_as_before(tmp_path: Path) -> None:
@@ -61,8 +66,7 @@ def test_a_set_that_a_crash_broke_off_is_moved_aside_as_before(tmp_path: Path) -
     (tmp_path / "tonight" / "session.jsonl").write_text("kept")
     note = pidfile.folder(asked) / "recording.json"
     note.write_text('{"record": "", "session": "%s"}' % (tmp_path / "tonight"))
-    with pytest.raises(Started):
-        run(asked)
+    starts(asked)
     note.unlink()
     with pytest.raises(UsageError):
         run(asked)
@@ -75,14 +79,12 @@ def test_tracks_are_not_written_among_other_files(tmp_path: Path) -> None:
         (tmp_path / "tonight" / name).write_text("mine")
     with pytest.raises(UsageError, match=r"tonight holds files already \(lead.wav, mix.wav, notes.txt, ..."):
         run(settings(record_tracks="tonight", osc_port=0))
-    with pytest.raises(Started):
-        run(settings(record_tracks="tonight", osc_port=0, force=True))
+    starts(settings(record_tracks="tonight", osc_port=0, force=True))
     asked = settings(record_tracks="tonight", osc_port=47113)
     (pidfile.folder(asked) / pidfile.RECORDINGS).write_text(
         '{"record": "", "session": "", "tracks": "%s"}' % (tmp_path / "tonight")
     )
-    with pytest.raises(Started):
-        run(asked)
+    starts(asked)
 
 
 def test_a_recording_does_not_go_over_the_input(tmp_path: Path) -> None:
@@ -91,8 +93,7 @@ def test_a_recording_does_not_go_over_the_input(tmp_path: Path) -> None:
     for record in ("a.wav", "./a.wav", "link.wav"):
         with pytest.raises(UsageError, match="--record and --input are the same file"):
             run(settings(input="a.wav", record=record, osc_port=0))
-    with pytest.raises(Started):
-        run(settings(input="a.wav", record="b.wav", osc_port=0))
+    starts(settings(input="a.wav", record="b.wav", osc_port=0))
 
 
 def test_an_input_is_a_file_with_sound(tmp_path: Path) -> None:
@@ -110,10 +111,8 @@ def test_a_recording_does_not_go_over_another(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is a take\.wav already; .* example take-3\.wav, or --force"):
         run(settings(record="take.wav", osc_port=0))
     assert (tmp_path / "take.wav").read_text() == "kept"
-    with pytest.raises(Started):
-        run(settings(record="take.wav", osc_port=0, force=True))
-    with pytest.raises(Started):
-        run(settings(record="other.wav", osc_port=0))
+    starts(settings(record="take.wav", osc_port=0, force=True))
+    starts(settings(record="other.wav", osc_port=0))
 
 
 @pytest.mark.parametrize("interrupted", ["take.wav", "take-2.wav"])
@@ -125,8 +124,7 @@ def test_a_recording_that_a_crash_broke_off_is_moved_aside(tmp_path: Path, inter
     folder = pidfile.folder(asked)
     (folder / pidfile.RECORDINGS).write_text('{"record": "%s", "session": ""}' % (tmp_path / interrupted))
     kept = sorted(path.read_text() for path in tmp_path.glob("take*.wav"))
-    with pytest.raises(Started):
-        run(asked)
+    starts(asked)
     notes: list[str] = []
     assert requests.first_requests(asked, folder, notes, lambda _: {}) == [{"do": "record", "path": "take.wav"}]
     assert not (tmp_path / "take.wav").read_bytes()
@@ -148,5 +146,5 @@ def test_a_file_without_a_token_is_refused_and_no_other_token_made(
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     (tmp_path / "secret").write_text(content)
     with pytest.raises(UsageError, match="a token is 32 hexadecimal digits"):
-        _store_given_token(str(tmp_path / "secret"), needed=True)
+        store_given_token(str(tmp_path / "secret"), needed=True)
     assert not (tmp_path / "home").exists()

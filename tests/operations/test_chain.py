@@ -205,14 +205,6 @@ def test_each_call_of_a_model_begins_anew() -> None:
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize(
-    ("model", "words"), [("no such.onnx", "there is no such file"), (3, "a path of an ONNX or a TorchScript file")]
-)
-def test_what_is_no_model_is_refused(model: object, words: str) -> None:
-    with pytest.raises(antiphon.AntiphonError, match=words):
-        antiphon.Model(model)
-
-
 def test_a_closed_chain_plays_nothing() -> None:
     chain = antiphon.Chain("gain", rate=RATE)
     block = np.zeros((1, 64), np.float32)

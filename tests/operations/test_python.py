@@ -65,12 +65,6 @@ def test_the_samples_are_those_of_the_command(antiphon_typed: Command, tmp_path:
         np.testing.assert_array_equal(antiphon.run(info.type, tmp_path / "in.wav").sound, typed.T)
 
 
-@pytest.mark.parametrize("notes", [[], ()])
-def test_no_notes_are_refused_as_notes(notes: object) -> None:
-    with pytest.raises(antiphon.AntiphonError, match="there are no notes"):
-        antiphon.run("transpose", notes)
-
-
 def test_a_sound_keeps_its_shape() -> None:
     assert antiphon.run("gain", VOICE[0], RATE).sound.shape == VOICE[0].shape
     stereo = np.vstack([VOICE, VOICE])
@@ -112,7 +106,8 @@ def one_sentence(refused: antiphon.AntiphonError, words: str = "") -> None:
     assert "/antiphon-" not in str(refused)
 
 
-CALLS = {name: getattr(antiphon, name) for name in ("run", "render", "Chain", "Stream", "Note", "Server", "connect")}
+NAMES = ("run", "render", "analyse", "Chain", "Stream", "Model", "Note", "Server", "connect")
+CALLS = {name: getattr(antiphon, name) for name in NAMES}
 """What the calls in the .txt file are made of."""
 
 
@@ -121,7 +116,7 @@ def test_each_refusal_has_its_parts_and_words_of_a_program() -> None:
 
     def answer(call: str) -> str:
         try:
-            return str(eval(call, {**CALLS, "np": np, "VOICE": VOICE, "RATE": RATE}))
+            return str(eval(call, {**CALLS, "np": np, "BytesIO": io.BytesIO, "VOICE": VOICE, "RATE": RATE}))
         except antiphon.AntiphonError as refused:
             one_sentence(refused)
             return " | ".join((refused.what, refused.mend, refused.allowed))
@@ -220,19 +215,6 @@ def test_a_rate_beside_what_has_its_own_is_refused(tmp_path: Path) -> None:
             call(sound)
         one_sentence(refused.value)
     assert antiphon.run("gain", made, RATE).rate == RATE
-
-
-def test_no_standard_stream_and_no_folder_is_taken_for_a_file(tmp_path: Path) -> None:
-    for call in (
-        lambda path: antiphon.run("gain", path),
-        lambda path: antiphon.run("gain", VOICE, RATE, out=path),
-        lambda path: antiphon.render("dub", VOICE, RATE, out=path),
-        lambda path: antiphon.analyse(path),
-    ):
-        with pytest.raises(antiphon.AntiphonError, match="is a pipe on the command line alone"):
-            call("-")
-        with pytest.raises(antiphon.AntiphonError, match="is a folder; name a file in it"):
-            call(tmp_path)
 
 
 def test_an_interrupt_leaves_no_file_and_no_process(tmp_path: Path) -> None:
@@ -360,11 +342,6 @@ def test_a_cancelled_question_that_waits_for_another_is_not_sent() -> None:
     asyncio.run(converse())
     listener.close()
     assert [address for address in asked if address != b"/sync"] == [b"/first", b"/third"]
-
-
-def test_an_open_file_is_no_sound() -> None:
-    with pytest.raises(antiphon.AntiphonError, match="this is an open file"):
-        antiphon.run("gain", io.BytesIO(b"RIFF"))
 
 
 def test_notes_go_in_and_come_out() -> None:
@@ -520,23 +497,7 @@ def test_a_waveform_goes_from_the_least_to_the_largest_sample() -> None:
     assert middle == pytest.approx([19.5, 9.5], abs=0.6)
 
 
-HALF = "half of a character"
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda bad: antiphon.ask("library search", words=[bad]),
-        lambda bad: antiphon.render(f"from antiphon.live import *\npatch('{bad}')\n", bars=1),
-        lambda bad: antiphon.Server(patch=bad, audio="headless"),
-    ],
-)
 @pytest.mark.parametrize("bad", ["\ud800", "x\udfffy"])
-def test_half_a_character_is_refused(call: Callable[[str], object], bad: str) -> None:
-    with pytest.raises(antiphon.AntiphonError, match=HALF):
-        call(bad)
-
-
-def test_a_host_of_half_a_character_is_refused() -> None:
-    with pytest.raises(antiphon.AntiphonError, match="host takes a name"):
-        antiphon.connect("\ud800")
+def test_half_a_character_is_refused(bad: str) -> None:
+    with pytest.raises(antiphon.AntiphonError, match="half of a character"):
+        antiphon.ask("library search", words=[bad])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.waiting import until
 
-from antiphon.cli.running.starting import store_token
+from antiphon.cli.running.given_token import store_token
 from antiphon.files.owner_token import TokenProof, nonce
 from antiphon.kernel.wire.frames import Framer
 from antiphon.kernel.wire.osc import Message, decode, encode

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from antiphon.cli.errors import ensure_home
-from antiphon.cli.running.starting import create_and_lock_token, read_secret, store_token
+from antiphon.cli.running.given_token import create_and_lock_token, read_secret, store_token
 from antiphon.files.own_files import folder_in_library
 from antiphon.files.owner_token import TOKEN_FILE, OwnerToken, load_token
 from antiphon.kernel.errors import FileError, UsageError

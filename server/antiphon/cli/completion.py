@@ -9,7 +9,6 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +24,12 @@ KINDS = ("trainings", "evaluations")
 
 
 def names_of(kind: str) -> Iterable[str]:
-    """Names of plugins, trainings or evaluations."""
-    return load_names()[kind]  # type: ignore[no-any-return]
-
-
-def patches() -> Iterable[str]:
-    """Listed patches."""
+    """Names of plugins, trainings or evaluations; of "patches" or "sets" those that lists show."""
+    if kind not in ("patches", "sets"):
+        return load_names()[kind]  # type: ignore[no-any-return]
     from antiphon.operations import patch_list
 
-    return patch_list.names()
-
-
-def sets() -> Iterable[str]:
-    """Set lists."""
-    from antiphon.operations import patch_list
-
-    return patch_list.names(patch_list.SETS)
+    return patch_list.names(patch_list.SETS if kind == "sets" else "")
 
 
 def params(ctx: click.Context, incomplete: str) -> list[str]:
@@ -54,13 +43,6 @@ def params(ctx: click.Context, incomplete: str) -> list[str]:
     return _begin(incomplete, every)
 
 
-KINDS_OF_NAMES: dict[str, Callable[[], Iterable[str]]] = {
-    "patches": patches,
-    "sets": sets,
-    **{k: partial(names_of, k) for k in ("plugins", *KINDS)},
-}
-
-
 def completion_of(
     names: str | Callable[[], Iterable[str]] | None, choices: Sequence[object] | None
 ) -> Callable[[click.Context, str], list[str]]:
@@ -69,7 +51,7 @@ def completion_of(
         return params
 
     def complete(_: click.Context, incomplete: str) -> list[str]:
-        every = map(str, choices or ()) if not names else (names if callable(names) else KINDS_OF_NAMES[names])()
+        every = map(str, choices or ()) if not names else names() if callable(names) else names_of(names)
         return _begin(incomplete, every)
 
     return complete

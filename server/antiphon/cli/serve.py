@@ -15,7 +15,7 @@ import click
 from click.exceptions import Exit
 
 from antiphon.cli.command import build_parameter
-from antiphon.cli.running.starting import create_and_lock_token, read_secret, store_token
+from antiphon.cli.running.given_token import create_and_lock_token, store_given_token
 from antiphon.cli.transports import SynthCommand, transports
 from antiphon.files.owner_token import load_token
 from antiphon.kernel.errors import UsageError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # that is no option yet, because asking them takes longer.
 
 GIVEN, TRANSPORTS = "antiphon.serve.given", "antiphon.serve.transports"
-"""Keys in the context's `meta`: values of plugins' options, and the transports."""
+"""Keys in the context's `meta`: values of plugins' options (`options` and `secrets` of settings), and transports."""
 _FOLLOWING_OPTION = "live"
 """The option before which the help lists the transports' options."""
 log = logging.getLogger("antiphon.plugins")
@@ -75,18 +75,6 @@ class ServeCommand(SynthCommand):
         self.params[at:at] = added
 
 
-def transports_of(ctx: click.Context) -> list[Transport]:
-    """Registered transports of plugins."""
-    found: list[Transport] = ctx.meta[TRANSPORTS]
-    return found
-
-
-def given_options(ctx: click.Context) -> dict[str, Any]:
-    """Given values of plugins' options: `options` and `secrets` of `ServeSettings`."""
-    values: dict[str, Any] = ctx.meta.get(GIVEN, {})
-    return values
-
-
 def _parameter(option: ServeOption[Any]) -> click.Parameter:
     """A plugin's option, whose value is kept in the context."""
     repeated, kept = isinstance(option.default, tuple), "secrets" if option.secret else "options"
@@ -104,16 +92,13 @@ def _parameter(option: ServeOption[Any]) -> click.Parameter:
     return found
 
 
-TOKEN = "ANTIPHON_TOKEN"
-"""Environment variable of an external token, for platforms that pass secrets this way."""
-
-
 def serve(ctx: click.Context, asked: ServeSettings) -> None:
     """Start the server. It plays until Ctrl-C or SIGTERM; closing the terminal does not end it."""
-    settings = asked.with_(**given_options(ctx)).check()
-    _check_transports(settings, transports_of(ctx))
-    _store_given_token(settings.token_file, needed=bool(settings.proxy))
-    of_transports = {option.name for transport in transports_of(ctx) for option in transport.options}
+    settings = asked.with_(**ctx.meta.get(GIVEN, {})).check()
+    transports: list[Transport] = ctx.meta[TRANSPORTS]
+    _check_transports(settings, transports)
+    store_given_token(settings.token_file, needed=bool(settings.proxy))
+    of_transports = {option.name for transport in transports for option in transport.options}
     if settings.options.keys() - of_transports:
         settings = select_synth_by_option(settings)
     run(settings)
@@ -134,19 +119,6 @@ def select_synth_by_option(settings: ServeSettings) -> ServeSettings:
         info.make_support().check_option(settings.value(option))
         settings = settings.with_(synth=info.name)
     return settings
-
-
-def _store_given_token(path: str, *, needed: bool) -> None:
-    """Stores the token given by the environment or a file, as in containers, in the configuration folder."""
-    given = os.environ.pop(TOKEN, "")  # children must not have it
-    if path and given:
-        raise UsageError(f"--token-file and {TOKEN} exclude each other")
-    if path:
-        given = read_secret(Path(path))
-    if path or given:  # an empty file is refused: the token would be another than the platform's
-        store_token(paths.config(), given)
-    elif needed:
-        load_token(paths.config())  # a folder that cannot be written is found now, not by the web process
 
 
 def _check_transports(settings: ServeSettings, transports: list[Transport]) -> None:
@@ -173,6 +145,7 @@ def run(
     """
     from antiphon.backends.serving import ServedSynth
     from antiphon.cli.running.page import announce
+    from antiphon.cli.running.server_files import check_files
     from antiphon.cli.running.starting import log_prints_by_plugin, server_log
     from antiphon.files.audiofile import load_sound
     from antiphon.files.set_header import header
@@ -185,7 +158,7 @@ def run(
     sweep()
     folder = pidfile.folder(settings)
     try:
-        _check_files(settings, folder)
+        check_files(settings, folder)
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.end_orphans(folder)
         create_and_lock_token(paths.config())
@@ -238,22 +211,6 @@ def _resolved(surface: str) -> str:
     except (OSError, UnicodeError):
         raise UsageError(f"--surface {surface}: there is no host {host!r}; name its IPv4 address") from None
     return f"{addresses[0][4][0]}:{port}"
-
-
-def _check_files(settings: ServeSettings, folder: Path) -> None:
-    """Checks settings that would otherwise fail only after all processes have started. `folder`: the server's own."""
-    from antiphon.cli.running import starting
-
-    path = settings.input_file
-    if path is not None and os.path.isdir(path):
-        raise UsageError(f"--input: {settings.input} is a folder; name a sound file in it or a device")
-    if path is not None and not os.path.isfile(path):
-        raise UsageError(f"--input: there is no file {settings.input}; name a sound file or a device")
-    if settings.record:
-        parent = Path(settings.record).absolute().parent
-        if not os.path.isdir(parent):
-            raise UsageError(f"--record: there is no folder {parent}; make it first")
-    starting.check_recordings(settings, folder)
 
 
 _STRIPS = "antiphon.performer.strip_ports"

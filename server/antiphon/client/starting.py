@@ -24,12 +24,6 @@ LOOK_SECONDS = 0.1
 """Interval in seconds at which a start checks `GIVEN_UP`."""
 
 
-def ports_of(line: str) -> tuple[int, int]:
-    """OSC port and HTTP port of the line that a server prints when it is ready."""
-    ports = re.findall(r":(\d+)", line)
-    return int(ports[0]), int(ports[-1])
-
-
 class StartedServer:
     """`antiphon serve` as a child process, which ends with this one. `ready`: the line that it printed when ready."""
 
@@ -55,7 +49,8 @@ class StartedServer:
     @property
     def ports(self) -> tuple[int, int]:
         """OSC port and HTTP port."""
-        return ports_of(self.ready)
+        ports = re.findall(r":(\d+)", self.ready)
+        return int(ports[0]), int(ports[-1])
 
     @property
     def ended(self) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.files.containers.chunks import is_aiff, read_marks
 from antiphon.files.containers.id3 import NAMES
 from antiphon.files.containers.tags import ESTIMATED_TAGS, cover_of
-from antiphon.files.sound_finish import SoundFinish, SoundMarks, SoundTagger, VideoPicture
+from antiphon.files.sound_finish import SoundFinish, SoundMarks, VideoPicture
 from antiphon.kernel.errors import FileError, Refusal
 from antiphon.kernel.runtime.arguments import check
 from antiphon.kernel.runtime.suggestion import instead
@@ -43,7 +44,7 @@ def convert_finish_request(asked: FinishRequest, rate: int = 0) -> SoundFinish:
             raise Refusal("tag", f"{spell('tag', name)} takes {takes}, not {text[:40]!r}")
         else:
             tags[name] = f"{float(text):.2f}" if name == "bpm" else text
-    return SoundFinish(rate, asked.limit, asked.normalise, tags, _tagger(wished) if wished else None)
+    return SoundFinish(rate, asked.limit, asked.normalise, tags, partial(_MusicTagger, wished) if wished else None)
 
 
 def _is_tempo(text: str) -> bool:
@@ -74,10 +75,6 @@ class _MusicTagger:
             tonic, _, mode = values["key"].partition(" ")
             tags["key"] = tonic + "m" * (mode == "minor")
         return tags
-
-
-def _tagger(names: list[str]) -> Callable[[int, int], SoundTagger]:
-    return lambda rate, channels: _MusicTagger(names, rate, channels)
 
 
 def add_source_tags(finish: SoundFinish, source: Path) -> SoundFinish:
