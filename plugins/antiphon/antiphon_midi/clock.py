@@ -52,7 +52,40 @@ SILENT, SILENT_TICKS = 0.5, 6
 """Silence after which a clock counts as stopped: both this many seconds, and the duration of this many ticks."""
 
 
-class ClockFollower:
+class MidiClock:
+    """The MIDI clock of a server that neither follows nor sends one; subclasses do."""
+
+    def install(self) -> None:
+        """Starts the clock with the server."""
+
+    def status(self) -> dict[str, Any] | None:
+        """The clock's part of `midi` in `GET /api/status`; None unless a clock is followed or led."""
+        return None
+
+    def message(self, message: midi.Short, port: str, ns: int) -> None:
+        """Handles a clock message received from a port at `ns`, within a turn of the server; ignores any other."""
+
+    def lose_port(self, port: str) -> None:
+        """Handles a port that was closed or has stopped ticking: the tempo stays."""
+
+    def look(self) -> None:
+        """Detects a stopped clock."""
+
+    def close(self) -> None:
+        """Sends a stop to the following devices."""
+
+
+def midi_clock(server: TransportServer, ports: Ports) -> MidiClock:
+    """The clock that the settings ask for."""
+    match server.settings.value(MIDI_CLOCK):
+        case "follow":
+            return ClockFollower(server)
+        case "lead":
+            return ClockLeader(server, ports)
+    return MidiClock()
+
+
+class ClockFollower(MidiClock):
     """Follows one clock, of the port that ticked first; another port's after that one has stopped."""
 
     def __init__(self, server: TransportServer) -> None:
@@ -73,13 +106,13 @@ class ClockFollower:
         self._reason = ""
 
     def status(self) -> dict[str, Any]:
-        """The clock's part of `midi` in `GET /api/status`."""
         loop = self._loop
+        state, summary = self._state()
         return {
             "mode": "follow",
             "port": self.port,
-            "state": self._state(),
-            "summary": self._clock_state_sentence(),
+            "state": state,
+            "summary": summary,
             "bpm": round(loop.bpm, 3),
             "jitter_ms": round(loop.jitter * 1000.0, 3),
             "distance_ms": round(self._distance * 60000.0 / loop.bpm, 3) if loop.bpm else 0.0,
@@ -88,32 +121,22 @@ class ClockFollower:
             "leaps": self.leaps,
         }
 
-    def _state(self) -> str:
+    def _state(self) -> tuple[str, str]:
+        """The state by name, and as a sentence."""
         if not self.port:
-            return "waiting"
+            return "waiting", "no MIDI clock has come"
+        clock = f"the MIDI clock of {self.port}"
         if not self._present:
-            return "stopped"
-        return "refused" if self._reason else "following"
-
-    def _clock_state_sentence(self) -> str:
-        match self._state():
-            case "waiting":
-                return "no MIDI clock has come"
-            case "stopped":
-                return (
-                    f"the MIDI clock of {self.port} has stopped; the tempo stays at {self._tempo or self._held():.2f}"
-                )
-            case "refused":
-                return f"the MIDI clock of {self.port} is not followed: {self._reason}"
-        return f"{self._loop.bpm:.2f} bpm, by the MIDI clock of {self.port}"
-
-    def _held(self) -> float:
-        return self._server.tempo()[1]
+            tempo = self._tempo or self._server.tempo()[1]
+            return "stopped", f"{clock} has stopped; the tempo stays at {tempo:.2f}"
+        if self._reason:
+            return "refused", f"{clock} is not followed: {self._reason}"
+        return "following", f"{self._loop.bpm:.2f} bpm, by {clock}"
 
     def message(self, message: midi.Short, port: str, ns: int) -> None:
-        """Handles a clock message received from a port at `ns`, within a turn of the server."""
         ns = ns or self._server.now_ns()
-        if port != self.port and not self._adopt(port):
+        if message.kind not in midi.CLOCK or (port != self.port and not self._adopt(port)):
+            return
             return
         match message.kind:
             case midi.TICK:
@@ -130,16 +153,14 @@ class ClockFollower:
                     self._armed = self._place
 
     def look(self) -> None:
-        """Detects a stopped clock."""
         silent = (self._server.now_ns() - self._last_ns) / 1e9
         if self._present and silent > max(SILENT, SILENT_TICKS * self._loop.period):
             self.lose_port(self.port)
 
     def lose_port(self, port: str) -> None:
-        """Handles a port that was closed or has stopped ticking: the tempo stays."""
         if port == self.port and self._present:
             self._present = False
-            log.warning("%s", self._clock_state_sentence())
+            log.warning("%s", self._state()[1])
 
     def _adopt(self, port: str) -> bool:
         """Starts following the port's clock; returns False while another port's clock is followed."""
@@ -263,7 +284,7 @@ LATE = 0.001
 _TICK, _START, _CONTINUE, _STOP = (bytes((kind,)) for kind in (midi.TICK, midi.START, midi.CONTINUE, midi.STOP))
 
 
-class ClockLeader:
+class ClockLeader(MidiClock):
     """Sends one clock to all outputs. Ticks continue while the beat is stopped, so that devices know the tempo."""
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
@@ -278,8 +299,11 @@ class ClockLeader:
         self._block = 0
         self._moved, self._watched = asyncio.Event(), 0.0
 
+    def install(self) -> None:
+        self._server.service(self.run)
+        self._server.on_effect(self.effect)
+
     def status(self) -> dict[str, Any]:
-        """The clock's part of `midi` in `GET /api/status`."""
         count, bpm = len(self._known), self._server.tempo()[1]
         summary = f"{bpm:.2f} bpm, to {count} MIDI output{'s' * (count != 1)}" if count else "no MIDI output is open"
         return {
@@ -335,7 +359,6 @@ class ClockLeader:
         return TURN if ports.dated else min(TURN, max(0.0, (due - server.now_ns()) / 1e9))
 
     def close(self) -> None:
-        """Sends a stop to all outputs."""
         if self._tick is not None:
             self._tick = None
             self._send(_STOP, 0)
@@ -406,48 +429,3 @@ class ClockLeader:
 
     def _send(self, message: bytes, ns: int, only: str = "") -> None:
         self._ports.send(message, only=only, ns=ns)
-
-
-class MidiClock:
-    """The clock of one server.
-
-    `follower`: follows a clock, or None if the settings do not ask for it. `leader`: sends the clock to the outputs, or
-    None if the settings do not ask for it.
-    """
-
-    def __init__(self, server: TransportServer, ports: Ports) -> None:
-        asked = server.settings.value(MIDI_CLOCK)
-        self.follower = ClockFollower(server) if asked == "follow" else None
-        self.leader = ClockLeader(server, ports) if asked == "lead" else None
-        self._server = server
-
-    def install(self) -> None:
-        """Starts the clock with the server, if it sends one."""
-        if self.leader is not None:
-            self._server.service(self.leader.run)
-            self._server.on_effect(self.leader.effect)
-
-    def status(self) -> dict[str, Any] | None:
-        """The clock's part of `midi` in `GET /api/status`; None unless a clock is followed or led."""
-        part = self.follower or self.leader
-        return None if part is None else part.status()
-
-    def message(self, message: midi.Short, port: str, ns: int) -> None:
-        """Handles a clock message received at `ns`, within a turn of the server; ignores any other message."""
-        if self.follower is not None and message.kind in midi.CLOCK:
-            self.follower.message(message, port, ns)
-
-    def lose_port(self, port: str) -> None:
-        """Handles a port that was closed."""
-        if self.follower is not None:
-            self.follower.lose_port(port)
-
-    def look(self) -> None:
-        """Detects a stopped clock."""
-        if self.follower is not None:
-            self.follower.look()
-
-    def close(self) -> None:
-        """Sends a stop to the following devices."""
-        if self.leader is not None:
-            self.leader.close()

@@ -388,21 +388,17 @@ class JackMidi:
             self.out_dropped += 1
             return
         word = self._outs[name][0] << 32 | len(message) << 24 | int.from_bytes(message, "little")
+        at, size, write_slot, read_slot = OUT_AT, OUT_RING, MidiSlot.OUT_WRITE, MidiSlot.OUT_READ
         if ns:
-            write = words[MidiSlot.DATED_WRITE]
-            if write - words[MidiSlot.DATED_READ] >= DATED_RING:
-                self.out_dropped += 1
-                return
-            words[DATED_AT + write % DATED_RING] = word
-            words[DATED_AT + write % DATED_RING + 1] = ns
-            words[MidiSlot.DATED_WRITE] = write + 2
-            return
-        write = words[MidiSlot.OUT_WRITE]
-        if write - words[MidiSlot.OUT_READ] >= OUT_RING:
+            at, size, write_slot, read_slot = DATED_AT, DATED_RING, MidiSlot.DATED_WRITE, MidiSlot.DATED_READ
+        write = words[write_slot]
+        if write - words[read_slot] >= size:
             self.out_dropped += 1
             return
-        words[OUT_AT + write % OUT_RING] = word
-        words[MidiSlot.OUT_WRITE] = write + 1
+        words[at + write % size] = word
+        if ns:
+            words[at + write % size + 1] = ns
+        words[write_slot] = write + (2 if ns else 1)
 
 
 def _free(taken: dict[str, tuple[int, Any]], most: int) -> int:

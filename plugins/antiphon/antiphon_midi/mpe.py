@@ -16,7 +16,7 @@ from pathlib import Path
 
 from antiphon.api import PEDAL, Event
 from antiphon.api.backends.transports import Play, When
-from antiphon_midi.messages import KEY_PRESSURE, PRESSURE, Parser, Short, bend_of
+from antiphon_midi.messages import BEND, CONTROL, KEY_PRESSURE, Parser, Short, bend_of
 
 TIMBRE = 74
 DATA, DATA_FINE, RPN_FINE, RPN, NONE = 6, 38, 100, 101, 127
@@ -31,17 +31,15 @@ DRUMS = 10
 """Channel avoided for notes while another is free: synths play drums there."""
 MAX_BEND_SEMITONES = 96.0
 """Maximum bend of a note in semitones."""
-MIDDLE = 0.5
-"""Default timbre of a note."""
+REST = {"pitch": 0.0, "pressure": 0.0, "timbre": 0.5}
+"""Expression of a note that no message has changed: bend, -1 to 1; pressure and timbre, 0 to 1."""
 
 
 @dataclass(slots=True)
 class _Member:
-    """State of a member channel. bend: -1 to 1.  pressure, timbre: 0 to 1.  notes: by the channel they play on."""
+    """State of a member channel: its expression, as `REST`, and its notes by the channel they play on."""
 
-    bend: float = 0.0
-    pressure: float = 0.0
-    timbre: float = MIDDLE
+    values: dict[str, float] = field(default_factory=REST.copy)
     notes: dict[int, int] = field(default_factory=dict)
 
 
@@ -110,14 +108,10 @@ class MpeZones:
             on = next((c for c in (manager, *others) if (c, note) not in self.used), manager)
         member.notes[note] = on
         self.used.add((on, note))
-        values: list[Play[str]] = []
-        if semitones := self._semitones(channel):
-            values.append(Play("", Event("pitch", 0, note, semitones, on), when))
-        if member.pressure:
-            values.append(Play("", Event("pressure", 0, note, member.pressure, on), when))
-        if member.timbre != MIDDLE:
-            values.append(Play("", Event("timbre", 0, note, member.timbre, on), when))
-        return on, values
+        values = {kind: self._value(channel, kind) for kind in REST}
+        return on, [
+            Play("", Event(kind, 0, note, value, on), when) for kind, value in values.items() if value != REST[kind]
+        ]
 
     def end(self, channel: int, note: int) -> int:
         """Ends a note of a member channel; returns its output channel, 0 if it did not sound."""
@@ -125,26 +119,12 @@ class MpeZones:
         self.used.discard((on, note))
         return on
 
-    def bend(self, channel: int, value: float, when: When) -> Iterator[Play[str]]:
-        """Applies a pitch bend of a member channel; yields the expression of its notes."""
+    def express(self, channel: int, kind: str, value: float, when: When) -> Iterator[Play[str]]:
+        """Sets the bend, pressure or timbre of a member channel, as in `REST`; yields it for each of its notes."""
         member = self._members[channel]
-        member.bend = value
+        member.values[kind] = value
         for note, on in member.notes.items():
-            yield Play("", Event("pitch", 0, note, self._semitones(channel), on), when)
-
-    def press(self, channel: int, value: float, when: When) -> Iterator[Play[str]]:
-        """Applies a pressure of a member channel; yields the expression of its notes."""
-        member = self._members[channel]
-        member.pressure = value
-        for note, on in member.notes.items():
-            yield Play("", Event("pressure", 0, note, value, on), when)
-
-    def set_timbre(self, channel: int, value: float, when: When) -> Iterator[Play[str]]:
-        """Applies a timbre of a member channel (controller 74); yields the expression of its notes."""
-        member = self._members[channel]
-        member.timbre = value
-        for note, on in member.notes.items():
-            yield Play("", Event("timbre", 0, note, value, on), when)
+            yield Play("", Event(kind, 0, note, self._value(channel, kind), on), when)
 
     def output_channel(self, channel: int, note: int) -> int:
         """Output channel of a member channel's note; 0 if it does not sound."""
@@ -168,9 +148,12 @@ class MpeZones:
             member.notes.clear()
         self.used.clear()
 
-    def _semitones(self, channel: int) -> float:
-        reach = self._reach[self.manager(channel)]
-        return max(-MAX_BEND_SEMITONES, min(MAX_BEND_SEMITONES, self._members[channel].bend * reach))
+    def _value(self, channel: int, kind: str) -> float:
+        """Value of a note's event: a bend in semitones."""
+        value = self._members[channel].values[kind]
+        if kind != "pitch":
+            return value
+        return max(-MAX_BEND_SEMITONES, min(MAX_BEND_SEMITONES, value * self._reach[self.manager(channel)]))
 
 
 _CHANNELS, _NOTES = 16, 128
@@ -245,25 +228,27 @@ class LastValues:
         self._waiting: dict[tuple[str, str, int, int], Play[str]] = {}
 
     def touch(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
-        """Stores a key or channel pressure, or a member channel's bend."""
+        """Stores a key or channel pressure, or a member channel's bend or timbre (controller 74)."""
         channel, zones = message.channel, voice.zones
         member = zones.manager(channel) > 0
         match message.kind:
             case k if k == KEY_PRESSURE:
                 channel = zones.output_channel(channel, message.a) if member else channel
-                self._put(port, [Play("", Event("pressure", 0, message.a, message.b / 127, channel), when)])
-            case k if k == PRESSURE and member:
-                self._put(port, zones.press(channel, message.a / 127, when))
-            case k if k == PRESSURE:
-                notes = sorted(note for on, note in voice.notes if on == channel)
-                events = [Event("pressure", 0, note, message.a / 127, channel) for note in notes]
-                self._put(port, [Play("", event, when) for event in events])
+                values: Iterable[Play[str]] = [
+                    Play("", Event("pressure", 0, message.a, message.b / 127, channel), when)
+                ]
+            case k if k == BEND:
+                values = zones.express(channel, "pitch", bend_of(message.a, message.b), when)
+            case k if k == CONTROL:
+                values = zones.express(channel, "timbre", message.b / 127, when)
+            case _ if member:
+                values = zones.express(channel, "pressure", message.a / 127, when)
             case _:
-                self._put(port, zones.bend(channel, bend_of(message.a, message.b), when))
-
-    def set_timbre(self, message: Short, port: str, voice: PortVoice, when: When) -> None:
-        """Stores the timbre of a member channel, by controller 74."""
-        self._put(port, voice.zones.set_timbre(message.channel, message.b / 127, when))
+                notes = sorted(note for on, note in voice.notes if on == channel)
+                values = [Play("", Event("pressure", 0, note, message.a / 127, channel), when) for note in notes]
+        for value in values:
+            event = value.event
+            self._waiting[port, event.kind, event.channel, event.number] = value
 
     def take(self, voices: Mapping[str, PortVoice]) -> Iterator[tuple[Play[str], str]]:
         """Removes and yields each value with its port. Values of ended notes are dropped: they would be the next's."""
@@ -271,8 +256,3 @@ class LastValues:
             if port in voices and (channel, note) in voices[port].notes:
                 yield value, port
         self._waiting.clear()
-
-    def _put(self, port: str, values: Iterable[Play[str]]) -> None:
-        for value in values:
-            event = value.event
-            self._waiting[port, event.kind, event.channel, event.number] = value

@@ -29,7 +29,7 @@ from antiphon.api.backends.transports import (
 )
 from antiphon.joining.controllers import pressable, settable
 from antiphon_midi import messages as midi
-from antiphon_midi.clock import SLACK, MidiClock
+from antiphon_midi.clock import SLACK, midi_clock
 from antiphon_midi.learn import (
     ENDS,
     FINE_OFFSET,
@@ -295,7 +295,7 @@ class MidiInput:
         self.knobs = Knobs(server, self._try)
         self._members = MAX_NOTES if server.settings.value(MPE) else 0
         self._values = LastValues()
-        self.clock = MidiClock(server, ports)  # the MIDI clock that is followed or led
+        self.clock = midi_clock(server, ports)
 
     def install(self) -> None:
         """Opens MIDI with the server's start."""
@@ -491,7 +491,7 @@ class MidiInput:
                 self.release(port)
             return
         if zones.manager(channel) and number == TIMBRE:
-            self._values.set_timbre(message, port, voice, self._when(ns))
+            self._values.touch(message, port, voice, self._when(ns))
             return
         if number >= _MODES:
             self._mode(number, channel, port, voice)

@@ -245,11 +245,12 @@ async def test_the_server_sends_a_clock_to_its_outputs(leading: MidiStage) -> No
     live = leading
     live.fake.sinks = ["gear in"]
     await live.look()
-    assert live.midi.clock.leader is not None
+    leader = live.midi.clock
+    assert isinstance(leader, ClockLeader)
     for _ in range(100):
         live.engine.beat += 0.002
         await live.move(0.001)
-        live.midi.clock.leader.step()
+        leader.step()
     status = control_status.status(live.app)["midi"]["clock"]
     assert (status["mode"], status["state"]) == ("lead", "running")
     assert status["ticks"] > 3

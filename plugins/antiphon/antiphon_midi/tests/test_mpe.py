@@ -207,9 +207,10 @@ def test_whatever_comes_every_note_is_ended_where_it_was_begun(moves: list[tuple
             assert on == begun.pop((channel, number), 0)
             sounding.discard((on, number))
         elif kind == "bend":
-            for shape in (played.event for played in zones.bend(channel, number / 127, NOW)):
+            for shape in (played.event for played in zones.express(channel, "pitch", number / 127, NOW)):
                 assert begun[channel, shape.number] == shape.channel
                 assert shape.value == pytest.approx(NOTE_REACH * number / 127)
         else:
-            assert all((s.event.channel, s.event.number) in sounding for s in zones.press(channel, number / 127, NOW))
+            pressed = zones.express(channel, "pressure", number / 127, NOW)
+            assert all((s.event.channel, s.event.number) in sounding for s in pressed)
         assert zones.used == sounding

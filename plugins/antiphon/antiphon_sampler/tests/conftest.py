@@ -17,6 +17,10 @@ RATE = 48000
 SPEC = StreamSpec(RATE, 256, 2)
 
 
+def on(at: int, note: int = 36, velocity: float = 1.0, channel: int = 1) -> Event:
+    return Event("on", at, note, velocity, channel)
+
+
 def burst(seed: int, frames: int = 2000) -> Samples:
     """Noise that falls off, its first frame the loudest."""
     made = np.random.default_rng(seed).uniform(-0.5, 0.5, (1, frames)) * np.exp(-np.arange(frames) / 400.0)

@@ -17,11 +17,7 @@ from antiphon_sampler import library as folders, sounds
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import drum_rows
 from antiphon_sampler.processor import Sampler
-from antiphon_sampler.tests.conftest import RATE, SPEC, burst, write
-
-
-def on(at, note=36):
-    return Event("on", at, note, 1.0)
+from antiphon_sampler.tests.conftest import RATE, SPEC, burst, on, write
 
 
 def test_folders_and_files_are_sorted_and_n_wraps(play, library):

@@ -14,8 +14,7 @@ from antiphon_sampler import processor as processors, sounds
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.samples import HEAD, PAGE, SLOTS, STREAMS, LongSample, PageStreams, StreamWord, decode, page_range
 from antiphon_sampler.sounds import PageReader, sounds_of
-from antiphon_sampler.tests.conftest import RATE, sine
-from antiphon_sampler.tests.test_library import on
+from antiphon_sampler.tests.conftest import RATE, on, sine
 from antiphon_sampler.voices import CUT
 
 LONG = 34 * RATE

@@ -168,13 +168,6 @@ def test_velocity_is_a_factor_of_the_level_where_it_is_linear(play):
         assert level(0.2, linear) - level(1.0, linear) == pytest.approx(fifth, abs=0.1)
 
 
-def test_blocks_of_any_size_repeat_a_loop_alike(play):
-    notes = list(played(33, s="supersaw", note=57, lasts=9.0, fm=0.5))
-    y = play(notes, 2 * RATE, library="", pads="named").audio[0]
-    other = play(notes, 2 * RATE, blocks=[37] * 2500, library="", pads="named").audio[0]
-    np.testing.assert_array_equal(other, y[:, : other.shape[1]])
-
-
 def test_oscillators_are_at_three_tenths_of_a_sample() -> None:
     tones = oscillators(48000)
     for name in ("sine", "square", "sawtooth", "triangle"):

@@ -142,12 +142,3 @@ def test_other_programs_names_come_behind_the_librarys_own(play, folder):
     assert {k: v for k, v in other_names(names).items() if k in ("superzow", "sawtooth", "gm_piano", "gm_flute")} == {
         "superzow": "sawtooth", "gm_piano": "piano"}  # fmt: skip
     assert (rows["sawtooth"], rows["gm_piano"], rows["superpiano"], rows["superzow"]) == (2, 0, 0, 2)
-
-
-def test_blocks_of_any_size_give_the_same_samples(play, folder):
-    values = {"decay": 0.1, "sustainlevel": 0.5, "lpf": 800.0, "lpenv": 3.0, "penv": 7.0, "vib": 6.0, "fm": 1.5}
-    notes = list(played(33, s="tone", note=60, **values))
-    y = play(notes, 9000, library=folder, pads="named").audio[0]
-    for blocks in ([1] * 60 + [37] * 200, [256] * 30):
-        other = play(notes, 9000, blocks=blocks, library=folder, pads="named").audio[0]
-        np.testing.assert_array_equal(other, y[:, : other.shape[1]])

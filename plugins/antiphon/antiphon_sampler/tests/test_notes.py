@@ -5,15 +5,22 @@ import pytest
 from tests.each import each
 
 from antiphon.api import Event, StreamSpec
-from antiphon_sampler.tests.conftest import RATE, burst, sine, write
-
-
-def on(at, note=36, velocity=1.0, channel=1):
-    return Event("on", at, note, velocity, channel)
+from antiphon_sampler.tests.conftest import RATE, burst, on, sine, write
+from antiphon_sampler.tests.test_values import played
 
 
 def off(at, note=36, channel=1):
     return Event("off", at, note, 0.0, channel)
+
+
+CROWD = [
+    *(on(k * 331, 36 + k % 12, 0.2 + 0.05 * (k % 16)) for k in range(40)),
+    Event("bend", 5000, 0, 0.7),
+    Event("bend", 9000, 0, -0.3),
+    off(7001, 46),
+]
+TURNED = [(3000, "speed", 1.37), (6000, "speed", -0.61), (9000, "level", -6.0), (8000, "begin", 0.2)]
+MOTION = {"decay": 0.1, "sustainlevel": 0.5, "lpf": 800.0, "lpenv": 3.0, "penv": 7.0, "vib": 6.0, "fm": 1.5}
 
 
 def whole(sound):
@@ -32,14 +39,19 @@ def test_a_note_begins_on_its_frame_and_is_the_file_bit_for_bit(play):
 
 
 @each("blocks", [[64], [1, 7, 100, 256]])
-def test_any_blocks_give_the_same_samples(play, blocks):
-    notes = [on(k * 331, 36 + k % 12, 0.2 + 0.05 * (k % 16)) for k in range(40)]
-    notes += [Event("bend", 5000, 0, 0.7), Event("bend", 9000, 0, -0.3), off(7001, 46)]
-    events = [(3000, "speed", 1.37), (6000, "speed", -0.61), (9000, "level", -6.0), (8000, "begin", 0.2)]
-    settings = {"gate": True, "cut": 0, "attack": 0.001, "release": 0.01}
-    one = play(notes, 16000, events=events, **settings).audio[0]
-    assert np.abs(one).max() > 0.5
-    np.testing.assert_array_equal(play(notes, 16000, blocks=blocks, events=events, **settings).audio[0], one)
+@each(
+    "notes, frames, values",
+    [
+        (CROWD, 16000, {"events": TURNED, "gate": True, "cut": 0, "attack": 0.001, "release": 0.01}),
+        ([on(777), off(90000)], 100000, {"s": "four", "beats": 3.7, "stretch": "onsets", "loop": True}),
+        ([*played(33, s="tone", note=60, **MOTION)], 9000, {"pads": "named"}),
+        ([*played(33, s="supersaw", note=57, lasts=9.0, fm=0.5)], 2 * RATE, {"library": "", "pads": "named"}),
+    ],
+)
+def test_any_blocks_give_the_same_samples(play, blocks, notes, frames, values):
+    one = play(notes, frames, **values).audio[0]
+    assert np.abs(one).max() > 0.05
+    np.testing.assert_array_equal(play(notes, frames, blocks=blocks, **values).audio[0], one)
 
 
 def test_speed_moves_the_pitch_and_backwards_is_reversed(play):
@@ -222,10 +234,3 @@ def test_a_channel_has_a_volume(play):
     other = play([Event("control", 0, 7, 0.5, 2), on(0)], 3000).audio[0]
     np.testing.assert_allclose(half, 0.25 * plain, atol=1e-6)
     np.testing.assert_array_equal(other, plain)
-
-
-def test_a_loop_is_the_same_in_any_blocks(play):
-    notes = [on(777, 36), off(90000, 36)]
-    values = {"s": "four", "beats": 3.7, "stretch": "onsets", "loop": True}
-    one = play(notes, 100000, **values).audio[0]
-    np.testing.assert_array_equal(play(notes, 100000, blocks=[64, 1, 255], **values).audio[0], one)
