@@ -132,7 +132,9 @@ def _string(period: int, rate: int, rng: np.random.Generator, place: float) -> S
     count = int(seconds * rate / period) + 1
     decay = 10 ** (-3.0 * (np.arange(count + 1)[:, None] * period / rate) / t60[None, :])
     spectrum = np.zeros((count + 1, period // 2 + 1), np.complex64)
-    spectrum[:, 1 : partials + 1] = decay * (level * np.exp(1j * _phases(k, rng)))
+    # near a plucked string's, with a small offset so that left and right differ
+    phases = -np.pi / 2 + 0.6 * rng.standard_normal(partials)
+    spectrum[:, 1 : partials + 1] = decay * (level * np.exp(1j * phases))
     periods = np.fft.irfft(spectrum, n=period, axis=1).astype(np.float32)
     across = np.linspace(0.0, 1.0, period, endpoint=False, dtype=np.float32)
     x: NDArray[np.float32] = (periods[:-1] * (1.0 - across) + periods[1:] * across).reshape(-1)
@@ -144,11 +146,6 @@ def _string(period: int, rate: int, rng: np.random.Generator, place: float) -> S
     tail = min(len(x), rate // 10)
     x[-tail:] *= np.linspace(1.0, 0.0, tail, dtype=np.float32)
     return (x * np.float32(2.0 * RMS / strongest)).astype(np.float32)
-
-
-def _phases(k: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Phases near a plucked string's, with a small random offset so that left and right differ."""
-    return -np.pi / 2 + 0.6 * rng.standard_normal(len(k))
 
 
 def _cutoffs(root: int, bright: tuple[float, float]) -> tuple[float, ...]:

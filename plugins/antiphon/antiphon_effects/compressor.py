@@ -115,18 +115,33 @@ def effects_gate(
             y[c, n] = effects_finite(x[c, n]) * gains[n]
 
 
-class Gate(Processor):
-    """Passes sound above `threshold` bit for bit, and closes below `threshold` less `hysteresis`."""
+def _detector(does: str) -> Param:
+    doc = f"Which signal {does}: the input or the side chain."
+    return Param("detector", "choice", "input", choices=("input", "side"), doc=doc)
+
+
+class _Dynamics(Processor):
+    """Base of the processors with one gain for all channels, by the level of their input, or of `side`."""
 
     inputs = (AUDIO_IN, Port("side"))
+    size = 0
+    """Numbers of the state."""
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(self.size, np.float64)
+        self._gains = np.zeros(spec.block, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+
+class Gate(_Dynamics):
+    """Passes sound above `threshold` bit for bit, and closes below `threshold` less `hysteresis`."""
+
+    size = _GATE_SIZE
     params = (
-        Param(
-            "detector",
-            "choice",
-            "input",
-            choices=("input", "side"),
-            doc="Which signal opens it: the input or the side chain.",
-        ),
+        _detector("opens it"),
         smooth_param("threshold", -45.0, -90.0, 0.0, "Peak level that opens it.", "dB"),
         smooth_param("hysteresis", 6.0, 0.0, 24.0, "It closes this far below the threshold.", "dB"),
         time_constant("attack", 0.001, 0.00005, 0.5, "Time constant of opening."),
@@ -137,26 +152,13 @@ class Gate(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._rate = float(spec.rate)
+        super().prepare(spec)
         self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
-        self._state = np.zeros(_GATE_SIZE, np.float64)
-        self._gains = np.zeros(spec.block, np.float64)
-
-    def reset(self) -> None:
-        self._state.fill(0.0)
 
     def step(self, io: IO) -> Step:
-        x, side = io.audio_in
-        return effects_gate.step(
-            x,
-            side,
-            io.audio_out[0],
-            GateCurves._make(map(io.curve, GateCurves._fields)),
-            self._state,
-            self._gains,
-            self._detector,
-            self._rate,
-        ).reporting(open=(self._state, _OPEN))
+        (x, side), y, curves = io.audio_in, io.audio_out[0], GateCurves._make(map(io.curve, GateCurves._fields))
+        step = effects_gate.step(x, side, y, curves, self._state, self._gains, self._detector, self._rate)
+        return step.reporting(open=(self._state, _OPEN))
 
 
 TIMES = (0.05, 0.03, 0.06, 0.3)
@@ -217,7 +219,6 @@ class Transient(Processor):
         )
 
 
-SIDE = Port("side")
 # places in `state`: the reduction after release and after attack, in dB
 _HELD, _CUT, _SIZE = 0, 1, 2
 _FAINT = 1e-6
@@ -274,22 +275,16 @@ def effects_compressor(
             y[c, n] = effects_finite(x[c, n]) * gains[n]
 
 
-class Compressor(Processor):
+class Compressor(_Dynamics):
     """Compresses the dynamic range: above `threshold`, `ratio` dB of input become one dB of output.
 
     All channels have the same gain. With `detector` set to side, the input `side` controls it: ducking.
     """
 
     on_files = FileUse(changes=("level",))
-    inputs = (AUDIO_IN, SIDE)
+    size = _SIZE
     params = (
-        Param(
-            "detector",
-            "choice",
-            "input",
-            choices=("input", "side"),
-            doc="Which signal sets the gain: the input or the side chain.",
-        ),
+        _detector("sets the gain"),
         smooth_param("threshold", -20.0, -80.0, 0.0, "Peak level above which the gain is reduced.", "dB"),
         Param(
             "ratio",
@@ -307,22 +302,8 @@ class Compressor(Processor):
         Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Gain reduction now."),
     )
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._rate = float(spec.rate)
-        self._state = np.zeros(_SIZE, np.float64)
-        self._gains = np.zeros(spec.block, np.float64)
-
-    def reset(self) -> None:
-        self._state.fill(0.0)
-
     def step(self, io: IO) -> Step:
-        x, side = io.audio_in
-        return effects_compressor.step(
-            x,
-            side,
-            io.audio_out[0],
-            CompressorCurves._make(map(io.curve, CompressorCurves._fields)),
-            self._state,
-            self._gains,
-            self._rate,
-        ).reporting(reduction=(self._state, _CUT))
+        (x, side), y = io.audio_in, io.audio_out[0]
+        curves = CompressorCurves._make(map(io.curve, CompressorCurves._fields))
+        step = effects_compressor.step(x, side, y, curves, self._state, self._gains, self._rate)
+        return step.reporting(reduction=(self._state, _CUT))

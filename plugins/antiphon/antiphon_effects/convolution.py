@@ -274,14 +274,9 @@ class Convolution(Processor):
 
     def step(self, io: IO) -> Step:
         take, give, gathered, late = self._sounds
-        return effects_convolve.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            io.frames,
-            io.curve("level"),
-            self._size,
-            ConvolutionState(take, give, self._place, self._head.words, self._rest.words, gathered, late),
-        )
+        state = ConvolutionState(take, give, self._place, self._head.words, self._rest.words, gathered, late)
+        x, y = io.audio_in[0], io.audio_out[0]
+        return effects_convolve.step(x, y, io.frames, io.curve("level"), self._size, state)
 
 
 def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:

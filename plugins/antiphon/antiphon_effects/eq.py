@@ -295,9 +295,5 @@ class Eq(Processor):
     def step(self, io: IO) -> Step:
         for place, param in enumerate(self.params):
             self._curves[place] = address(io.curve(param.name))
-        return effects_eq.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            self._curves,
-            EqState(self._states, self._width, self._ks, self._table, self._age, self._fade, self._rate),
-        )
+        state = EqState(self._states, self._width, self._ks, self._table, self._age, self._fade, self._rate)
+        return effects_eq.step(io.audio_in[0], io.audio_out[0], self._curves, state)

@@ -136,17 +136,5 @@ class Granular(Processor):
         self._whole[_DICE] = 2 * int(self.settings["seed"]) + 1
 
     def step(self, io: IO) -> Step:
-        x, y, freeze, position = io.audio_in[0], io.audio_out[0], io.curve("freeze"), io.curve("position")
-        size, density, pitch = io.curve("size"), io.curve("density"), io.curve("pitch")
-        jitter, detune, spread = io.curve("jitter"), io.curve("detune"), io.curve("spread")
-        ring, grains, whole, wait = self._ring, self._grains, self._whole, self._wait
-        return effects_granular.step(
-            x,
-            y,
-            GranularCurves(freeze, position, size, density, pitch, jitter, detune, spread),
-            ring,
-            grains,
-            whole,
-            wait,
-            self._rate,
-        )
+        x, y, curves = io.audio_in[0], io.audio_out[0], GranularCurves._make(map(io.curve, GranularCurves._fields))
+        return effects_granular.step(x, y, curves, self._ring, self._grains, self._whole, self._wait, self._rate)

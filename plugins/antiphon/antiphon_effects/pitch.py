@@ -357,16 +357,9 @@ class Pitch(Processor):
         self._state.place.fill(0)
 
     def step(self, io: IO) -> Step:
-        return effects_pitch.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            io.frames,
-            PitchCurves._make(map(io.curve, PitchCurves._fields)),
-            int(io.at("formants", 0)),
-            self.latency,
-            self._state,
-            self._spectra.record,
-        )
+        x, y, curves = io.audio_in[0], io.audio_out[0], PitchCurves._make(map(io.curve, PitchCurves._fields))
+        formants = int(io.at("formants", 0))
+        return effects_pitch.step(x, y, io.frames, curves, formants, self.latency, self._state, self._spectra.record)
 
 
 def lifter(size: int, frames: int) -> np.ndarray:

@@ -137,9 +137,5 @@ class Resonator(Processor):
         self._notes[0] = 0.0
 
     def step(self, io: IO) -> Step:
-        x, y, low, state = io.audio_in[0], io.audio_out[0], self._low, self._state
-        frequency, decay, damping = io.curve("frequency"), io.curve("decay"), io.curve("damping")
-        follow = io.curve("follow")
-        return effects_resonator.step(
-            x, y, ResonatorCurves(frequency, decay, damping, follow), self._ring, low, state, self._notes, self._rate
-        )
+        x, y, curves = io.audio_in[0], io.audio_out[0], ResonatorCurves._make(map(io.curve, ResonatorCurves._fields))
+        return effects_resonator.step(x, y, curves, self._ring, self._low, self._state, self._notes, self._rate)

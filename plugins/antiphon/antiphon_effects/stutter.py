@@ -133,14 +133,7 @@ class Stutter(Processor):
 
     def step(self, io: IO) -> Step:
         x, y, time, rate = io.audio_in[0], io.audio_out[0], io.time, self._rate
-        on, beats, decay, mix = io.curve("on"), io.curve("beats"), io.curve("decay"), io.curve("mix")
+        curves = StutterCurves._make(map(io.curve, StutterCurves._fields))
+        state = StutterState(self._ring, self._state, self._fade)
         step, length = time.beats_per_frame(rate), time.frames_per_beat(rate)
-        return effects_stutter.step(
-            x,
-            y,
-            StutterCurves(on, beats, decay, mix),
-            StutterState(self._ring, self._state, self._fade),
-            time.beat,
-            step,
-            length,
-        )
+        return effects_stutter.step(x, y, curves, state, time.beat, step, length)

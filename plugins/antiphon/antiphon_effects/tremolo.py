@@ -182,14 +182,6 @@ class Tremolo(Processor):
         self._state.fill(0.0)
 
     def step(self, io: IO) -> Step:
-        step = io.time.beats_per_frame(self._rate)
-        return effects_tremolo.step(
-            io.audio_in[0],
-            io.audio_out[0],
-            TremoloCurves._make(map(io.curve, TremoloCurves._fields)),
-            self._state,
-            io.time.beat,
-            step,
-            1.0 / (EDGE * self._rate),
-            self._rate,
-        )
+        x, y, curves = io.audio_in[0], io.audio_out[0], TremoloCurves._make(map(io.curve, TremoloCurves._fields))
+        step, most = io.time.beats_per_frame(self._rate), 1.0 / (EDGE * self._rate)
+        return effects_tremolo.step(x, y, curves, self._state, io.time.beat, step, most, self._rate)

@@ -179,24 +179,8 @@ class Vocoder(Processor):
     def step(self, io: IO) -> Step:
         x, carrier = io.audio_in
         made = self._carrier if io.frames == self._carrier.shape[1] else self._carrier[:, : io.frames]
-        carry = effects_carrier.step(
-            carrier,
-            made,
-            CarrierCurves._make(map(io.curve, CarrierCurves._fields)),
-            self._own,
-            self._dice,
-            self._slide,
-            self._rate,
-        )
-        return carry.then(
-            effects_vocoder.step(
-                x,
-                made,
-                io.audio_out[0],
-                VocoderCurves._make(map(io.curve, VocoderCurves._fields)),
-                self._state,
-                self._tables,
-                self._width,
-                self._rate,
-            )
-        )
+        carried = CarrierCurves._make(map(io.curve, CarrierCurves._fields))
+        curves = VocoderCurves._make(map(io.curve, VocoderCurves._fields))
+        carry = effects_carrier.step(carrier, made, carried, self._own, self._dice, self._slide, self._rate)
+        y, state = io.audio_out[0], self._state
+        return carry.then(effects_vocoder.step(x, made, y, curves, state, self._tables, self._width, self._rate))

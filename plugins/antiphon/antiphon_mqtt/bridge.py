@@ -158,10 +158,6 @@ def is_press(payload: bytes) -> bool:
     return payload[:MAX_PAYLOAD].strip(b" \t\r\n").lower() not in (b"0", b"false")
 
 
-def state_topic(node: str, param: str) -> str:
-    return f"antiphon/{node}/{param}"
-
-
 def payload_of(param: Param, value: Value) -> bytes | None:
     """Payload of a value; None if it has no number: text, files, triggers, NaN of a read-only parameter."""
     if param.kind in ("text", "file", "trigger"):
@@ -506,7 +502,7 @@ class MqttBridge:
             param = node.cells[cell]
             payload = payload_of(param, self._server.value_at(node, cell))
             if payload is not None:
-                self.outward.put(state_topic(node.name, param.name), payload, slow=param.readonly)
+                self.outward.put(f"antiphon/{node.name}/{param.name}", payload, slow=param.readonly)
 
     def _sync_after_change(self, event: dict[str, Any]) -> None:
         if event["kind"] in ("patch", "engine"):
@@ -519,7 +515,7 @@ class MqttBridge:
             for cell, param in enumerate(node.cells):
                 payload = payload_of(param, server.value_at(node, cell))
                 if payload is not None:
-                    values[state_topic(node.name, param.name)] = payload
+                    values[f"antiphon/{node.name}/{param.name}"] = payload
         return values
 
 

@@ -36,11 +36,30 @@ LOOK = 0.01
 """Poll interval in seconds for page requests: waking a thread from the block path would cost a system call."""
 
 
+class UnreadableFiles:
+    """Files that cannot be played completely; any thread may add one. `count`: their number, float64 `[1]`."""
+
+    SAID = 8
+    """Number of files that are reported."""
+
+    def __init__(self, count: NDArray[np.float64]) -> None:
+        self._count = count
+        self._lock = threading.Lock()
+
+    def add(self, problem: str) -> None:
+        """Counts a file, and reports it unless there were many."""
+        with self._lock:
+            self._count += 1
+            said = self._count[0] <= self.SAID
+        if said:
+            say(problem)
+
+
 class PageReader:
     """Reads pages of the long samples of a folder. `request` may be called on the block path."""
 
-    def __init__(self, rate: int, unreadable: NDArray[np.float64]) -> None:
-        """Creates an idle reader. `rate`: frames per second of the pages. `unreadable`: counts files, `[1]`."""
+    def __init__(self, rate: int, unreadable: UnreadableFiles) -> None:
+        """Creates an idle reader. `rate`: frames per second of the pages."""
         self._unreadable = unreadable
         self._decoder = KeptDecoder(rate)
         self._lock = threading.Lock()
@@ -86,12 +105,9 @@ class PageReader:
             try:
                 part = self._decoder.part(sample.path, number * PAGE - PAD, PAGE + 2 * PAD, sample_name(sample.path))
             except FileError as error:
-                if self.closed:
-                    return False
-                sample.broken = True
-                self._unreadable += 1
-                if self._unreadable[0] <= 8:
-                    say(f"{error} (it is not played beyond this place)")
+                if not self.closed:
+                    sample.broken = True
+                    self._unreadable.add(f"{error} (it is not played beyond this place)")
                 return False
         into[: part.shape[0]] = part
         return True
@@ -170,9 +186,8 @@ class Sounds:
     def __init__(self, listing: Listing, rate: int) -> None:
         self.listing, self.rate = listing, rate
         self.counts = np.array([0.0, len(listing.problems), listing.files])
-        self.reader = PageReader(rate, self.counts[1:2])  # reads the pages of long samples
-        self.problems: list[str] = list(listing.problems)
-        self._refused = len(listing.problems)
+        self._unreadable = UnreadableFiles(self.counts[1:2])
+        self.reader = PageReader(rate, self._unreadable)  # reads the pages of long samples
         self._starts: list[list[int]] = []
         paths: list[Path] = []
         for row in listing.samples:
@@ -224,7 +239,7 @@ class Sounds:
     @property
     def complete(self) -> bool:
         """True once decoding of every file has been attempted."""
-        return self.decoded_count + self._refused - len(self.listing.problems) >= len(self._paths)
+        return all(self._tried)
 
     def decode(self, place: int) -> Sample | None:
         """Decodes the sample at an index, unless it is already decoded. Off the block path."""
@@ -232,7 +247,7 @@ class Sounds:
             try:
                 sample, size = self._decoded(self._paths[place])
             except FileError as error:
-                self._refuse(str(error))
+                self._unreadable.add(str(error))
             else:
                 with self._lock:
                     fits = self._make_room(size)
@@ -241,7 +256,7 @@ class Sounds:
                         self._samples[place] = sample
                         self.counts[0] += 1
                 if not fits:
-                    self._refuse(
+                    self._unreadable.add(
                         f"{sample_name(self._paths[place])} is not played: the sounds of "
                         f"{printable_path(self.listing.folder.name)} take more than the {MAX_BYTES >> 20} MB that "
                         "are held in memory; make several folders of it"
@@ -321,14 +336,6 @@ class Sounds:
                 if not self._tried[self._order[self._next - 1]]:
                     return self._order[self._next - 1]
         return -1
-
-    def _refuse(self, problem: str) -> None:
-        with self._lock:
-            self._refused += 1
-            self.counts[1] += 1
-            self.problems.append(problem)
-        if self._refused <= 8:
-            say(problem)
 
 
 def _run(sounds: weakref.ref[Sounds], asked: threading.Event) -> None:

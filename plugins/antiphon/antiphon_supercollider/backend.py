@@ -145,7 +145,14 @@ class SuperCollider:
         self._latest = (self.delay - 1) * hop - self._block
         self._aim = ahead(rate, hop, self._block)
         try:
-            self._check_jack()
+            if self._wires.rate != rate:
+                raise EngineError(
+                    f"JACK runs at {self._wires.rate} Hz and the server at {rate}; start with --rate {self._wires.rate}"
+                )
+            if self._latest < 3 * self._block:
+                raise EngineError(
+                    f"JACK's blocks of {self._block} frames are too long for hops of {hop}; raise --block"
+                )
             self.keeper = self._keep(slots, bool(spare), restarts)
         except BaseException:
             self._wires.close()
@@ -174,13 +181,6 @@ class SuperCollider:
         self._constants: deque[tuple[int, int]] = deque(maxlen=32)
         self._unsteady = 0
         self._looked = -1
-
-    def _check_jack(self) -> None:
-        rate, hop, block = self._wires.rate, self._hop, self._block
-        if rate != self._rate:
-            raise EngineError(f"JACK runs at {rate} Hz and the server at {self._rate}; start with --rate {rate}")
-        if self._latest - block < 2 * block:
-            raise EngineError(f"JACK's blocks of {block} frames are too long for hops of {hop}; raise --block")
 
     def _keep(self, slots: int, spare: bool, restarts: int) -> ScsynthSupervisor:
         return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)

@@ -28,7 +28,7 @@ from antiphon.api.backends.synths import BackendChoice, SynthInfo, SynthSettings
 from antiphon_supercollider.info import SUPERCOLLIDER, ahead, delay
 from antiphon_supercollider.scsynth.asset_store import NodeAssets
 from antiphon_supercollider.scsynth.server import limits, scsynth_path
-from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
+from antiphon_supercollider.voices.material import NOTHING, needs
 from antiphon_supercollider.voices.own import PLACES, create_node_player
 from antiphon_supercollider.voices.players import NodeVoices, VoicePlace
 
@@ -221,23 +221,17 @@ def _tracks(events: Path) -> list[_Track]:
     return tracks
 
 
-def _collect_track_assets(tracks: list[_Track], folder: Path) -> tuple[list[VoiceAssets], list[tuple[int, bytes]]]:
-    """Assets of each track, and the messages that load them."""
-    shelf = NodeAssets(folder)
-    materials = [
-        shelf.material(n, track.settings) if needs(track.settings) else NOTHING for n, track in enumerate(tracks)
-    ]
-    return materials, [(0, packet) for packet in shelf.since(0)]
-
-
 def _lines(
     tracks: list[_Track], outputs: int, frames: int, rate: int, folder: Path, before: int
 ) -> Iterator[tuple[int, bytes]]:
     """Packets of the score by frame, in order."""
     for path in sorted((built_in_folder("supercollider") / "compiled").glob("*.scsyndef")):
         yield 0, osc.encode("/d_recv", path.read_bytes())
-    materials, sounds = _collect_track_assets(tracks, folder)
-    yield from sounds
+    shelf = NodeAssets(folder)
+    materials = [
+        shelf.material(n, track.settings) if needs(track.settings) else NOTHING for n, track in enumerate(tracks)
+    ]
+    yield from ((0, packet) for packet in shelf.since(0))
     clock = outputs + 2
     yield 0, osc.encode("/s_new", "antiphon_clock", 900, 0, 0, "out", float(clock))
     nodes = count(1000)

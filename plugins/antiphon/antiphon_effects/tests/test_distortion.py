@@ -149,11 +149,6 @@ class TestDrive:
         np.testing.assert_allclose(response(y, [20.0, 1000.0]), 0.0, atol=0.03)
         np.testing.assert_allclose(response(y, [18000.0]), treble, atol=0.1)
 
-    def test_a_curve_changed_within_a_block_is_that_of_blocks_of_one_frame(self):
-        changes = [(101, "curve", "fold"), (203, "curve", "hard"), (307, "curve", "soft")]
-        whole, cut = (run_processor(Drive(), SPEC, sine(300.0, 0.05, 1.0), {}, changes, [n]) for n in (64, 1))
-        np.testing.assert_array_equal(whole, cut)
-
     def test_aliases_by_oversampling(self):
         """A high sine at 12 dB, and its loudest alias."""
         for times, below in (("1", 10), ("2", 90), ("4", 130), ("8", 140)):

@@ -24,7 +24,6 @@ NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,63}", fullmatch=True)
 @given(NAMES, NAMES)
 def test_a_set_topic_names_node_and_parameter(node: str, param: str) -> None:
     assert bridge.target(f"antiphon/{node}/{param}/set") == (node, param)
-    assert bridge.state_topic(node, param) + "/set" == f"antiphon/{node}/{param}/set"
 
 
 @given(st.text(max_size=80))

@@ -126,7 +126,7 @@ class NodeAssets:
                     (self.folder / SOUNDS / f"{number}.wav").unlink()
 
 
-class AssetLoader:
+class AssetLoader(NodeAssets):
     """Asset store in its own folder, filled by its own thread: audio threads read no files.
 
     `changed`: called from that thread on an update. `first`: number of the first buffer.
@@ -134,23 +134,16 @@ class AssetLoader:
 
     def __init__(self, changed: Callable[[], None] = lambda: None, first: int = 0) -> None:
         server.sweep()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{server.PREFIX}{os.getpid()}-"))
-        (self.folder / server.RUNNING).mkdir()
-        shutil.copytree(built_in_folder("supercollider") / COMPILED, self.folder / COMPILED)
-        self._shelf = NodeAssets(self.folder, first)
+        folder = Path(tempfile.mkdtemp(prefix=f"{server.PREFIX}{os.getpid()}-"))
+        (folder / server.RUNNING).mkdir()
+        shutil.copytree(built_in_folder("supercollider") / COMPILED, folder / COMPILED)
+        super().__init__(folder, first)
         self._changed = changed
         self._asked: queue.SimpleQueue[tuple[int, int, SynthSettings | None] | None] = queue.SimpleQueue()
         self._given: dict[int, tuple[int, VoiceAssets | None, int]] = {}
         self._serial: dict[int, int] = {}
         self._thread = threading.Thread(target=self._run, name="scsynth-shelf", daemon=True)
         self._thread.start()
-
-    @property
-    def version(self) -> int:
-        return self._shelf.version
-
-    def since(self, version: int) -> list[bytes]:
-        return self._shelf.since(version)
 
     def ask(self, slot: int, settings: SynthSettings | None) -> None:
         """Requests the assets of a slot, replacing an earlier request; settings None: the slot's node was removed."""
@@ -175,13 +168,13 @@ class AssetLoader:
         while (asked := self._asked.get()) is not None:
             slot, serial, settings = asked
             if settings is None:
-                self._shelf.leave(slot)
+                self.leave(slot)
                 continue
             material: VoiceAssets | None = None
             try:
-                material = self._shelf.material(slot, settings)
+                material = self.material(slot, settings)
             except Exception as error:
                 # the file was changed since the node was made: the error is reported, the next request served
                 say(f"scsynth cannot be given what a synth plays: {error}")
-            self._given[slot] = (serial, material, self._shelf.version)
+            self._given[slot] = (serial, material, self.version)
             self._changed()

@@ -107,14 +107,14 @@ def _ports(folder: Path) -> set[int]:
 
 def _taken(ports: set[int]) -> set[int]:
     """Subset of `ports` at which a process of this machine listens by UDP."""
-    return {port for port in ports if not _is_free(port)}
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried, contextlib.suppress(OSError):
-        tried.bind(("127.0.0.1", port))
-        return True
-    return False
+    taken = set()
+    for port in ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                taken.add(port)
+    return taken
 
 
 BOOT_SECONDS = 15.0

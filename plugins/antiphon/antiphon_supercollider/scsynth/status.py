@@ -33,11 +33,14 @@ def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str
         "joined": str(settings.get("scsynth", "")),
         "beside": bool(own[ScsynthWord.BESIDE]),
         "notes": {
-            "sent": own[ScsynthWord.SENT],
-            "confirmed": own[ScsynthWord.CONFIRMED],
-            "dropped": own[ScsynthWord.DROPPED],
-            "late": own[ScsynthWord.LATE],
-            "unclaimed": own[ScsynthWord.UNCLAIMED],
+            word.name.lower(): own[word]
+            for word in (
+                ScsynthWord.SENT,
+                ScsynthWord.CONFIRMED,
+                ScsynthWord.DROPPED,
+                ScsynthWord.LATE,
+                ScsynthWord.UNCLAIMED,
+            )
         },
         "unheard": own[ScsynthWord.UNHEARD],
         "moved": own[ScsynthWord.MOVED],
@@ -46,7 +49,7 @@ def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str
 
 @dataclass(slots=True)
 class NoteCounts:
-    """Counts since the worker began."""
+    """Counts since the worker began, by the names of `ScsynthWord` and of notes that failed."""
 
     sent: int = 0
     confirmed: int = 0
@@ -61,8 +64,6 @@ class NoteCounts:
 
     def write(self, words: memoryview) -> None:
         """Writes the counts to their places in shared memory."""
-        words[ScsynthWord.PID], words[ScsynthWord.RESTARTS] = self.pid, self.restarts
-        words[ScsynthWord.SENT], words[ScsynthWord.CONFIRMED] = self.sent, self.confirmed
-        words[ScsynthWord.DROPPED], words[ScsynthWord.LATE] = self.dropped, self.late
-        words[ScsynthWord.UNHEARD], words[ScsynthWord.MOVED] = self.unheard, self.moved
-        words[ScsynthWord.UNCLAIMED] = self.unclaimed
+        for word in ScsynthWord:
+            if word is not ScsynthWord.BESIDE:
+                words[word] = getattr(self, word.name.lower())

@@ -1,6 +1,7 @@
 """A node that was cleared: nothing old is heard of it, and nothing of a new note is left out. No scsynth here."""
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from antiphon_supercollider.info import delay
 RATE, BEGUN = 48000, 200
 OLD, NEW = 0.25, 1.0
 TONE = 2 * np.pi * 440 / RATE
+ORGAN = SynthSettings(instrument="organ")
 
 
 class StepWires:
@@ -52,24 +54,48 @@ class CapturingBackend(SuperCollider):
         )
 
 
+def play(
+    backend: CapturingBackend,
+    hops: int,
+    notes: Sequence[int] = (0,),
+    before: Callable[[int], None] = lambda hop: None,
+    within: Callable[[int], None] = lambda hop: None,
+) -> np.ndarray:
+    """The sound of so many hops, `[frames]`, with a note on at each of `notes`.
+
+    before, within: called ahead of each hop, and between its events and its sound.
+    """
+    block = backend._wires.block
+    out, heard = np.zeros((1, 2, block), np.float32), []
+    for hop in range(hops):
+        backend._wires.counter += block  # type: ignore[misc]
+        before(hop)
+        backend.play(0, hop * block, [Event("on", 0, 60, 0.8)] if hop in notes else [])
+        within(hop)
+        backend.render(out, np.array([True]))
+        heard.append(out[0, 0].copy())
+    return np.concatenate(heard)
+
+
+def opened(wires: StepWires) -> CapturingBackend:
+    backend = CapturingBackend(RATE, wires.block, 1, wires=wires)  # type: ignore[arg-type]
+    backend.open(0, ORGAN)
+    return backend
+
+
 @pytest.mark.parametrize("after", [0, 40], ids=["at once", "later"])
 @pytest.mark.parametrize("block", [64, 256, 1024])
 def test_a_note_after_a_panic_has_its_attack_and_the_old_one_is_gone(block: int, after: int) -> None:
     """after: hops to the note, all that time scsynth has not heard of the panic."""
     wires = StepWires(block)
-    backend = CapturingBackend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
-    settings, out = SynthSettings(instrument="organ"), np.zeros((1, 2, block), np.float32)
-    backend.open(0, settings)
-    heard, hops = [], BEGUN + after + 3 * delay(RATE, block)
-    for hop in range(hops):
-        wires.counter += block
+    backend = opened(wires)
+
+    def before(hop: int) -> None:
         if hop == BEGUN:
-            backend.open(0, settings)
+            backend.open(0, ORGAN)
             wires.note = (hop + after) * block + backend._constants[-1][1]
-        backend.play(0, hop * block, [Event("on", 0, 60, 0.8)] if hop in (0, BEGUN + after) else [])
-        backend.render(out, np.array([True]))
-        heard.append(out[0, 0].copy())
-    x = np.concatenate(heard)
+
+    x = play(backend, BEGUN + after + 3 * delay(RATE, block), (0, BEGUN + after), before)
     begins = (BEGUN + after + delay(RATE, block)) * block
     assert np.flatnonzero(x == NEW)[0] == begins
     assert (x[(BEGUN - 1) * block], x[BEGUN * block : begins].any()) == (OLD, False)
@@ -91,18 +117,14 @@ class DyingWires(StepWires):
 @pytest.mark.parametrize("within", [0.0, 0.4], ids=["between-hops", "within-a-hop"])
 def test_the_sound_of_a_scsynth_that_died_fades_out_where_another_follows_at_once(block: int, within: float) -> None:
     wires = DyingWires(block)
-    backend = CapturingBackend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
-    out, heard = np.zeros((1, 2, block), np.float32), []
-    backend.open(0, SynthSettings(instrument="organ"))
-    for hop in range(BEGUN + 200):
-        wires.counter += block
-        backend.play(0, hop * block, [Event("on", 0, 60, 0.8)] if hop == 0 else [])
+    backend = opened(wires)
+
+    def die(hop: int) -> None:
         if hop == BEGUN:
             wires.dies = backend.keeper.until = backend._frames[0] + round(within * block)
             backend.keeper.generation += 1
-        backend.render(out, np.array([True]))
-        heard.append(out[0, 0].copy())
-    x = np.concatenate(heard)[50 * block :]
+
+    x = play(backend, BEGUN + 200, within=die)[50 * block :]
     last = (BEGUN - 50) * block
     assert np.abs(x[last - block : last]).max() > 0.9
     assert np.abs(np.diff(x)).max() < 1.1 * TONE
@@ -124,17 +146,14 @@ class ToneWires(StepWires):
 def test_an_engine_that_is_held_up_breaks_no_tone(block: int, late: int, seconds: float, moved: int) -> None:
     """JACK's clock goes on by `late` delays of a hop while the engine computes none, and back after a while."""
     wires = ToneWires(block)
-    backend = CapturingBackend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
-    out, heard = np.zeros((1, 2, block), np.float32), []
-    backend.open(0, SynthSettings(instrument="organ"))
+    backend = opened(wires)
     shift = late * backend.delay // 4 * block
     first, last = 200, 200 + round(seconds * RATE / block)
-    for hop in range(last + 400):
-        wires.counter += block + (shift if hop == first else -shift if hop == last else 0)
-        backend.play(0, hop * block, [Event("on", 0, 60, 0.8)] if hop == 0 else [])
-        backend.render(out, np.array([True]))
-        heard.append(out[0, 0].copy())
-    x = np.concatenate(heard)[50 * block :]
+
+    def before(hop: int) -> None:
+        wires.counter += {first: shift, last: -shift}.get(hop, 0)
+
+    x = play(backend, last + 400, before=before)[50 * block :]
     assert backend.counts.moved == moved
     # a splice would step by up to 2; a crossfade of 5 ms adds 1/120 of that a frame
     assert np.abs(np.diff(x)).max() < 1.3 * TONE + 2.0 / (SPLICE_SECONDS * RATE * 0.99)

@@ -193,12 +193,16 @@ class NodeVoices:
     def end_voice(self, node: int) -> None:
         """Handles a voice freed or never created by scsynth."""
         voice = self._voices.pop(node, None)
-        self._alive.pop(node, None)
         if voice is not None:
-            key = (voice.channel, voice.note)
-            if self._held.get(key) == node:
-                del self._held[key]
-            self._of(voice.channel).pedalled.discard(node)
+            self._let_go(node, voice)
+
+    def _let_go(self, node: int, voice: ScVoice) -> None:
+        """Counts a voice no more, and takes it from its key and from the pedal."""
+        self._alive.pop(node, None)
+        key = (voice.channel, voice.note)
+        if self._held.get(key) == node:
+            del self._held[key]
+        self._of(voice.channel).pedalled.discard(node)
 
     def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
         """Plays the events of a hop from JACK frame `frame`; events before `now` are late. `send` gets the packets."""
@@ -376,11 +380,7 @@ class NodeVoices:
     def _take(self, node: int, at: int, send: SendPacket) -> None:
         """Steals a voice: fades it out in 10 ms; one that has not begun never sounds."""
         voice = self._voices[node]
-        self._alive.pop(node, None)
-        key = (voice.channel, voice.note)
-        if self._held.get(key) == node:
-            del self._held[key]
-        self._of(voice.channel).pedalled.discard(node)
+        self._let_go(node, voice)
         if at != IMMEDIATE and voice.start >= at:
             send(0, self._free.fill(node + self.whole, ()))
         elif at == IMMEDIATE:

@@ -11,9 +11,8 @@ from antiphon.api import StreamSpec
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.testing import render, run_processor
 from antiphon_utilities.looper import EMPTY, FADE, OVERDUBBING, PLAYING, RECORDING, STOPPED, Looper
-from antiphon_utilities.tests.conftest import RATE, noise, sine, steepest
+from antiphon_utilities.tests.conftest import RATE, SPEC, noise, sine, steepest
 
-SPEC = StreamSpec(RATE, 256, 2)
 FRAMES = round(FADE * RATE)
 ALONE = {"through": 0.0}
 ORDERS = ("pedal", "record", "overdub", "play", "stop", "clear", "undo")

@@ -5,13 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from antiphon.api import StreamSpec
 from antiphon.kernel.graph.clock import TempoMap
 from antiphon.testing import render, run_processor
 from antiphon_utilities.metronome import LENGTH, Metronome
+from antiphon_utilities.tests.conftest import RATE, SPEC
 
-RATE = 48000
-SPEC = StreamSpec(RATE, 256, 2)
 LOUD = {"level": 1.0}
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,13 +16,19 @@ from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
 from antiphon.api.backends import transports as osc
-from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
-from antiphon_supercollider.tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
+from antiphon_bench.rig import ServerProcess, free_port
+from antiphon_supercollider.tests.real.test_supercollider import (
+    APART,
+    RATE,
+    away,
+    plays,
+    pytestmark as needs_real,
+    recorded,
+    sequenced,
+    synth,
+)
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
-]
+pytestmark = needs_real
 MINE = 4711
 """A node of somebody else's."""
 
@@ -76,7 +81,7 @@ class Theirs:
 
 @pytest.fixture
 def theirs(jackd: Jackd, request: pytest.FixtureRequest) -> Iterator[Theirs]:
-    running = Theirs(jackd, *request.param)
+    running = Theirs(jackd, *getattr(request, "param", (4, 20)))
     yield running
     if running.process.poll() is None:
         running.end()
@@ -92,27 +97,6 @@ def server(folder: Path, jackd: Jackd, port: int, instrument: str = "drums") -> 
     )  # fmt: skip
 
 
-def plays(running: ServerProcess) -> None:
-    until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth is joined")
-    play_for(running, 1.0)
-
-
-def sequenced(running: ServerProcess, count: int) -> None:
-    before, began = synth(running)["notes"]["confirmed"], time.time() + 0.5
-    for n in range(count):
-        running.send_raw(bundle(ntp(began, n * APART + 37 * n % 256, RATE), message("/note/on", CLOSED_HAT, 100)))
-    play_for(running, 0.5 + count * APART / RATE + 0.5)
-    until(lambda: synth(running)["notes"]["confirmed"] == before + count, 15.0, "all are played")
-    play_for(running, 0.5)
-
-
-def away(folder: Path) -> list[int | None]:
-    asked, heard = recorded(folder)
-    found = [np.flatnonzero(heard[at + LATENCY - 2000 : at + LATENCY + 2000]) for at in asked]
-    return [int(f[0]) - 2000 if len(f) else None for f in found]
-
-
-@pytest.mark.parametrize("theirs", [(4, 20)], indirect=True)
 def test_its_sound_comes_back_and_it_is_left_as_it_was(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
     theirs.send("/g_new", MINE, 1, 0)
     with server(tmp_path, jackd, theirs.port) as running:
@@ -128,7 +112,6 @@ def test_its_sound_comes_back_and_it_is_left_as_it_was(theirs: Theirs, jackd: Ja
     assert away(tmp_path).count(0) >= 12 - told["notes"]["late"] - status["missed_blocks"]
 
 
-@pytest.mark.parametrize("theirs", [(4, 20)], indirect=True)
 def test_a_killed_server_leaves_nothing_behind(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
     theirs.send("/g_new", MINE, 1, 0)
     with server(tmp_path, jackd, theirs.port, "strings") as running:
@@ -144,7 +127,6 @@ def test_a_killed_server_leaves_nothing_behind(theirs: Theirs, jackd: Jackd, tmp
     until(lambda: theirs.nodes() == [MINE], 10.0, "ours are gone")
 
 
-@pytest.mark.parametrize("theirs", [(4, 20)], indirect=True)
 def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
     with server(tmp_path, jackd, theirs.port, "strings") as running:
         plays(running)
@@ -168,7 +150,6 @@ def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd,
     assert np.abs(heard[-RATE // 4 :]).max() > 0.01, "and heard"
 
 
-@pytest.mark.parametrize("theirs", [(4, 20)], indirect=True)
 def test_a_worker_that_begins_while_it_is_away_waits_for_it(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
     with server(tmp_path, jackd, theirs.port, "strings") as running:
         plays(running)
@@ -214,7 +195,6 @@ def test_two_antiphons_on_one_do_not_collide(theirs: Theirs, jackd: Jackd, tmp_p
         assert away(tmp_path / folder).count(0) >= count - lost
 
 
-@pytest.mark.parametrize("theirs", [(4, 20)], indirect=True)
 def test_after_cmd_period_in_sclang_it_plays_on(theirs: Theirs, jackd: Jackd, tmp_path: Path) -> None:
     with server(tmp_path, jackd, theirs.port) as running:
         plays(running)
@@ -267,16 +247,9 @@ def test_one_that_takes_no_more_is_given_up_and_the_rest_plays_on(
 ) -> None:
     theirs.asked("/notify", 1)
     with ServerProcess(
-        "--audio",
-        audio,
-        "--scsynth",
-        f"127.0.0.1:{theirs.port}",
-        "--patch",
-        "keys",
-        home=tmp_path,
-        wait=40.0,
-        env={"JACK_DEFAULT_SERVER": jackd.name},
-    ) as running:
+        "--audio", audio, "--scsynth", f"127.0.0.1:{theirs.port}", "--patch", "keys",
+        home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
+    ) as running:  # fmt: skip
         until(lambda: "scsynth is given up" in running.standard_error(), 15.0, "it is given up")
         assert "takes no more clients" in running.standard_error()
         until(lambda: synth(running).get("backend") in ("pyo", "null"), 15.0, "something else plays")

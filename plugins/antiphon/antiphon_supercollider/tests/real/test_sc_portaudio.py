@@ -1,21 +1,16 @@
 """PortAudio for the engine, JACK for scsynth: its sound is in the recording. The card is a dummy jackd's."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 from tests.real.conftest import Jackd
-from tests.waiting import play_for, until
+from tests.waiting import play_for
 
 from antiphon_bench.rig import ServerProcess
-from antiphon_supercollider.tests.real.test_supercollider import synth
+from antiphon_supercollider.tests.real.test_supercollider import plays, pytestmark as needs_real
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not (shutil.which("scsynth") and shutil.which("jackd")), reason="needs scsynth and jackd"),
-]
+pytestmark = needs_real
 
 
 def test_the_notes_are_heard(jackd: Jackd, tmp_path: Path) -> None:
@@ -25,8 +20,7 @@ def test_the_notes_are_heard(jackd: Jackd, tmp_path: Path) -> None:
         "--audio", "portaudio", "--muted", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
         "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
     ) as running:  # fmt: skip
-        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        play_for(running, 1.0)
+        plays(running)
         for note in (60, 64, 67):
             running.send("/note/on", note, 100)
             play_for(running, 0.3)

@@ -50,16 +50,43 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerPro
     lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
     patch = f'format = 1\n[nodes.keys]\ntype = "synth"\n{lines}\n[wires]\n"keys" = "out"\n'
     (tmp_path / "keys.toml").write_text(patch)
-    with (
-        alone(),
-        ServerProcess(
-            "--audio", "headless", "--synth", "supercollider", "--patch", str(tmp_path / "keys.toml"),
-            "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
-        ) as running,
-    ):  # fmt: skip
-        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        play_for(running, 1.0)
+    with serving(tmp_path, "--patch", str(tmp_path / "keys.toml"), "--session", str(tmp_path / "set")) as running:
+        plays(running)
         yield running
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str) -> Iterator[ServerProcess]:
+    """A server on a jackd of its own, with scsynth as its synth."""
+    words = ("--audio", "headless", "--synth", "supercollider", *options)
+    with alone(), ServerProcess(*words, home=folder, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME}) as running:
+        yield running
+
+
+def runs(running: ServerProcess) -> None:
+    until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
+
+
+def plays(running: ServerProcess) -> None:
+    runs(running)
+    play_for(running, 1.0)
+
+
+def sequenced(running: ServerProcess, count: int, note: int = CLOSED_HAT, apart: int = APART) -> None:
+    """Plays so many notes by time tags, and waits until scsynth has confirmed them."""
+    before, began = synth(running)["notes"]["confirmed"], time.time() + 0.5
+    for n in range(count):
+        running.send_raw(bundle(ntp(began, n * apart + 37 * n % 256, RATE), message("/note/on", note, 100)))
+    play_for(running, 0.5 + count * apart / RATE + 0.5)
+    until(lambda: synth(running)["notes"]["confirmed"] == before + count, 15.0, "all are played")
+    play_for(running, 0.5)
+
+
+def away(folder: Path) -> list[int | None]:
+    """Frames from where each note was asked for to where it was heard; None where it was not."""
+    asked, heard = recorded(folder)
+    found = [np.flatnonzero(heard[at + LATENCY - 2000 : at + LATENCY + 2000]) for at in asked]
+    return [int(f[0]) - 2000 if len(f) else None for f in found]
 
 
 def synth(server: ServerProcess) -> dict[str, Any]:
@@ -106,7 +133,7 @@ def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
 ) -> None:
     monkeypatch.delenv("JACK_DEFAULT_SERVER", raising=False)
     with alone(), ServerProcess("--audio", "headless", "--synth", "supercollider", home=tmp_path, wait=40.0) as running:
-        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
+        runs(running)
         env = {**os.environ, "JACK_DEFAULT_SERVER": jack_server.DEFAULT}
         listed = subprocess.run(["jack_lsp"], env=env, capture_output=True, text=True, timeout=10, check=False)
         assert "antiphon:out_1" in listed.stdout.split()
@@ -121,27 +148,18 @@ def test_with_no_jack_server_named_scsynth_and_more_clients_find_ours(
 def test_sequenced_onsets_are_where_they_were_asked_for(
     server: ServerProcess, tmp_path: Path, note: int, apart: int, doubtful: int
 ) -> None:
-    began, count = time.time() + 0.5, 16
-    for n in range(count):
-        offset = n * apart + 37 * n % 256
-        server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", note, 100)))
-    play_for(server, 0.5 + count * apart / RATE + 0.5)
-    until(lambda: synth(server)["notes"]["confirmed"] == count, 15.0, "all are played")
-    play_for(server, 0.5)
+    count = 16
+    sequenced(server, count, note, apart)
     status = server.status()
     notes = status["synth"]["notes"]
     assert (notes["sent"], notes["confirmed"], notes["dropped"]) == (count, count, 0)
     assert status["latency"]["graph"] == LATENCY
     server.stop()
-    asked, heard = recorded(tmp_path)
-    assert len(asked) == count
-    away = []
-    for at in asked:
-        found = np.flatnonzero(heard[at + LATENCY - 2000 : at + LATENCY + 2000])
-        away.append(int(found[0]) - 2000 if len(found) else None)
+    found = away(tmp_path)
+    assert len(found) == count
     # a stall of the whole machine may take the sound of a hop away, which is counted; it never moves a note
     lost = sum((notes["late"], status["missed_blocks"], status["synth"]["unheard"], status["synth"]["misses"]))
-    assert away.count(0) >= count - doubtful - lost, away
+    assert found.count(0) >= count - doubtful - lost, found
 
 
 def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
@@ -149,16 +167,9 @@ def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path) -> None:
         'format = 1\n[nodes.keys]\ntype = "synth"\ninstrument = "organ"\n[nodes.echo]\ntype = "delay"\n'
         'time = 0.2\nfeedback = 0.9\n[wires]\n"keys" = "echo"\n"echo" = "out"\n'
     )
-    with (
-        alone(),
-        ServerProcess(
-            "--audio", "headless", "--synth", "supercollider", "--block", "64",
-            "--patch", str(tmp_path / "echo.toml"),
-            "--record", str(tmp_path / "out.wav"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": NAME},
-        ) as running,
-    ):  # fmt: skip
-        until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        play_for(running, 1.0)
+    options = ("--block", "64", "--patch", str(tmp_path / "echo.toml"), "--record", str(tmp_path / "out.wav"))
+    with serving(tmp_path, *options) as running:
+        plays(running)
         running.send("/note/on", 60, 100)
         play_for(running, 1.0)
         running.send("/panic")
@@ -176,20 +187,7 @@ def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeyp
     def ports() -> set[str]:
         return {path.name for path in tmp_path.glob("antiphon-scsynth-*/running/*")}
 
-    with (
-        alone(),
-        ServerProcess(
-            "--audio",
-            "headless",
-            "--synth",
-            "supercollider",
-            "--patch",
-            "keys",
-            home=tmp_path / "home",
-            wait=40.0,
-            env={"JACK_DEFAULT_SERVER": NAME},
-        ) as running,
-    ):
+    with serving(tmp_path / "home", "--patch", "keys") as running:
         until(lambda: synth(running)["state"] == "running" and len(ports()) == 2, 20.0, "two scsynths run")
         first = ports()
         assert all(Path(memory.format(port)).exists() for port in first)
@@ -237,7 +235,7 @@ def test_those_who_joined_anothers_jackd_play_on_when_it_has_gone(tmp_path: Path
             for name in ("a", "b", "c")
         )
         for running in others:
-            until(lambda r=running: synth(r)["state"] == "running" and synth(r)["pid"], 20.0, "scsynth runs")
+            runs(running)
             assert not jackds_of(running)
         before = [synth(running)["pid"] for running in others]
         assert first.stop(signal.SIGINT) == 0

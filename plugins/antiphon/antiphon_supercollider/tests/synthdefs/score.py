@@ -21,6 +21,8 @@ CLOCK = 30
 """First audio bus of the clock in these scores."""
 INPUT = 2
 """First bus of what comes in: after the two of what goes out."""
+PLAYERS = ("piano", "electric_piano", "bass", "pad", "pluck", "strings", "organ")
+DRUMS = ("kick", "snare", "hat", "cymbal", "clap", "tom", "rim", "bell", "shaker")
 Samples = NDArray[np.float32]
 Line = tuple[float, list[osc.Arg]]
 

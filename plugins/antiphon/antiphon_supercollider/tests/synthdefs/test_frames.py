@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from antiphon_supercollider.tests.synthdefs.score import (
+    DRUMS,
     INPUT,
+    PLAYERS,
     RATE,
     change,
     clock,
@@ -19,8 +21,6 @@ from antiphon_supercollider.tests.synthdefs.score import (
 pytestmark = needs_scsynth
 TURN = 1 << 24
 """The clock's low half begins again here: beyond it a float32 no longer holds every frame."""
-PLAYERS = ("piano", "electric_piano", "bass", "pad", "pluck", "strings", "organ")
-DRUMS = ("kick", "snare", "hat", "cymbal", "clap", "tom", "rim", "bell", "shaker")
 
 
 def moments(**at: int) -> dict[str, float]:

@@ -9,7 +9,9 @@ import pytest
 
 from antiphon.testing import centroid, loudest
 from antiphon_supercollider.tests.synthdefs.score import (
+    DRUMS,
     FOLDER,
+    PLAYERS,
     RATE,
     Samples,
     change,
@@ -26,8 +28,6 @@ from antiphon_supercollider.tests.synthdefs.score import (
 )
 
 pytestmark = needs_scsynth
-PLAYERS = ("piano", "electric_piano", "bass", "pad", "pluck", "strings", "organ")
-DRUMS = ("kick", "snare", "hat", "cymbal", "clap", "tom", "rim", "bell", "shaker")
 KEYS = {"bass": (28, 36, 45, 52, 60), **dict.fromkeys(PLAYERS[:2] + PLAYERS[3:], (28, 43, 60, 69.5, 84, 96))}
 HOLD, LEAD = 1.2, 480
 RELEASE = {"pad": 1.2, "strings": 0.45}
