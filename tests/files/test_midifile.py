@@ -193,14 +193,8 @@ def test_type_2_with_one_track_of_notes_is_played(tmp_path: Path) -> None:
 
 def test_what_is_odd_is_passed_over_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     names = {
-        "header": header,
-        "chunk": chunk,
-        "NOTES": NOTES,
-        "FIRST": FIRST,
-        "SECOND": SECOND,
-        "END": END,
-        "SONG": SONG,
-    }
+        "header": header, "chunk": chunk, "NOTES": NOTES, "FIRST": FIRST, "SECOND": SECOND, "END": END, "SONG": SONG,
+    }  # fmt: skip
 
     def answer(content: str) -> str:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.mid"

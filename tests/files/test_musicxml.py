@@ -224,17 +224,8 @@ def test_a_repeat_sings_its_own_verse(tmp_path: Path) -> None:
         ),
         measure(2, note("e4 4", lyric("la")), BACKWARD.replace("backward", 'backward" times="3')),
     )
-    assert [one.syllable for one in found.parts[0].notes] == [
-        "hel-",
-        "lo",
-        "la",
-        "good",
-        "bye",
-        "la",
-        "good",
-        "bye",
-        "la",
-    ]
+    sung = ["hel-", "lo", "la", "good", "bye", "la", "good", "bye", "la"]
+    assert [one.syllable for one in found.parts[0].notes] == sung
     only = note("c4 4", lyric("first", more='time-only="1"') + lyric("second", verse=2, more='time-only="2"'))
     assert [one.syllable for one in played(tmp_path, measure(1, only, BACKWARD)).parts[0].notes] == ["first", "second"]
 

@@ -269,19 +269,8 @@ def test_a_full_disk_leaves_complete_tracks_of_one_length(tmp_path: Path, monkey
 def test_names_of_nodes_become_names_of_files(tmp_path: Path) -> None:
     files = TrackFiles(tmp_path, RATE)
     names = [
-        "../../etc/passwd",
-        "a/b",
-        "A:B",
-        "",
-        ".",
-        "input",
-        "x" * 300,
-        "ünï ✨",
-        "con\nsole",
-        "input",
-        "CON",
-        "aux",
-    ]
+        "../../etc/passwd", "a/b", "A:B", "", ".", "input", "x" * 300, "ünï ✨", "con\nsole", "input", "CON", "aux",
+    ]  # fmt: skip
     found = [files.add(name, 1, mixed=n > 5) for n, name in enumerate(names)]
     files.write((), 64)
     files.close()

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 ENCODED = ("MP4", "MOV", "MATROSKA", "WEBM")
 """Names of the formats that ffmpeg writes."""
-"""Suffixes as error messages list them; .aif is .aiff."""
 
 # ---- A file that appears under its name only when complete and on disk
 
@@ -193,12 +192,7 @@ class AudioWriter:
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        rate: int,
-        channels: int,
-        like: str = "",
-        finish: SoundFinish = PLAIN,
+        self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "", finish: SoundFinish = PLAIN
     ) -> None:
         self.path, self.name = path, path_text(path)
         self.frames = 0
@@ -286,9 +280,8 @@ class AudioWriter:
         if picture is None or not picture.seconds or abs(past := self.seconds - picture.seconds) < LONGER:
             return []
         if self._video:
-            return [
-                f"the sound {abs(past):.1f} s {'longer' if past > 0 else 'shorter'} than before, the picture as it was"
-            ]
+            differs = f"{abs(past):.1f} s {'longer' if past > 0 else 'shorter'}"
+            return [f"the sound {differs} than before, the picture as it was"]
         return ["the chapters where they were"] if CHAPTERS in self._streams else []
 
     def _lost_tags(self) -> list[str]:

@@ -191,14 +191,8 @@ class KeptDecoder:
         name in messages; the path by default. Returns float32 `[1 or 2, frames]`.
         """
         name = name or path_text(path)
-        asked = {
-            "do": "part",
-            "path": os.path.abspath(os.fsdecode(path)),
-            "rate": self.rate,
-            "first": first,
-            "frames": frames,
-        }
-        message, data = self._process.ask(name, asked, STALL)
+        place = {"path": os.path.abspath(os.fsdecode(path)), "first": first, "frames": frames}
+        message, data = self._process.ask(name, {"do": "part", "rate": self.rate, **place}, STALL)
         sound = np.frombuffer(data, np.float32).reshape(message["channels"], frames)
         check_samples(sound, first / self.rate, self.rate, name)
         return sound
@@ -218,16 +212,12 @@ def check_samples(block: Samples, begin: float, rate: int, name: str) -> None:
     if wrong.any():
         at = int(np.argmax(wrong.any(axis=0)))
         sample = block[int(np.argmax(wrong[:, at])), at]
-        what = (
-            f"{sample:.3g}, and {MAX_SAMPLE:.3g} is the most"
-            if np.isfinite(sample)
-            else "not a number (NaN or infinite)"
-        )
+        most = f"{sample:.3g}, and {MAX_SAMPLE:.3g} is the most"
+        what = most if np.isfinite(sample) else "not a number (NaN or infinite)"
         raise refusal(name, f"its sample at {begin + at / rate:.3f} s is {what}; mend it in an editor")
 
 
 def _opened(path: str | os.PathLike[str], name: str) -> int:
-    """Opens an ordinary file and returns its descriptor."""
     try:
         return open_file(path_as_spelled(Path(path)))
     except (Refused, OSError, ValueError) as error:

@@ -69,11 +69,6 @@ class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
         files fail."""
         return False
 
-    @property
-    def declared_frames(self) -> int | None:
-        """Frames as its header declares; None without a declaration."""
-        return self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
-
 
 class LinkedFile:
     """A file that libsndfile decodes in order, each of its links to its end.
@@ -98,7 +93,8 @@ class LinkedFile:
                     f"{self.rate} Hz of {self.channels} to {form[0]} of {form[1]}: cut it there, or convert it to .wav "
                     "with another program"
                 )
-            promised = file.declared_frames if link.frames is None else link.frames
+            stated = int(file.frames) if 0 <= file.frames < UNKNOWN_FRAMES else None
+            promised = stated if link.frames is None else link.frames
             self._starts.append(at or 0)
             self._promised.append(promised)
             at = None if at is None or promised is None else at + promised
@@ -223,12 +219,8 @@ class BlockSender:
             raise Stopped
         if len(block):
             self.got += len(block)
-            _limit_cpu_time(
-                min(
-                    TIMEOUT_SECONDS,
-                    TIMEOUT_SECONDS + SHARE * self.got / self._own - (time.process_time() - self._begun),
-                )
-            )
+            spare = SHARE * self.got / self._own - (time.process_time() - self._begun)
+            _limit_cpu_time(TIMEOUT_SECONDS + min(0.0, spare))
         if self._resample is not None:
             block = self._resample.resample_chunk(block, last=last)
         if len(block):
@@ -330,15 +322,10 @@ class PartFiles:
         return self._files[-1]
 
 
-def _widen_pipe(descriptor: int, size: int) -> None:
-    """Sets the capacity of a pipe to `size` bytes, if the system allows it: Linux only."""
+def main(channel: HelperChannel, receiving: str, idle: str) -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
-
-
-def main(channel: HelperChannel, receiving: str, idle: str) -> None:
-    _widen_pipe(channel.output, PIPE_BYTES)
+            fcntl.fcntl(channel.output, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     descriptors = socket.socket(fileno=int(receiving))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which bounds its requests
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

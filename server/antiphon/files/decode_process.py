@@ -24,11 +24,8 @@ _MAX_MESSAGE = 128 << 20
 _STOP_SECONDS, _STOP_MESSAGES = 1.0, 64
 """Seconds of silence, and messages, after which a decoder that does not stop is ended: its pipe holds eight blocks."""
 _TOO_LONG = "decoding it takes far longer than its sound accounts for; it is broken or made to harm"
-_GAVE_UP = {
-    "SIGPROF": _TOO_LONG,
-    "SIGXCPU": _TOO_LONG,
-    "SIGKILL": "its decoder was killed, perhaps for want of memory",
-}
+_KILLED = "its decoder was killed, perhaps for want of memory"
+_GAVE_UP = {"SIGPROF": _TOO_LONG, "SIGXCPU": _TOO_LONG, "SIGKILL": _KILLED}
 
 
 class FileStalled(FileError):

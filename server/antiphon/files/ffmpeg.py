@@ -42,12 +42,9 @@ MAX_SAID, MAX_REPORT = 1 << 14, 1 << 24
 GUESSED = "Estimating duration from bitrate"
 """FFmpeg's warning for a length that the file does not state: quiet sound has fewer bits, so it may be far off."""
 _PACKAGERS = {
-    "apt-get": "sudo apt-get install",
-    "dnf": "sudo dnf install",
-    "pacman": "sudo pacman -S",
-    "zypper": "sudo zypper install",
-    "apk": "sudo apk add",
-}
+    "apt-get": "sudo apt-get install", "dnf": "sudo dnf install", "pacman": "sudo pacman -S",
+    "zypper": "sudo zypper install", "apk": "sudo apk add",
+}  # fmt: skip
 """Commands that install a package on Linux, by package manager."""
 
 
@@ -89,7 +86,6 @@ def lacking(ending: str, *, package: bool = True) -> str:
 
 
 def _install_ffmpeg() -> str:
-    """The command that installs ffmpeg on this system."""
     if sys.platform in ("darwin", "win32"):
         return f"{'brew' if sys.platform == 'darwin' else 'winget'} install ffmpeg"
     return f"{next((_PACKAGERS[name] for name in _PACKAGERS if shutil.which(name)), _PACKAGERS['apt-get'])} ffmpeg"

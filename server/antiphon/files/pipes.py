@@ -52,17 +52,14 @@ class RawForm:
     def of(cls, text: str) -> "RawForm":
         """Parses a format of raw samples such as "s16le:48000:2". Raises UsageError if it is invalid."""
         found = re.fullmatch(r"(\w+):(\d{1,9}):(\d{1,4})", text)
-        if not (
-            found
-            and found[1] in _TYPES
-            and MIN_RATE <= int(found[2]) <= MAX_RATE
-            and 1 <= int(found[3]) <= MAX_CHANNELS
-        ):
-            raise UsageError(
-                f"--raw takes TYPE:HZ:CHANNELS, as s16le:48000:2, with one of {', '.join(_TYPES)}, {MIN_RATE} to "
-                f"{MAX_RATE} Hz and 1 to {MAX_CHANNELS} channels, not {text[:40]!r}"
-            )
-        return cls(found[1], int(found[2]), int(found[3]))
+        if found and found[1] in _TYPES:
+            rate, channels = int(found[2]), int(found[3])
+            if MIN_RATE <= rate <= MAX_RATE and 1 <= channels <= MAX_CHANNELS:
+                return cls(found[1], rate, channels)
+        raise UsageError(
+            f"--raw takes TYPE:HZ:CHANNELS, as s16le:48000:2, with one of {', '.join(_TYPES)}, {MIN_RATE} to "
+            f"{MAX_RATE} Hz and 1 to {MAX_CHANNELS} channels, not {text[:40]!r}"
+        )
 
     @property
     def width(self) -> int:
@@ -132,15 +129,13 @@ class OutputPipe:
     def __init__(self) -> None:
         self.fd = os.dup(1)
 
-    def publish(self) -> None:
-        """Closes standard output."""
-        self.discard()
-
     def discard(self) -> None:
         """Closes standard output."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
+
+    publish = discard
 
 
 class PipeWriter:

@@ -1,6 +1,6 @@
 """Controls of a surface for a patch, by page, from the declarations of its nodes; the writers arrange them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
@@ -115,7 +115,9 @@ def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
         divided.append(Page("keyboard", keys=tuple(KEYS)))
     for place, node in enumerate(patch.graph.nodes):
         cells = catalog[node.type].cells
-        controls = [c for p in _own_first(cells) if (c := _control(node.name, p, node.values.get(p.name, p.default)))]
+        # a type's own parameters before the host's three
+        ordered = (*cells[3:], *cells[:3])
+        controls = [c for p in ordered if (c := _control(node.name, p, node.values.get(p.name, p.default)))]
         count = -(-len(controls) // MAX_CONTROLS)
         for number in range(count):
             # equal parts: no page with two controls behind one with twelve
@@ -169,13 +171,6 @@ def _chosen(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
             if widget is not None:
                 found[target] = replace(widget, label=f"{name} {param}")
     return tuple(found.values())[:MAX_CONTROLS]
-
-
-def _own_first(cells: tuple[Param, ...]) -> Iterator[Param]:
-    """Yields a type's own parameters, then the host's three."""
-    shared = 3
-    yield from cells[shared:]
-    yield from cells[:shared]
 
 
 def _control(node: str, param: Param, value: Value) -> Widget | None:

@@ -100,57 +100,45 @@ def au(fd: int, length: int, head: bytes) -> SoundLayout:
 
 def w64(fd: int, length: int, head: bytes) -> SoundLayout:
     """A W64 file: chunks with long names, and sizes of 64 bits that count the chunk's own header."""
-    at, frame = 40, 1
-    for _ in range(MAX_CHUNKS):
-        there = length - at - 24
-        if there < 0:
-            break
-        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 16), "little")
+    frame = 1
+    for name, start, size in long_chunks(fd, length, caf=False):
+        there = length - start
         if name == b"fmt ":
-            form = os.pread(fd, 16, at + 24)
+            form = os.pread(fd, 16, start)
             check_form(_number(form[2:4], "little"), _number(form[4:8], "little"))
             frame = max(1, _number(form[12:14], "little"))
         elif name == b"data":
             if (size <= 24 or size >= _IN_A_PIPE) and there > 0:
-                return _unfinished_layout("w64", length, at + 16, bytes(8), there, head[:4])
+                return _unfinished_layout("w64", length, start - 8, bytes(8), there, head[:4])
             _check_sound_complete(size - 24, there, frame, length)
             break
-        at += max(24, size + -size % 8)
     return SoundLayout("w64")
 
 
 def caf(fd: int, length: int, head: bytes) -> SoundLayout:
     """A CAF file."""
-    at = 8
-    for _ in range(MAX_CHUNKS):
-        there = length - at - 12
-        if there < 0:
-            break
-        name, size = os.pread(fd, 4, at), _number(os.pread(fd, 8, at + 4), "big")
+    for name, start, size in long_chunks(fd, length, caf=True):
+        there = length - start
         if name == b"desc":
-            form = os.pread(fd, 32, at + 12).ljust(32, b"\0")
+            form = os.pread(fd, 32, start).ljust(32, b"\0")
             (rate,) = struct.unpack(">d", form[:8])
             check_form(_number(form[24:28], "big"), int(rate) if 0 <= rate < 2**32 else 0)
         elif name == b"data":
-            held = _unfinished_layout("caf", length, at + 4, there.to_bytes(8, "big"), there, head[:4])
+            held = _unfinished_layout("caf", length, start - 8, there.to_bytes(8, "big"), there, head[:4])
             if size <= 4 < there:
                 return held
             open_ended = size == 2**64 - 1
             if not open_ended:
                 _check_sound_complete(size, there, 1, length)
             return SoundLayout("caf", held.links if open_ended or size > there else (Link(),))
-        at += 12 + size
     return SoundLayout("caf")
 
 
 def _unfinished_layout(kind: str, length: int, at: int, size: bytes, there: int, name: bytes) -> SoundLayout:
     """The layout of a file with another size patched in, so that it is read to its end. `name`: its first bytes."""
     link = Link((name, range(len(name), at), size, range(at + len(size), length)))
-    return SoundLayout(
-        kind,
-        (link,),
-        f"its recording was never closed: its header promises no sound, and all {there} bytes that follow are read",
-    )
+    remark = f"its recording was never closed: its header promises no sound, and all {there} bytes that follow are read"
+    return SoundLayout(kind, (link,), remark)
 
 
 def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]:
@@ -167,6 +155,17 @@ def chunks_of(fd: int, length: int, order: str, at: int = 12) -> Iterator[Chunk]
             size = long or size
         yield Chunk(head[:4], at + 8, size)
         at += 8 + size + size % 2
+
+
+def long_chunks(fd: int, length: int, *, caf: bool) -> Iterator[Chunk]:
+    """Yields the chunks of a CAF or W64 file, whose sizes have 64 bits; those of W64 count the chunk's header."""
+    at, head, order = (8, 12, "big") if caf else (40, 24, "little")
+    for _ in range(MAX_CHUNKS):
+        if at + head > length:
+            return
+        size = _number(os.pread(fd, 8, at + head - 8), order)
+        yield Chunk(os.pread(fd, 4, at), at + head, size)
+        at += head + size if caf else max(head, size + -size % 8)
 
 
 def complete_wav_header(fd: int) -> tuple[bytes, int]:

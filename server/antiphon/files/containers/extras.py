@@ -1,11 +1,10 @@
 """What a sound file holds that is neither sound nor a tag: chunks, blocks and streams that nothing here reads."""
 
 import os
-import struct
 from collections import Counter
 from collections.abc import Iterator
 
-from antiphon.files.containers.chunks import HELD_CHUNKS, MAX_CHUNKS, chunks_of, is_chunk
+from antiphon.files.containers.chunks import HELD_CHUNKS, chunks_of, is_chunk, long_chunks
 from antiphon.files.containers.id3 import MAX_ID3, frames_of
 from antiphon.files.containers.mpeg import end_of_id3_tags
 from antiphon.files.containers.pieces import FileWindow
@@ -19,19 +18,8 @@ _SILENT = (
 )  # fmt: skip
 """Chunks of RIFF and AIFF that are sound, its form, filling or tags."""
 _CAF_SILENT = (
-    b"desc",
-    b"data",
-    b"pakt",
-    b"kuki",
-    b"chan",
-    b"free",
-    b"info",
-    b"strg",
-    b"peak",
-    b"ovvw",
-    b"edct",
-    b"umid",
-)
+    b"desc", b"data", b"pakt", b"kuki", b"chan", b"free", b"info", b"strg", b"peak", b"ovvw", b"edct", b"umid",
+)  # fmt: skip
 _CAF_HOLDS = {b"mark": "marker chunk", b"regn": "region chunk", b"inst": "root note", b"midi": "MIDI chunk"}
 _W64_SILENT = (b"fmt ", b"data", b"fact", b"junk", b"levl", b"list", b"bext", b"riff", b"wave")
 _FLAC_KNOWN, _FLAC_APPLICATION, _FLAC_CUESHEET = range(7), 2, 5
@@ -58,10 +46,8 @@ def _found(fd: int, length: int, kind: str) -> Iterator[tuple[str, str, Manner]]
     """Yields what, place and manner of each piece that is not read."""
     if kind in ("wav", "aiff") or os.pread(fd, 4, 0) in (b"RIFF", b"RIFX"):
         yield from _chunks(fd, length)
-    elif kind == "caf":
-        yield from _caf(fd, length)
-    elif kind == "w64":
-        yield from _w64(fd, length)
+    elif kind in ("caf", "w64"):
+        yield from _long_chunks(fd, length, caf=kind == "caf")
     else:
         start = end_of_id3_tags(FileWindow(fd, length), 0)
         if start:
@@ -88,34 +74,15 @@ def _chunks(fd: int, length: int) -> Iterator[tuple[str, str, Manner]]:
             yield "chunk", _named(os.pread(fd, 4, start) if name == b"APPL" else name), "unknown"
 
 
-def _caf(fd: int, length: int) -> Iterator[tuple[str, str, Manner]]:
-    at = 8
-    for _ in range(MAX_CHUNKS):
-        if at + 12 > length:
-            return
-        head = os.pread(fd, 12, at)
-        name, (size,) = head[:4], struct.unpack(">q", head[4:])
-        if name in _CAF_HOLDS:
-            yield _CAF_HOLDS[name], "", "unused"
-        elif name not in _CAF_SILENT:
+def _long_chunks(fd: int, length: int, *, caf: bool) -> Iterator[tuple[str, str, Manner]]:
+    holds, silent, least = (_CAF_HOLDS, _CAF_SILENT, 4) if caf else ({}, _W64_SILENT, 24)
+    for name, _, size in long_chunks(fd, length, caf=caf):
+        if name in holds:
+            yield holds[name], "", "unused"
+        elif name not in silent:
             yield "chunk", _named(name), "unknown"
-        if size < 0 or (name == b"data" and size <= 4):
-            return  # to the end, or never closed
-        at += 12 + size
-
-
-def _w64(fd: int, length: int) -> Iterator[tuple[str, str, Manner]]:
-    at = 40
-    for _ in range(MAX_CHUNKS):
-        if at + 24 > length:
-            return
-        head = os.pread(fd, 24, at)
-        size = int.from_bytes(head[16:], "little")
-        if head[:4] == b"data" and size <= 24:
+        if name == b"data" and size <= least:
             return  # never closed
-        if head[:4] not in _W64_SILENT:
-            yield "chunk", _named(head[:4]), "unknown"
-        at += max(24, size + -size % 8)
 
 
 def _id3(data: bytes) -> Iterator[tuple[str, str, Manner]]:

@@ -9,16 +9,9 @@ from collections.abc import Iterable, Iterator
 NAMES = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 """Tags that are read, and copied from file to file."""
 ID3_FRAMES = {
-    "title": "TIT2",
-    "artist": "TPE1",
-    "album": "TALB",
-    "genre": "TCON",
-    "date": "TDRC",
-    "tracknumber": "TRCK",
-    "comment": "COMM",
-    "bpm": "TBPM",
-    "key": "TKEY",
-}
+    "title": "TIT2", "artist": "TPE1", "album": "TALB", "genre": "TCON", "date": "TDRC", "tracknumber": "TRCK",
+    "comment": "COMM", "bpm": "TBPM", "key": "TKEY",
+}  # fmt: skip
 _READ = {frame: name for name, frame in ID3_FRAMES.items()} | {
     "TYER": "date", "TT2": "title", "TP1": "artist", "TAL": "album", "TCO": "genre", "TYE": "date",
     "TRK": "tracknumber", "COM": "comment", "TDAT": "day", "TDA": "day", "TBP": "bpm", "TKE": "key",

@@ -12,19 +12,10 @@ from antiphon.files.containers.pieces import FileWindow, Link, Refused, SoundLay
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """Names of the first box of an MPEG-4 or QuickTime file."""
 _STARTS = (
-    (b"\x1a\x45\xdf\xa3", "matroska"),
-    (bytes.fromhex("3026b2758e66cf11"), "asf"),
-    (b"#!AMR", "amr"),
-    (b"wvpk", "wv"),
-    (b"TTA1", "tta"),
-    (b"MAC ", "ape"),
-    (b"DSD ", "dsf"),
-    (b"FLV\x01", "flv"),
-    (b"MPCK", "mpc8"),
-    (b"MP+", "mpc"),
-    (b"\x00\x00\x01\xba", "mpeg"),
-    (b"\x7f\xfe\x80\x01", "dts"),
-)
+    (b"\x1a\x45\xdf\xa3", "matroska"), (bytes.fromhex("3026b2758e66cf11"), "asf"), (b"#!AMR", "amr"), (b"wvpk", "wv"),
+    (b"TTA1", "tta"), (b"MAC ", "ape"), (b"DSD ", "dsf"), (b"FLV\x01", "flv"), (b"MPCK", "mpc8"), (b"MP+", "mpc"),
+    (b"\x00\x00\x01\xba", "mpeg"), (b"\x7f\xfe\x80\x01", "dts"),
+)  # fmt: skip
 _AFTER_SIZE = {bytes.fromhex("f8726fba"): "truehd", bytes.fromhex("f8726fbb"): "mlp"}
 """Signatures of TrueHD and its variants, which follow four bytes of size and time."""
 _OPEN_SIZES = bytes(4), b"\xff" * 4
@@ -160,8 +151,7 @@ _SEGMENT = bytes.fromhex("18538067")
 
 def _check_carrier(fd: int, demuxer: str, length: int) -> None:
     """Raises `Refused` for a file that is shorter than its own header states."""
-    stated = _STATED.get(demuxer)
-    promised = 0 if stated is None else stated(os.pread(fd, 4096, 0))
+    promised = _STATED[demuxer](os.pread(fd, 4096, 0)) if demuxer in _STATED else 0
     if promised > length:
         raise Refused(
             f"its header promises {promised} bytes and {length} are there: it was cut short, fetch or make it again"

@@ -112,7 +112,7 @@ def _runs(window: FileWindow, first: int) -> list[FrameRun]:
         size, double, single = _table()[head[1] << 8 | head[2]]
         kind = single if head[3] >= 0xC0 else double
         header = window.get(at, size)
-        if not _is_header(header, kind):
+        if kind.layer != 3 or 0 not in _header_frame_positions(header[: _VBRI + 4], kind):
             header = b""
         if apart or header or kind is not runs[-1].kind:
             runs.append(FrameRun(kind, head, header))
@@ -167,10 +167,6 @@ def _header_frame_positions(data: bytes, kind: FrameKind) -> Iterator[int]:
             found = data.find(name, found + 1)
 
 
-def _is_header(frame: bytes, kind: FrameKind) -> bool:
-    return kind.layer == 3 and 0 in _header_frame_positions(frame[: _VBRI + 4], kind)
-
-
 def _has_frames_at(window: FileWindow, at: int, needed: int) -> bool:
     """Whether `needed` frames of a kind follow at an offset, or fewer up to the end."""
     count, kind = 0, None
@@ -221,9 +217,8 @@ def _counted(run: FrameRun) -> bytes:
     numbers = (3, run.frames + 1, 2 * size + sum(map(len, run.spans)))
     said = b"Xing" + b"".join(number.to_bytes(4, "big") for number in numbers)
     left_out = (kind.samples - _DECODER_DELAY << 12).to_bytes(3, "big")
-    return (head + bytes(place - 4) + said + b"LAME" + bytes(17) + left_out).ljust(size, b"\0") + head.ljust(
-        size, b"\0"
-    )
+    first = head + bytes(place - 4) + said + b"LAME" + bytes(17) + left_out
+    return first.ljust(size, b"\0") + head.ljust(size, b"\0")
 
 
 @functools.cache

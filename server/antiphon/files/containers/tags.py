@@ -76,9 +76,8 @@ def _chunk_tags(fd: int, length: int, head: bytes) -> dict[str, str]:
         if name.lower() == b"id3 ":
             id3 = id3 or read_id3(os.pread(fd, min(size, MAX_ID3), start))
         elif order == "big" and name in _INFO:
-            found.setdefault(_INFO[name], []).append(
-                undeclared_text(os.pread(fd, min(size, MAX_TEXT), start).rstrip(b"\0"))
-            )
+            text = os.pread(fd, min(size, MAX_TEXT), start).rstrip(b"\0")
+            found.setdefault(_INFO[name], []).append(undeclared_text(text))
         elif name == b"LIST" and os.pread(fd, 4, start) == b"INFO":
             for inner, at, count in chunks_of(fd, min(length, start + size), order, start + 4):
                 if inner in _INFO:
@@ -112,18 +111,6 @@ class Cover:
 
     mime: str
     data: bytes
-
-    @property
-    def id3_frame(self) -> bytes:
-        """Content of the frame APIC, marked as front cover."""
-        return b"\0" + self.mime.encode("latin-1", "replace") + b"\0\x03\0" + self.data
-
-    @property
-    def flac_block(self) -> bytes:
-        """Content of FLAC's picture block, marked as front cover, without its size in pixels."""
-        mime = self.mime.encode("ascii", "replace")
-        parts = (b"\0\0\0\x03", len(mime).to_bytes(4, "big"), mime, bytes(20), len(self.data).to_bytes(4, "big"))
-        return b"".join((*parts, self.data))
 
 
 def cover_of(path: str | os.PathLike[str]) -> Cover | None:
@@ -280,7 +267,8 @@ def id3(tags: Mapping[str, str], cover: Cover | None = None) -> bytes:
         body = head + (f"{float(text):.0f}" if name == "bpm" else text).encode()
         frames += ID3_FRAMES[name].encode() + _synchsafe(len(body)) + b"\x00\x00" + body
     if cover is not None:
-        body = cover.id3_frame
+        # marked as front cover
+        body = b"\0" + cover.mime.encode("latin-1", "replace") + b"\0\x03\0" + cover.data
         frames += b"APIC" + _synchsafe(len(body)) + b"\x00\x00" + body
     return b"ID3\x04\x00\x00" + _synchsafe(len(frames)) + frames if frames else b""
 
@@ -309,7 +297,9 @@ def append_chunks(fd: int, chunks: bytes) -> bool:
 
 def insert_cover(fd: int, cover: Cover) -> None:
     """Inserts a picture block after the first block of a complete FLAC file."""
-    block = cover.flac_block
+    # marked as front cover, without its size in pixels
+    mime, size = cover.mime.encode("ascii", "replace"), len(cover.data)
+    block = b"\0\0\0\x03" + len(mime).to_bytes(4, "big") + mime + bytes(20) + size.to_bytes(4, "big") + cover.data
     block = b"\x06" + len(block).to_bytes(3, "big") + block
     first = 8 + int.from_bytes(os.pread(fd, 3, 5), "big")
     at = os.fstat(fd).st_size

@@ -19,14 +19,10 @@ _TEMPO, _END = 0x51, 0x2F
 _META = {0x00: "sequence number", 0x20: "channel prefix", 0x21: "port", _TEMPO: "tempo",
          0x54: "SMPTE offset", 0x58: "time signature", 0x59: "key signature"}  # fmt: skip
 _CHANNEL: dict[int, tuple[str, ...]] = {
-    0x80: ("note_off", "note", "velocity"),
-    0x90: ("note_on", "note", "velocity"),
-    0xA0: ("polytouch", "note", "value"),
-    0xB0: ("control_change", "control", "value"),
-    0xC0: ("program_change", "program"),
-    0xD0: ("aftertouch", "value"),
+    0x80: ("note_off", "note", "velocity"), 0x90: ("note_on", "note", "velocity"), 0xA0: ("polytouch", "note", "value"),
+    0xB0: ("control_change", "control", "value"), 0xC0: ("program_change", "program"), 0xD0: ("aftertouch", "value"),
     0xE0: ("pitchwheel", "pitch"),
-}
+}  # fmt: skip
 _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 """Numbers of data bytes of system messages that are invalid in a file."""
 _MACBINARY = 128

@@ -333,11 +333,8 @@ def _track(track: Any, ticks: int, overlap: Overlap) -> MidiTrack:
                 value = message.value / 127
                 controls.append(MidiControlChange(at / ticks, "control", message.control, value, message.channel + 1))
             case "pitchwheel":
-                controls.append(
-                    MidiControlChange(
-                        at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1
-                    )
-                )
+                value = max(-1.0, message.pitch / (_BEND - 1))
+                controls.append(MidiControlChange(at / ticks, "bend", 0, value, message.channel + 1))
             case "program_change":
                 program = message.program if program is None else program
                 controls.append(MidiControlChange(at / ticks, "program", message.program, 0.0, message.channel + 1))

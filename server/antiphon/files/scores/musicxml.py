@@ -51,9 +51,7 @@ _NAMES = {"trill-mark": "trill", "arpeggiate": "arpeggio", "wavy-line": "trill"}
 _DRUM_CHANNEL = 10
 _SILENT = ("harmony", "print", "grouping", "link", "bookmark", "listening")
 """Elements of a measure without sound, and chord symbols of further parts."""
-_GRADUAL = re.compile(
-    r"\b(?:rit(?:ard(?:ando)?|en(?:uto)?)?|rall(?:entando)?|accel(?:erando)?|string(?:endo)?)\b", re.I
-)
+_GRADUAL = re.compile(r"(?i)\b(?:rit(?:ard(?:ando)?|en(?:uto)?)?|rall(?:entando)?|accel(?:erando)?|string(?:endo)?)\b")
 """Words of a tempo that changes gradually."""
 _WORDS, _MARK, _SOUND = range(3)
 """Sources of a tempo, in order of precision."""
@@ -125,9 +123,8 @@ def _score(root: Element) -> Score:
                 measures.setdefault((inner if timewise else outer).get("id") or "", []).append(inner)
     if not measures:
         raise ScoreRefused("there are no measures in it")
-    sheet = next(
-        (one for one, part in measures.items() if any(item.find("harmony") is not None for item in part)), None
-    )
+    sheets = (one for one, part in measures.items() if any(item.find("harmony") is not None for item in part))
+    sheet = next(sheets, None)
     unused = Counter[str]()
     readers = [_PartReader(one, given.get(one), part, unused, one == sheet) for one, part in measures.items()]
     written: list[WrittenMeasure] = []

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Literal
 from xml.etree.ElementTree import Element
 
 from antiphon.files.scores.written_score import LevelMark
@@ -16,14 +17,11 @@ _AND_THEN = {"fp": (96, 49), "sfp": (112, 49), "sfpp": (112, 33), "pf": (49, 96)
 _FORTE = 0.9
 """Velocity of one per cent in the attribute `dynamics`, of which 100 is a forte."""
 _ARTICULATIONS = {
-    "accent": (16 / 127, 1.0),
-    "strong-accent": (24 / 127, 1.0),
-    "staccato": (0.0, 0.5),
-    "staccatissimo": (0.0, 0.3),
-    "spiccato": (0.0, 0.4),
-    "detached-legato": (0.0, 0.75),
-}
+    "accent": (16 / 127, 1.0), "strong-accent": (24 / 127, 1.0), "staccato": (0.0, 0.5), "staccatissimo": (0.0, 0.3),
+    "spiccato": (0.0, 0.4), "detached-legato": (0.0, 0.75),
+}  # fmt: skip
 """Velocity that is added, and the share of a note that sounds."""
+_WEDGES: dict[str, Literal["up", "down", "stop"]] = {"crescendo": "up", "diminuendo": "down", "stop": "stop"}
 _SWING = {"eighth": 1.0, "16th": 0.5}
 """Quarters of the pair that swings."""
 
@@ -46,13 +44,8 @@ def level_marks(item: Element, path: str, at: Fraction) -> Iterator[LevelMark]:
     if exact and not plain:
         yield LevelMark(at, "level", exact)
     for one in item.findall("direction-type/wedge"):
-        match one.get("type"):
-            case "crescendo":
-                yield LevelMark(at, "up")
-            case "diminuendo":
-                yield LevelMark(at, "down")
-            case "stop":
-                yield LevelMark(at, "stop")
+        if kind := _WEDGES.get(one.get("type") or ""):
+            yield LevelMark(at, kind)
 
 
 def accent_of(note: Element) -> tuple[float, float]:

@@ -47,9 +47,8 @@ def _tracks(
         for note in (note for note in rows if note.staff == staff):
             start = swung(note.start)
             length = (swung(note.end) - start) * note.held
-            notes.append(
-                MidiNote(start, length, note.number, note.velocity, channel=DRUMS + 1 if note.drum else channel)
-            )
+            on = DRUMS + 1 if note.drum else channel
+            notes.append(MidiNote(start, length, note.number, note.velocity, channel=on))
             if note.bend:
                 bends[start] = MidiControlChange(start, "bend", 0, note.bend / _BEND_RANGE, channel)
         yield MidiTrack(part.name, tuple(notes), part.program, tuple(bends.values()))
@@ -59,9 +58,8 @@ def _swing(score: Score) -> Callable[[float], float]:
     """Function that returns where a position in quarters is played: the second of two swung notes later."""
 
     def swung(quarter: float) -> float:
-        share, unit = next(
-            ((share, unit) for at, share, unit in reversed(score.swing) if at <= quarter + 1e-6), (0.5, 1)
-        )
+        begun = ((share, unit) for at, share, unit in reversed(score.swing) if at <= quarter + 1e-6)
+        share, unit = next(begun, (0.5, 1))
         one = score.measures[score.measure_at(quarter)]
         inside = (quarter - one.start + one.before) % (2 * unit)
         return quarter + (2 * share - 1) * unit if abs(inside - unit) < 1e-3 else quarter
