@@ -288,9 +288,8 @@ class StreamedSpectrum:
             n = np.arange(-int(before), int(after) + 1)
             window = 0.5 + 0.5 * np.cos(np.pi * n / np.where(n <= 0, before + 1.0, after + 1.0))
             end = _HELD + self._skipped[octave] - (int(late * at) - int(after))
-            row[end - len(n) : end] = (
-                np.sqrt(PERIODS * rate / hz) * window / window.sum() * np.exp(2j * np.pi * hz / at * n)
-            )
+            wave = np.exp(2j * np.pi * hz / at * n)
+            row[end - len(n) : end] = np.sqrt(PERIODS * rate / hz) * window / window.sum() * wave
         return np.ascontiguousarray(np.concatenate([made.real, made.imag]), np.float32)
 
     def start(self) -> None:

@@ -61,13 +61,15 @@ class Capture:
         """Waits until the stream has passed the buffer's mark."""
 
 
-class Eager(Capture):
-    """A capture on the card that launches each kernel, without the graphs of `Graphs`."""
+class Graphs(Capture):
+    """A capture on the card with a CUDA graph for each step: one launch, and no allocation after recording."""
 
     def __init__(self) -> None:
         super().__init__("cuda")
         self._stream = torch.cuda.Stream()
         self._marks = [torch.cuda.Event() for _ in range(BUFFERS)]
+        # graphs never run at the same time, so they can share a pool for intermediate results
+        self._pool = torch.cuda.graph_pool_handle()
 
     def host(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.zeros(shape, dtype=dtype, pin_memory=True)
@@ -84,15 +86,6 @@ class Eager(Capture):
 
     def wait(self, buffer: int) -> None:
         self._marks[buffer].synchronize()
-
-
-class Graphs(Eager):
-    """A capture on the card with a CUDA graph for each step: one launch, and no allocation after recording."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # graphs never run at the same time, so they can share a pool for intermediate results
-        self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, step: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
@@ -166,7 +159,8 @@ class GraphStepper:
                 repeat_until_steady(partial(self._timed, run))
                 self._steps[count] = self._capture.record(run)
         for count in counts:
-            if not self._batch_sizes_agree(count):
+            alone, among = self._proof(count, count), self._proof(count, self._slots)
+            if not all(torch.equal(a, b) for a, b in zip(alone, among, strict=True)):
                 log.info("%d of %d slots by themselves give other last digits; they run with all", count, self._slots)
                 del self._steps[count]
         rng = np.random.default_rng(1)
@@ -233,10 +227,6 @@ class GraphStepper:
         run()
         self._capture.mark(0)
         self._capture.wait(0)
-
-    def _batch_sizes_agree(self, count: int) -> bool:
-        alone, among = self._proof(count, count), self._proof(count, self._slots)
-        return all(torch.equal(a, b) for a, b in zip(alone, among, strict=True))
 
     def _proof(self, slots: int, count: int) -> list[torch.Tensor]:
         """Answers of the first `slots` to `PROOF_HOPS` hops of noise in a batch of `count`, and their final state."""

@@ -6,16 +6,13 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from antiphon.kernel.contract.params import Value
 from antiphon.kernel.errors import WorkerError
 from antiphon.kernel.workers.spec import MAX_SLOTS, WorkerSpec
 
-FACTORIES = {
-    "cpu": "antiphon.networks.torch_network:build",
-    "cuda": "antiphon.networks.cuda:build",
-}
+FACTORIES = {"cpu": "antiphon.networks.torch_network:build", "cuda": "antiphon.networks.cuda:build"}
 """Factories of torch models' workers, by device."""
 ARRAY_FACTORY = "antiphon.networks.array_network:build"
 """Factory of a CPU worker for a model with a numpy version of its network."""
@@ -217,7 +214,9 @@ def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -
     file, state, problem, size, parameters = "", "missing", "", 0, 0
     try:
         row = model_files.entry(weights, folder)
-        file, plugin, parameters = Path(row["file"]).name, plugin or str(row.get("plugin", "")), _whole(row)
+        stated = row.get("parameters")
+        file, plugin = Path(row["file"]).name, plugin or str(row.get("plugin", ""))
+        parameters = stated if isinstance(stated, int) else 0
         path = (folder or resources.models()) / file
         if path.is_file():
             state, size = "changed", path.stat().st_size
@@ -229,9 +228,3 @@ def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -
         problem = f"{name}: {file} cannot be looked at: {error.strerror}"
     needs_torch = info is not None and not info.array_network
     return Row(name, plugin, file, size, parameters, runs, needs_torch, state, problem)
-
-
-def _whole(row: Mapping[str, Any]) -> int:
-    """Parameter count of a manifest entry; 0 if it states none."""
-    count = row.get("parameters")
-    return count if isinstance(count, int) else 0

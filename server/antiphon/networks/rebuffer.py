@@ -200,14 +200,14 @@ class DropoutFader:
     def _mix(self, answer: Samples | None, dry: Samples | None, out: Samples, risen: int, fallen: int) -> None:
         wet, rise, gone = self._wet, self._words[FadeWord.RISE], self._words[FadeWord.GONE]
         if answer is not None:
-            _scaled(answer[:, :risen], self._gains(self._rising, rise, risen), wet[:, :risen])
+            _scaled(answer[:, :risen], _gains(self._rising, rise, risen), wet[:, :risen])
             wet[:, risen:] = answer[:, risen:]
         else:
             wet.fill(0.0)
         if fallen:
             part = self._part[:, :fallen]
             ghost = self._backwards[:, gone : gone + fallen]
-            _scaled(ghost, self._gains(self._falling, gone, fallen), part)
+            _scaled(ghost, _gains(self._falling, gone, fallen), part)
             np.add(wet[:, :fallen], part, out=wet[:, :fallen])
         if dry is None:
             out[:] = wet
@@ -225,11 +225,6 @@ class DropoutFader:
         np.subtract(tail, ghost, out=ghost)
         self._words[FadeWord.RISE] = self._words[FadeWord.GONE] = 0
 
-    def _gains(self, curve: Samples, done: int, count: int) -> Samples:
-        """Next `count` gains of a fade; the first already differs from the start."""
-        gains: Samples = curve[done + 1 : done + count + 1]
-        return gains
-
     def _left(self, risen: int, fallen: int, there: bool) -> None:
         """Writes the dry sound's gain to `_share`.
 
@@ -238,21 +233,17 @@ class DropoutFader:
         """
         share, rise, gone = self._share, self._words[FadeWord.RISE], self._words[FadeWord.GONE]
         share.fill(1.0)
-        for curve, done, count, near in (
-            (self._rising, rise, risen, self._is),
-            (self._falling, gone, fallen, self._was),
-        ):
-            gains, part = self._gains(curve, done, count), self._part[0, :count]
+        rising, falling = _gains(self._rising, rise, risen), _gains(self._falling, gone, fallen)
+        for gains, near in (rising, self._is), (falling, self._was):
+            count, part = len(gains), self._part[0, : len(gains)]
             np.multiply(gains, gains, out=part)
             np.multiply(part, 1.0 - near * near, out=part)
             np.subtract(share[:count], part, out=share[:count])
         np.maximum(share, 0.0, out=share)
         np.sqrt(share, out=share)
-        for curve, done, count, more in (
-            (self._rising, rise, risen, -self._is),
-            (self._falling, gone, fallen, self._held - self._was),
-        ):
-            part = np.multiply(self._gains(curve, done, count), more, out=self._part[0, :count])
+        for gains, more in (rising, -self._is), (falling, self._held - self._was):
+            count = len(gains)
+            part = np.multiply(gains, more, out=self._part[0, :count])
             np.add(share[:count], part, out=share[:count])
         if there:
             # the ghost never ends after the fade-in
@@ -265,6 +256,12 @@ def _dry_sound_correlation(x: Samples, dry: Samples) -> tuple[float, float]:
     if both <= 0.0 or both * both < RELATED * RELATED * power * given:
         return 0.0, 0.0
     return min(1.0, both / math.sqrt(power * given)), min(1.0, both / given)
+
+
+def _gains(curve: Samples, done: int, count: int) -> Samples:
+    """Next `count` gains of a fade; the first already differs from the start."""
+    gains: Samples = curve[done + 1 : done + count + 1]
+    return gains
 
 
 def _scaled(x: Samples, gains: Samples, out: Samples) -> None:

@@ -26,10 +26,6 @@ from antiphon.networks.rebuffer import DropoutFader, DropoutLog, Rebuffer, lead_
 from antiphon.signal.listening_mix import ListeningMix
 
 
-def _no_config() -> str:
-    return ""
-
-
 class WorkerClient(ProcessorPart):
     """A processor's streams through one worker, side by side, for processors with their own hop grid.
 
@@ -42,9 +38,7 @@ class WorkerClient(ProcessorPart):
         there: Whether there are streams; there are none where a declaration is only checked.
     """
 
-    def __init__(
-        self, spec: WorkerSpec, lanes: int, lead: int, node: int, config: Callable[[], str] = _no_config
-    ) -> None:
+    def __init__(self, spec: WorkerSpec, lanes: int, lead: int, node: int, config: Callable[[], str] = str) -> None:
         """Opens the streams.
 
         `lead`: hops between a post and its take; the rings have room for as many. `config`: returns the streams'
@@ -311,9 +305,7 @@ class WorkerProcessor(Processor):
         if self._lanes is None:
             self._lanes = np.stack([stream.lane for stream in client.streams])
         lanes, count, given = self._lanes, len(self._lanes), _NO_SOUND if x is None else x
-        there = hops_rest.step(
-            hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1]
-        )  # fmt: skip
+        there = hops_rest.step(hops.words, fader.words, lanes, count, hops.hop, hops.lead, fader.fade, y.shape[1])
         grid = HopGrid(hops.words, lanes, count, hops.lead)
         sounds = HopSounds(hops.filling, hops.playing, fader.tail, fader.dry_tail)
         dry = DryHops(self._past, self._dry, self._past_at, self.latency)
