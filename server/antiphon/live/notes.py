@@ -66,9 +66,8 @@ def to_commands(
     if UNNAMED in values and not values.keys().isdisjoint(("note", "s", "n")):
         values = {name: value for name, value in values.items() if name != UNNAMED}
     if UNNAMED in values:
-        raise UsageError(
-            f"{str(values[UNNAMED])[:40]!r} is a value without a name: end the pattern with .note() or .s()"
-        )
+        bare = repr(str(values[UNNAMED])[:40])
+        raise UsageError(f"{bare} is a value without a name: end the pattern with .note() or .s()")
     if "ccn" in values or "ccv" in values:
         kept = {name: value for name, value in values.items() if name not in ("ccn", "ccv")}
         if kept.keys().isdisjoint(("note", "s", "n")):
@@ -108,9 +107,8 @@ def _note(
     on = on or (check_node_name(values["synth"]) if "synth" in values else "")
     own: tuple[Any, ...] = ()
     if not on.startswith(OUTSIDE):  # MIDI has no values by name
-        own = tuple(
-            part for name, value in values.items() if name not in (*COMMON_VALUES, "synth") for part in (name, value)
-        )
+        named = {name: value for name, value in values.items() if name not in (*COMMON_VALUES, "synth")}
+        own = tuple(part for pair in named.items() for part in pair)
     channel = 1 if own else channel  # as `/node/NAME/play` begins it
     note, lit = _whole(values["note"], "note", 0, HIGHEST), mark(places, lasts)
     return LiveNote(beat, note, _velocity(values), lasts, on, channel, source, line, lit, own)

@@ -216,9 +216,7 @@ class Performance:
 
     def _settings(self, settings: list[LiveEvent]) -> None:
         for event in settings:
-            rank = TEMPO if event.address in ("/tempo", "/swing") else SET
-            if event.address.endswith("/play"):
-                rank = PLAY
+            rank = TEMPO if event.address in ("/tempo", "/swing") else PLAY if event.address.endswith("/play") else SET
             at = self.beat + event.beat
             self.put(replace(event, beat=at), rank)
             if event.address == "/tempo":
@@ -425,17 +423,14 @@ class Performance:
             state.synced = True
             self.awaited.add(wait.name)
             at, number, value = self._cues.get(wait.name, (Fraction(-1), 0, None))
+            state.waits_for = wait.name
             if at == state.beat and state.taken.get(wait.name) != number and wait.name != state.loop.name:
-                state.waits_for = wait.name
                 self._wake(state, number, value)
-            else:
-                state.waits_for = wait.name
             return
         beats = exact(wait, "yield")  # type: ignore[arg-type]
         if not MIN_WAIT_BEATS <= beats <= MAX_WAIT_BEATS:
-            raise UsageError(
-                f"yield takes {float(MIN_WAIT_BEATS):.3g} to {MAX_WAIT_BEATS:g} beats, not {float(beats):g}"
-            )
+            limits = f"{float(MIN_WAIT_BEATS):.3g} to {MAX_WAIT_BEATS:g}"
+            raise UsageError(f"yield takes {limits} beats, not {float(beats):g}")
         state.beat += beats
         heapq.heappush(self._due, (state.beat, state.place, state.key))
 

@@ -99,9 +99,8 @@ def read(path: str, source: str, *, version: int = 0, patch_plays: bool = False)
         tree = ast.parse(source, path)
         compile(tree, path, "exec", dont_inherit=True)  # its errors are those of the text
         _check_statements(path, tree)
-        code = compile(
-            ast.fix_missing_locations(_PatternStatementRefuser().visit(tree)), path, "exec", dont_inherit=True
-        )
+        tree = ast.fix_missing_locations(_PatternStatementRefuser().visit(tree))
+        code = compile(tree, path, "exec", dont_inherit=True)
         with on_stage(_ReadingStage(script)):
             exec(code, {"__name__": "live_script", "__file__": path, "_unplayed": _unplayed})
         silence_muted(script)

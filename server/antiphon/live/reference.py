@@ -52,38 +52,15 @@ EXAMPLES = {
 PATCHES = {"on_note": "garden", "sing": "cantor", "synth": "keys"}
 """Patches in which an example runs, if not that of the text."""
 CHAPTERS = {
-    "script": "Scripts",
-    "making": "Patterns of several",
-    "patterns": "Changes",
-    "time": "Time",
-    "rhythm": "Rhythm",
-    "layers": "Layers and cycles",
-    "chance": "Chance",
-    "picking": "Picking",
-    "values": "Values and arithmetic",
-    "harmony": "Notes, chords and scales",
-    "samples": "Parts of sounds",
-    "notes": "Values of a note",
-    "signals": "Signals",
-    "methods": "Others",
-}
+    "script": "Scripts", "making": "Patterns of several", "patterns": "Changes", "time": "Time", "rhythm": "Rhythm",
+    "layers": "Layers and cycles", "chance": "Chance", "picking": "Picking", "values": "Values and arithmetic",
+    "harmony": "Notes, chords and scales", "samples": "Parts of sounds", "notes": "Values of a note",
+    "signals": "Signals", "methods": "Others",
+}  # fmt: skip
 """Titles of the groups, in their order."""
 FIRST = (
-    "track",
-    "s",
-    "note",
-    "n",
-    "chords",
-    "scale",
-    "stack",
-    "cat",
-    "node",
-    "tempo",
-    "patch",
-    "loop",
-    "play",
-    "sample",
-)
+    "track", "s", "note", "n", "chords", "scale", "stack", "cat", "node", "tempo", "patch", "loop", "play", "sample",
+)  # fmt: skip
 """Words with which a script begins: they lead their chapter."""
 
 

@@ -20,6 +20,8 @@ from antiphon.live.vocabulary import reading, track
 
 P: TypeAlias = Pattern[Any]
 Change: TypeAlias = Callable[[P, P, Fraction], P]
+Way: TypeAlias = Callable[[Query[Any], Callable[[Fraction], float], bool], Query[Any]]
+"""Function that returns a query's events within a transition, by its progress, of the pattern that comes or goes."""
 _STREAM = 1 << 38
 _COMPARED_CYCLES = 4
 """Cycles compared for equality of two patterns."""
@@ -72,13 +74,7 @@ def silence_muted(script: LiveScript) -> None:
 # ---- one pattern after another
 
 
-def _mixed(
-    old: P,
-    new: P,
-    how: Callable[[Query[Any], Callable[[Fraction], float], bool], Query[Any]],
-    at: Fraction,
-    cycles: Fraction,
-) -> P:
+def _mixed(old: P, new: P, how: Way, at: Fraction, cycles: Fraction) -> P:
     def share(time: Fraction) -> float:
         """Progress of the transition, 0 to 1."""
         return float(min(max((time - at) / cycles, Fraction(0)), Fraction(1)))
@@ -113,14 +109,10 @@ def _faded(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -
 
 
 def _thin_events(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> Query[Any]:
-    def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
-        return [
-            event
-            for event in query(span, seed)
-            if (chance(seed, _STREAM, event.reach.begin) < share(event.reach.begin)) is comes
-        ]
+    def stays(event: CycleEvent[Any], seed: int) -> bool:
+        return (chance(seed, _STREAM, event.reach.begin) < share(event.reach.begin)) is comes
 
-    return found
+    return lambda span, seed: [event for event in query(span, seed) if stays(event, seed)]
 
 
 def _cut(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -> Query[Any]:
@@ -175,10 +167,8 @@ def _track(new: LiveTrack, old: LiveTrack | None, beat: Fraction) -> LiveTrack:
         new = replace(new, on=new.on or old.on, beats=old.beats if new.keeps else new.beats)
     played = new.pattern._new(queries.silence) if old is None else old.base or old.pattern
     at = beat / new.beats
-    if (
-        old is not None
-        and old.beats == new.beats
-        and played.query(at, at + _COMPARED_CYCLES) == new.pattern.query(at, at + _COMPARED_CYCLES)
-    ):
-        return replace(new, pattern=old.pattern, base=new.pattern)
+    if old is not None and old.beats == new.beats:
+        before, after = (one.query(at, at + _COMPARED_CYCLES) for one in (played, new.pattern))
+        if before == after:
+            return replace(new, pattern=old.pattern, base=new.pattern)
     return replace(new, pattern=change(played, new.pattern, at), base=new.pattern)

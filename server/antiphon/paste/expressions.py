@@ -63,10 +63,6 @@ def euclid(nodes: Sequence[Any]) -> str:
     return quote(words.plain(f"t({','.join(plain)})")) if len(plain) > 1 else ""
 
 
-def is_undefined(node: Any) -> bool:
-    return bool(node.type == "Identifier" and node.name == "undefined")
-
-
 def is_text(node: Any) -> bool:
     return node.type == "TemplateLiteral" or (node.type == "Literal" and isinstance(node.value, str))
 
@@ -306,7 +302,8 @@ class Expressions:
 
     def _find_tested_name(self, node: Any) -> str:
         """Name that `v.note !== undefined` or `typeof v !== "object"` tests; "" for another test."""
-        if node.left.type == "MemberExpression" and is_undefined(node.right):
+        undefined = node.right.type == "Identifier" and node.right.name == "undefined"
+        if node.left.type == "MemberExpression" and undefined:
             shown = str(self.expr(node.left.object))
             if len(shown) > 1000:
                 raise UnknownPartError("what is tested is too long")

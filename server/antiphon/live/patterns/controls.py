@@ -126,10 +126,8 @@ class ControlPattern(Pattern[Values]):
                     piece = Span(at, at + length)
                     part = piece.overlap(event.part)
                     if part is not None:
-                        edges = {
-                            "begin": first + (last - first) * k / count,
-                            "end": first + (last - first) * (k + 1) / count,
-                        }
+                        begin, end = (first + (last - first) * place / count for place in (k, k + 1))
+                        edges = {"begin": begin, "end": end}
                         found.append(CycleEvent(piece, part, {**event.value, **edges}, event.places))
             return found
 

@@ -33,11 +33,6 @@ def begin_dialect(dialect: int) -> None:
     _READING.set(dialect)
 
 
-def reads_beginning(seed: int) -> bool:
-    """True if signals and chance are read at the beginning of an event."""
-    return seed in (STRUDEL, TIDAL_1_10)
-
-
 def track_seed(seed: int, stream: int) -> int:
     """Seed of a track: chance is the same in all tracks of a dialect."""
     return seed if seed < 0 else seed ^ stream

@@ -27,10 +27,8 @@ def join_outer(outer: Query[Query[T]]) -> Query[T]:
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         found: list[CycleEvent[T]] = []
         for event in outer(span, seed):
-            begin = event.reach.begin
-            found += [
-                replace_event_spans(inner, event.whole, event.part) for inner in event.value(Span(begin, begin), seed)
-            ]
+            inner = event.value(Span(event.reach.begin, event.reach.begin), seed)
+            found += [replace_event_spans(each, event.whole, event.part) for each in inner]
         return found
 
     return query
@@ -92,9 +90,8 @@ def zoom(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
         first = cycle + begin
-        return queries.retime(query, lambda t: (t - first) / length + cycle, lambda t: (t - cycle) * length + first)(
-            span, seed
-        )
+        zoomed = queries.retime(query, lambda t: (t - first) / length + cycle, lambda t: (t - cycle) * length + first)
+        return zoomed(span, seed)
 
     return queries.by_cycle(inner)
 

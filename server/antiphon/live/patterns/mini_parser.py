@@ -143,7 +143,8 @@ def number(word: Word, text: str, what: str) -> Fraction:
     """Parses a number: `3`, `-0.5`, `1%8`. Raises MiniError: the word is no number, or its denominator is 0."""
     try:
         above, _, below = word.text.partition("%")
-        if len(word.text) > 40 or abs(_exponent(above)) > 12:
+        exponent = above.lower().partition("e")[2] or "0"
+        if len(word.text) > 40 or abs(int(exponent)) > 12:
             raise MiniError(f"{what} takes a number to 1e9", text, word.column)
         return Fraction(above) / Fraction(below or "1")
     except ValueError:
@@ -157,11 +158,6 @@ def numbers_between(low: Fraction, high: Fraction) -> list[str]:
     lower, upper = sorted((low, high))
     found = [lower + k for k in range(int(upper - lower + Fraction(1, 2)) + 1)]
     return [str(n if n.denominator == 1 else float(n)) for n in (found if high >= low else reversed(found))]
-
-
-def _exponent(digits: str) -> int:
-    _, found, exponent = digits.lower().partition("e")
-    return int(exponent) if found else 0
 
 
 # ---- Recursive-descent parser of mini-notation to a tree; depth and length are bounded
@@ -194,9 +190,8 @@ def parse(text: str) -> Node:
     Raises MiniError: it cannot be read; the error names the column.
     """
     if len(text) > MAX_LETTERS:
-        raise MiniError(
-            f"a text in mini-notation has at most {MAX_LETTERS} characters, not {len(text)}", text, MAX_LETTERS
-        )
+        reason = f"a text in mini-notation has at most {MAX_LETTERS} characters, not {len(text)}"
+        raise MiniError(reason, text, MAX_LETTERS)
     return _Parser(_joined(unicodedata.normalize("NFC", text))).whole()
 
 

@@ -104,11 +104,8 @@ class _Reading:
                 if 0 in counts:
                     raise MiniError("a euclidean rhythm takes 1 step or more, not 0", self._text, column)
                 if most > queries.MAX_STEPS:
-                    raise MiniError(
-                        f"a euclidean rhythm takes up to {queries.MAX_STEPS} steps, not {float(most):g}",
-                        self._text,
-                        column,
-                    )
+                    reason = f"a euclidean rhythm takes up to {queries.MAX_STEPS} steps, not {float(most):g}"
+                    raise MiniError(reason, self._text, column)
                 return self._few(self.count(inner) * max(most, 1), column)
             case Joined(inner, tail, column):
                 return self._few(self.count(inner) * self.count(tail), column)
@@ -122,17 +119,13 @@ class _Reading:
         if not parts:
             return Fraction(0)
         most = parts[0].weight if steps is None else max((abs(n) for n in self._numbers(steps)), default=Fraction(1))
-        total = Fraction(0)
-        for part in parts:
-            times = max(Fraction(1), most / part.weight)
-            total += self.count(part) * times
-        return self._few(total, 0)
+        counts = (self.count(part) * max(Fraction(1), most / part.weight) for part in parts)
+        return self._few(sum(counts, Fraction(0)), 0)
 
     def _few(self, events: Fraction, column: int) -> Fraction:
         if events > MAX_EVENTS:
-            raise MiniError(
-                f"a cycle has at most {MAX_EVENTS:,} events, and this makes {float(events):,.6g}", self._text, column
-            )
+            reason = f"a cycle has at most {MAX_EVENTS:,} events, and this makes {float(events):,.6g}"
+            raise MiniError(reason, self._text, column)
         return events
 
     def _numbers(self, node: Node) -> Iterator[Fraction]:

@@ -80,7 +80,7 @@ def signal(at: Callable[[Fraction, int], T]) -> Query[T]:
 
 def moment(span: Span, seed: int) -> Fraction:
     """Time of a span at which signals and chance are read."""
-    return span.begin if dialects.reads_beginning(seed) else span.middle
+    return span.begin if seed in (dialects.STRUDEL, dialects.TIDAL_1_10) else span.middle
 
 
 def by_cycle(inner: Callable[[int, Span, int], list[CycleEvent[T]]]) -> Query[T]:

@@ -134,7 +134,7 @@ def chords(names: Argument) -> Pattern[str]:
     return Pattern(query)
 
 
-def _merge_chord_values(value: Any, given: Any) -> dict[str, Any]:
+def _with_chord(value: Any, given: Any) -> dict[str, Any]:
     return {**(value if isinstance(value, dict) else {"n": value}), **given}
 
 
@@ -185,12 +185,10 @@ def _voice_chord(name: str, highest: int) -> tuple[int, ...]:
     classes = sorted({int(note) % 12 for note in notes})
     top = max(n for n in range(highest - 11, highest + 1) if n % 12 in classes)
     upper = [n for n in range(top - 11, top + 1) if n % 12 in classes]
-    root = int(notes[0]) % 12
-    return tuple(sorted({*upper})) if bass == root else (_highest_pitch_below(bass, upper[0] - 1), *upper)
-
-
-def _highest_pitch_below(pitch_class: int, highest: int) -> int:
-    return highest - (highest - pitch_class) % 12
+    if bass == int(notes[0]) % 12:
+        return tuple(upper)
+    below = upper[0] - 1
+    return below - (below - bass) % 12, *upper
 
 
 def voicing(p: P, anchor: str | int = "c5") -> ControlPattern:
@@ -286,13 +284,10 @@ def arp(p: P, mode: Argument) -> P:
     def chosen(number: float, notes: list[CycleEvent[Any]]) -> Any:
         return notes[round(float(number)) % len(notes)].value
 
-    return p._new(
-        queries.join_inner(
-            queries.map_values(
-                together, lambda notes: queries.map_values(numbers(mode, "arp"), lambda k: chosen(k, notes))
-            )
-        )
-    )
+    def picked(notes: list[CycleEvent[Any]]) -> Query[Any]:
+        return queries.map_values(numbers(mode, "arp"), lambda k: chosen(k, notes))
+
+    return p._new(queries.for_each(together, picked))
 
 
 def _run(query: Query[Any], order: Callable[[list[Any]], list[Any]]) -> Query[Any]:
@@ -317,7 +312,7 @@ def arp_with(p: P, choose: Callable[[list[Any]], Any]) -> P:
         result = choose([event.value for event in events])
         return result.events if isinstance(result, Pattern) else queries.pure(result)
 
-    return p._new(queries.join_inner(queries.map_values(joins.notes_together(p.events), made)))
+    return p._new(queries.for_each(joins.notes_together(p.events), made))
 
 
 def in_octave(p: P, octave: int) -> P:
@@ -335,7 +330,7 @@ EXTRA_WORDS: dict[str, Any] = {
     "chord": lambda p, names=None: (
         ControlPattern(values_of("chord", p))
         if names is None
-        else p._new(queries.apply_left(p.events, values_of("chord", names), _merge_chord_values))
+        else p._new(queries.apply_left(p.events, values_of("chord", names), _with_chord))
     ),
     "anchor": lambda p, note: _set_voicing_value(p, "anchor", note),
     "mode": lambda p, name: _set_voicing_value(p, "mode", name),

@@ -15,10 +15,15 @@ from antiphon.live.patterns.words.making import convert_to_pattern
 from antiphon.live.patterns.words.time import Change, P, ribbon
 
 
-def _euclid(pulses: Argument, steps: Argument, made: Any) -> Query[Any]:
+def _euclid(pulses: Argument, steps: Argument, more: Argument, made: Any, what: str = "euclid") -> Query[Any]:
+    """A rhythm that `made` returns for pulses, steps and a further argument, as of a rotation or of `what`."""
+
     def stepped(k: Fraction) -> Query[Any]:
         count = whole(k, "euclid", -1024, 1024)
-        return each(steps, "euclid", lambda n: made(count, whole(n, "euclid", 1, queries.MAX_STEPS)))
+        return each(steps, "euclid", lambda n: turned(count, whole(n, "euclid", 1, queries.MAX_STEPS)))
+
+    def turned(k: int, n: int) -> Query[Any]:
+        return each(more, what, lambda r: made(k, n, r))
 
     return each(pulses, "euclid", stepped)
 
@@ -28,21 +33,16 @@ def euclid_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P
         rhythm = queries.shift(queries.euclid(queries.pure(None), k, n), Fraction(whole(r, "euclid", -1024, 1024), n))
         return queries.apply_left(rhythm, p.events, lambda _, value: value)
 
-    return p._new(_euclid(pulses, steps, lambda k, n: each(rotation, "euclid", lambda r: moved(k, n, r))))
+    return p._new(_euclid(pulses, steps, rotation, moved))
 
 
 def euclid_inv(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
-    return p._new(
-        _euclid(
-            pulses,
-            steps,
-            lambda k, n: each(rotation, "euclid", lambda r: queries.euclid(p.events, -k or -1024, n, int(r))),
-        )
-    )
+    return p._new(_euclid(pulses, steps, rotation, lambda k, n, r: queries.euclid(p.events, -k or -1024, n, int(r))))
 
 
 def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
-    def lasting(k: int, n: int, r: int) -> Query[Any]:
+    def lasting(k: int, n: int, r: Fraction) -> Query[Any]:
+        later = Fraction(whole(r, "euclid", -1024, 1024), n)
         on = [step is (k >= 0) for step in queries.rhythm(abs(k), n)]
         places = [place for place, step in enumerate(on) if step]
         if not places:
@@ -50,15 +50,9 @@ def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 
         ends = [*places[1:], places[0] + n]
         timed = [(Fraction(end - at), queries.pure(None)) for at, end in zip(places, ends, strict=True)]
         rhythm = queries.shift(queries.timecat(timed), Fraction(places[0], n))
-        return queries.shift(queries.apply_left(rhythm, p.events, lambda _, value: value), Fraction(r, n))
+        return queries.shift(queries.apply_left(rhythm, p.events, lambda _, value: value), later)
 
-    return p._new(
-        _euclid(
-            pulses,
-            steps,
-            lambda k, n: each(rotation, "euclid", lambda r: lasting(k, n, whole(r, "euclid", -1024, 1024))),
-        )
-    )
+    return p._new(_euclid(pulses, steps, rotation, lasting))
 
 
 def euclidish(p: P, pulses: Argument, steps: Argument, evenness: Argument = 0) -> P:
@@ -72,7 +66,7 @@ def euclidish(p: P, pulses: Argument, steps: Argument, evenness: Argument = 0) -
 
         return queries.apply_left(queries.by_cycle(found), p.events, lambda _, value: value)
 
-    return p._new(_euclid(pulses, steps, lambda k, n: each(evenness, "euclidish", lambda share: between(k, n, share))))
+    return p._new(_euclid(pulses, steps, evenness, between, "euclidish"))
 
 
 def invert(p: P) -> P:
@@ -86,11 +80,8 @@ def keep_while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any
 
 
 def sew(p: P, switches: Truth, other: P) -> P:
-    return p._new(
-        queries.stack(
-            [keep_while_switched(p, switches, "sew", True), keep_while_switched(other, switches, "sew", False)]
-        )
-    )
+    on, off = keep_while_switched(p, switches, "sew", True), keep_while_switched(other, switches, "sew", False)
+    return p._new(queries.stack([on, off]))
 
 
 def stitch(p: P, switches: Truth, other: P) -> P:
@@ -189,13 +180,9 @@ def ply_with(p: P, times: Argument, change: Callable[..., Any]) -> P:
         count = whole(n, "ply_with", 1, MAX_LAYERS)
 
         def played(value: Any) -> Query[Any]:
-            one = p._new(queries.pure(value))
-            return queries.fastcat(
-                [
-                    _apply_change_repeatedly(one, change, k, "ply_with(3, add(7))").events if k else one.events
-                    for k in range(count)
-                ]
-            )
+            one, example = p._new(queries.pure(value)), "ply_with(3, add(7))"
+            changed = [_apply_change_repeatedly(one, change, k, example) for k in range(1, count)]
+            return queries.fastcat([step.events for step in (one, *changed)])
 
         return joins.join_squeeze(queries.map_values(p.events, played))
 
@@ -294,11 +281,7 @@ EXTRA_WORDS: dict[str, Any] = {
     ),
     "euclid_legato_rot": lambda p, pulses, steps, rotation: euclid_legato(p, pulses, steps, rotation),
     "euclid_off": lambda p, pulses, steps, rotation=0: p._new(
-        _euclid(
-            pulses,
-            steps,
-            lambda k, n: each(rotation, "euclid", lambda r: queries.shift(queries.euclid(p.events, k, n), -r / n)),
-        )
+        _euclid(pulses, steps, rotation, lambda k, n, r: queries.shift(queries.euclid(p.events, k, n), -r / n))
     ),
     "binary": lambda number: _digits(number, None),
     "binary_n": lambda number, digits=16: _digits(number, whole(exact(digits, "binary_n"), "binary_n", 1, 64)),

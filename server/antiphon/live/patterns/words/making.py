@@ -71,20 +71,9 @@ def _pairs(given: tuple[Any, ...], what: str) -> list[tuple[Any, Any]]:
 
 itri: Pattern[float] = signals.tri.map(lambda value: 1.0 - value)
 envL: Pattern[float] = Pattern(queries.signal(lambda time, seed: float(min(max(time, Fraction(0)), Fraction(1)))))
+_WAVES = {name: getattr(signals, name) for name in ("sine", "cosine", "saw", "isaw", "tri", "square", "rand")}
 SIGNALS = {
-    **{
-        f"{name}2": wave.map(lambda value: value * 2 - 1)
-        for name, wave in {
-            "sine": signals.sine,
-            "cosine": signals.cosine,
-            "saw": signals.saw,
-            "isaw": signals.isaw,
-            "tri": signals.tri,
-            "itri": itri,
-            "square": signals.square,
-            "rand": signals.rand,
-        }.items()
-    },
+    **{f"{name}2": wave.map(lambda value: value * 2 - 1) for name, wave in {**_WAVES, "itri": itri}.items()},
     "itri": itri,
     "envL": envL,
     "brand": signals.rand.map(lambda value: value < 0.5),

@@ -5,6 +5,7 @@ Antiphon has its own random numbers, so it drops other events than Tidal and Str
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from antiphon.kernel.errors import UsageError
@@ -44,9 +45,8 @@ def _mixed(query: Query[Any], count: int, *, once: bool) -> Query[Any]:
         if seed < 0 and once:
             drawn = draws(seed, Fraction(cycle) + (Fraction(1, 2) if seed == STRUDEL else 0), count)
         else:
-            steps = (
-                Span(Fraction(cycle * count + k, count), Fraction(cycle * count + k + 1, count)) for k in range(count)
-            )
+            edges = [cycle + Fraction(k, count) for k in range(count + 1)]
+            steps = (Span(begin, end) for begin, end in pairwise(edges))
             drawn = [chance(seed, _PIECES, step.begin if seed >= 0 else queries.moment(step, seed)) for step in steps]
         order = sorted(range(count), key=drawn.__getitem__) if once else [int(x * count) for x in drawn]
         pieces = [queries.pure(piece(query, Fraction(k), Fraction(count))) for k in order]
@@ -107,7 +107,7 @@ def wchoose(*pairs: Any) -> Pattern[Any]:
     values, weights = _weighted(pairs, "wchoose")
     found = queries.signal(lambda time, seed: values[_chosen(chance(seed, _WEIGHTS, time), weights)])
     if any(isinstance(value, Pattern) for value in values):
-        return Pattern(queries.join_inner(queries.map_values(found, lambda value: convert_to_pattern(value).events)))
+        return Pattern(queries.for_each(found, lambda value: convert_to_pattern(value).events))
     return Pattern(found)
 
 

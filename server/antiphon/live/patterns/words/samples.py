@@ -114,9 +114,8 @@ def smash(p: P, parts: int, factors: Any) -> P:
 
 
 def freq(p: Any, hertz: Argument) -> Any:
-    return p._new(
-        queries.apply_left(p.events, convert_hertz_to_notes(hertz).events, lambda value, note: {**value, **note})
-    )
+    notes = convert_hertz_to_notes(hertz).events
+    return p._new(queries.apply_left(p.events, notes, lambda value, note: {**value, **note}))
 
 
 def convert_hertz_to_notes(hertz: Argument) -> ControlPattern:
@@ -197,12 +196,12 @@ def _put(values: dict[str, Any], key: str, number: float) -> None:
 def _places(places: Argument) -> Query[tuple[float, float]]:
     """Places of a sound with factors of its speed, by "0.25" or "0.25:2"."""
     if isinstance(places, str):
-        return read(
-            places,
-            lambda word: (
-                (_part(word.partition(":")[0], "scrub", []), _part(word.partition(":")[2] or 1, "scrub", [])),
-            ),
-        )
+
+        def place(word: str) -> tuple[tuple[float, float]]:
+            at, _, factor = word.partition(":")
+            return ((_part(at, "scrub", []), _part(factor or 1, "scrub", [])),)
+
+        return read(places, place)
     return queries.map_values(numbers(places, "scrub"), lambda at: (at, 1))
 
 
@@ -212,19 +211,13 @@ def _scrubbed(place: tuple[float, float], value: Mapping[str, Any]) -> dict[str,
     return {**value, "begin": min(max(at, 0), 1), "speed": speed, "legato": 1}
 
 
-EXTRA_WORDS: dict[str, Any] = (
-    {
-        "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
-        "fit": lambda p: p._new(_fitted(p.events)),
-        "scrub": lambda p, places: p._new(queries.apply_left(_places(places), p.events, _scrubbed)),
-    }
-    | {"sound": lambda names, **values: ControlPattern(values_of("s", names)).set(**values)}
-    | {
-        "s": _played("s"),
-        "n": _played("n"),
-        "note": _played("note"),
-        "synth": lambda p, name, **values: p.set(synth=name, **values),
-        "postgain": lambda p, factor: p.set(postgain=factor),
-    }
-    | {name: _several(name, PARTS.get(name, name).split()) for name in _SCALED | PARTS}
-)
+EXTRA_WORDS: dict[str, Any] = {
+    "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
+    "fit": lambda p: p._new(_fitted(p.events)),
+    "scrub": lambda p, places: p._new(queries.apply_left(_places(places), p.events, _scrubbed)),
+    "sound": lambda names, **values: ControlPattern(values_of("s", names)).set(**values),
+    "synth": lambda p, name, **values: p.set(synth=name, **values),
+    "postgain": lambda p, factor: p.set(postgain=factor),
+    **{name: _played(name) for name in ("s", "n", "note")},
+    **{name: _several(name, PARTS.get(name, name).split()) for name in _SCALED | PARTS},
+}

@@ -149,9 +149,8 @@ class Change:
         word = next((word for word in WORDS.values() if name in word.names), None)
         if word is None or len(args) != 1 or values or not (word.group == "notes" or word.name == "freq"):
             return None
-        first = (
-            convert_hertz_to_notes(args[0]) if word.name == "freq" else ControlPattern(values_of(word.name, args[0]))
-        )
+        hertz = word.name == "freq"
+        first = convert_hertz_to_notes(args[0]) if hertz else ControlPattern(values_of(word.name, args[0]))
         return Change(*rest)(first) if rest else first
 
 
@@ -167,9 +166,8 @@ def make_delayed_change(function: Callable[..., Any], name: str) -> Callable[...
         last = args[-1] if args else None
         if isinstance(last, Change) and len(args) > most:
             inner = last.__name__
-            raise UsageError(
-                f'{name}(…) changes a pattern, and {inner}(…) in it has none; write {name}(…, {inner}(…, s("bd*4")))'
-            )
+            form = f'{name}(…, {inner}(…, s("bd*4")))'
+            raise UsageError(f"{name}(…) changes a pattern, and {inner}(…) in it has none; write {form}")
         if isinstance(last, Pattern) and (len(args) > most or (bare and len(args) == 1) or plain[len(args) - 1]):
             return getattr(args[-1], name)(*args[:-1], **values)
         if args and isinstance(args[0], Pattern) and len(args) == most + 1:  # the pattern first
@@ -191,7 +189,6 @@ def export_words(taken: dict[str, Any]) -> dict[str, Any]:
     for entry in WORDS.values():
         for spelling in entry.names:
             if spelling not in taken and not keyword.iskeyword(spelling) and not hasattr(builtins, spelling):
-                found[spelling] = (
-                    entry.function if entry.kind == "maker" else make_delayed_change(entry.function, spelling)
-                )
+                maker = entry.kind == "maker"
+                found[spelling] = entry.function if maker else make_delayed_change(entry.function, spelling)
     return found

@@ -130,9 +130,8 @@ def repeat_cycles(p: P, times: Argument) -> P:
 
 def bite(p: P, pieces: Argument, order: Argument) -> P:
     def squeeze_pieces(n: Fraction) -> Query[Any]:
-        return joins.join_squeeze(
-            queries.map_values(numbers(order, "bite"), lambda k: piece(p.events, Fraction(k), above(n, "bite")))
-        )
+        chosen = numbers(order, "bite")
+        return joins.join_squeeze(queries.map_values(chosen, lambda k: piece(p.events, Fraction(k), above(n, "bite"))))
 
     return p._new(each(pieces, "bite", squeeze_pieces))
 

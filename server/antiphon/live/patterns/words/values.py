@@ -167,23 +167,19 @@ _PLAIN = {name: _plain(name) for name in OPERATIONS}
 for _name in OPERATIONS:
     for _owner in (Pattern, ControlPattern):
         setattr(_owner, _name, ArithmeticWord(_name, vars(_owner).get(_name)))
-EXTRA_WORDS: dict[str, Any] = (
-    {
-        "clamp": lambda p, low, high: p.map(lambda value: min(max(_number(value), low), high)),
-        "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),
-        "filter": lambda p, test: p._new(queries.keep(p.events, test)),
-        "filter_when": lambda p, test: p._where(lambda event: event.whole is not None and test(event.whole.begin)),
-    }
-    | {name: plain for name, plain in _PLAIN.items() if name not in ("add", "set")}
-    | {
-        "round": _mapped(lambda v: math.floor(v + 0.5)),
-        "floor": _mapped(math.floor),
-        "ceil": _mapped(math.ceil),
-        "to_bipolar": _mapped(lambda v: v * 2 - 1),
-        "from_bipolar": _mapped(lambda v: (v + 1) / 2),
-        "log2": _mapped(lambda v: math.log2(v) if v > 0 else 0.0),
-    }
-)
+EXTRA_WORDS: dict[str, Any] = {
+    "clamp": lambda p, low, high: p.map(lambda value: min(max(_number(value), low), high)),
+    "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),
+    "filter": lambda p, test: p._new(queries.keep(p.events, test)),
+    "filter_when": lambda p, test: p._where(lambda event: event.whole is not None and test(event.whole.begin)),
+    **{name: plain for name, plain in _PLAIN.items() if name not in ("add", "set")},
+    "round": _mapped(lambda v: math.floor(v + 0.5)),
+    "floor": _mapped(math.floor),
+    "ceil": _mapped(math.ceil),
+    "to_bipolar": _mapped(lambda v: v * 2 - 1),
+    "from_bipolar": _mapped(lambda v: (v + 1) / 2),
+    "log2": _mapped(lambda v: math.log2(v) if v > 0 else 0.0),
+}
 
 
 def keepif(p: P, switches: Truth) -> P:
@@ -196,11 +192,8 @@ def listed(p: P) -> P:
     def parts(value: Any) -> Any:
         if isinstance(value, Mapping) and UNNAMED in value:
             return {**value, UNNAMED: parts(value[UNNAMED])}
-        return (
-            [convert_numeric_word(part) for part in value.split(":")]
-            if isinstance(value, str) and ":" in value
-            else value
-        )
+        several = isinstance(value, str) and ":" in value
+        return [convert_numeric_word(part) for part in value.split(":")] if several else value
 
     return p.map(parts)
 
