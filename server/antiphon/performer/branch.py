@@ -119,7 +119,7 @@ class Branch:
         if not self._waiting:
             return False
         most, used = _GRACE * self._waiting[0], cpu_times(self.pid)
-        called = self.run, self.line
+        called = self.called
         if self._begun is None or called != self._called:
             self._called = called
             self._begun, self._ran, self._looks, self._still = (now, used), 0.0, 0, now
@@ -134,16 +134,13 @@ class Branch:
         return ran > most or (self._looks >= _MAX_POLLS and now - self._still > most)
 
     @property
-    def run(self) -> int:
-        """Number of the current call into the script's code, 0 between calls; see `Performance.before`."""
-        number: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[0]
-        return number
+    def called(self) -> tuple[int, int]:
+        """Number of the current call into the script's code, see `Performance.before`, and its loop's or track's line.
 
-    @property
-    def line(self) -> int:
-        """Line of the loop or track that is called, 0 for none."""
-        line: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[1]
-        return line
+        Both are 0 between calls.
+        """
+        number, line = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)
+        return number, line
 
     def end(self, *, ended: bool = False) -> int | None:
         """Ends the process; returns the exit status or negative signal if the process had `ended` itself, if known."""

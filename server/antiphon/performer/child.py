@@ -145,7 +145,9 @@ class ScriptChild:
             case "cue":
                 performance.cue(asked["name"], cue_value(asked["name"], asked["value"]))
             case "strike":
-                performance.strike(asked["run"], _error(asked))
+                said = asked["fault"]
+                error = ScriptError(said, asked["picture"]) if asked["located"] else UsageError(said)
+                performance.strike(asked["run"], error)
 
     def _said(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked["do"] == "read":
@@ -272,11 +274,6 @@ class ScriptChild:
         except OSError:
             pass
         os._exit(0)
-
-
-def _error(asked: dict[str, Any]) -> Exception:
-    fault = asked["fault"]
-    return ScriptError(fault, asked["picture"]) if asked["located"] else UsageError(fault)
 
 
 def _within(seconds: float) -> Callable[[], bool]:

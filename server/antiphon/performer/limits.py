@@ -46,7 +46,7 @@ class StepLimits:
 
     def __init__(self) -> None:
         """Sets the memory limit and the timers' handlers."""
-        self.over: Callable[[], None] = _nothing
+        self.over: Callable[[], None] = lambda: None
         self._begun: tuple[float, float] | None = None
         self._patience = TIMEOUT_SECONDS
         signal.signal(signal.SIGPROF, self._ran)
@@ -83,7 +83,3 @@ class StepLimits:
         if waited > _RAISE_SHARE * self._patience:
             self.over()
             raise ScriptTooLong(f"{self._patience:g} s, or waits so long for something outside,")
-
-
-def _nothing() -> None:
-    pass

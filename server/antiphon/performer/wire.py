@@ -113,10 +113,8 @@ class BeatClock:
         if answers and beat < answers[-1][1]:
             answers.clear()
         answers.append((at, beat))
-        while (
-            len(answers) > 1 and at - answers[1][0] >= _TEMPO_SECONDS
-        ):  # one stays that is older: a gap is no tempo of before
-            answers.popleft()
+        while len(answers) > 1 and at - answers[1][0] >= _TEMPO_SECONDS:
+            answers.popleft()  # one stays that is older: a gap is no tempo of before
 
     @property
     def running(self) -> bool:
@@ -150,8 +148,6 @@ def _exact(value: Any) -> Arg:
 
 _EPOCH = 2_208_988_800
 """Seconds from 1900, the epoch of OSC, to 1970."""
-
-
 _STATUS = {"@/note/on": 0x90, "@/note/off": 0x80, "@/cc": 0xB0}
 
 
