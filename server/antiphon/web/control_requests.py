@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -30,7 +30,7 @@ from antiphon.kernel.graph.names import SCENE_NAME
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.access import plain_ip
-from antiphon.web.control_status import MACHINE, MachineWatch, status
+from antiphon.web.control_status import MACHINE, MachineWatch, attributes_of, status
 from antiphon.web.messages import MAX_REQUEST, STARTED, Topic, WebRequest, split_answer
 
 # ---- Approvals of addresses on disk, which control has again after a restart
@@ -186,8 +186,7 @@ class WebRequests:
                 app.executor.settle()
                 graph, only = app.session.state.graph, request.about
                 asked = (node for node in chain(graph.nodes, nodes_outside_plan(graph)) if only in ("", node.name))
-                for place, node in enumerate(asked):
-                    yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
+                yield from _items([node.name, node.type, _values(app, node)] for node in asked)
                 yield "]}"
             case Topic.GRAPH:
                 yield from _graph(app)
@@ -229,20 +228,16 @@ def join(app: ControlApp, settings: ServeSettings, fds: Mapping[str, int]) -> No
 def _surfaces(app: ControlApp) -> dict[str, Any]:
     """Held or approved addresses, each with its time and the number of its subscriptions."""
     listening = Counter(surface.peer.host for surface in app.surfaces)
-    return {
-        "held": sorted(app.access.held_addresses()),
-        "approved": sorted(app.access.approved_addresses()),
-        "machines": [
-            {
-                "ip": one.ip,
-                "state": one.state,
-                "messages": one.messages,
-                "subscriptions": listening[one.ip],
-                "seconds": None if one.seconds is None else round(one.seconds),
-            }
-            for one in app.access.machines()
-        ],
-    }
+    machines = [
+        {
+            **attributes_of(one, "ip", "state", "messages"),
+            "subscriptions": listening[one.ip],
+            "seconds": None if one.seconds is None else round(one.seconds),
+        }
+        for one in app.access.machines()
+    ]
+    held, approved = sorted(app.access.held_addresses()), sorted(app.access.approved_addresses())
+    return {"held": held, "approved": approved, "machines": machines}
 
 
 def _values(app: ControlApp, node: NodeSpec) -> dict[str, Value]:
@@ -257,19 +252,18 @@ def _values(app: ControlApp, node: NodeSpec) -> dict[str, Value]:
 
 def _graph(app: ControlApp) -> Iterator[str]:
     state = app.session.state
-    yield '{"data": {"patch": ' + json.dumps(state.shown.name) + ', "nodes": ['
-    for place, spec in enumerate(chain(state.graph.nodes, nodes_outside_plan(state.graph))):
+
+    def shown(spec: NodeSpec) -> dict[str, Any]:
         node = state.every.get(spec.name)
         number, said, reason = (node.id, node.state, node.reason) if node is not None else (0, "", "")
-        text = {"name": spec.name, "type": spec.type, "number": number, "state": said, "reason": reason}
-        yield ("," if place else "") + json.dumps(text)
+        return {"name": spec.name, "type": spec.type, "number": number, "state": said, "reason": reason}
+
+    yield '{"data": {"patch": ' + json.dumps(state.shown.name) + ', "nodes": ['
+    yield from _items(map(shown, chain(state.graph.nodes, nodes_outside_plan(state.graph))))
     yield '], "wires": ['
-    for place, wire in enumerate(state.graph.wires):
-        yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
-    names = {
-        number: scene[SCENE_NAME] for number, scene in app.session.state.shown.scenes.items() if SCENE_NAME in scene
-    }
-    yield '], "scenes": ' + json.dumps(sorted(app.session.state.shown.scenes)) + ', "scene_names": ' + json.dumps(names)
+    yield from _items([str(wire.source), str(wire.dest)] for wire in state.graph.wires)
+    names = {number: scene[SCENE_NAME] for number, scene in state.shown.scenes.items() if SCENE_NAME in scene}
+    yield '], "scenes": ' + json.dumps(sorted(state.shown.scenes)) + ', "scene_names": ' + json.dumps(names)
     single = [(one.name, one.targets[0]) for one in state.graph.macros if len(one.targets) == 1]
     drives = [
         {"macro": name, "node": to.node, "param": to.param, "low": to.low, "high": to.high, "curve": to.curve}
@@ -283,6 +277,11 @@ def _stored(app: ControlApp) -> Iterator[str]:
     for place, (number, values) in enumerate(sorted(app.session.state.shown.scenes.items())):
         yield ("," if place else "") + f'"{number}": ' + json.dumps(dict(values))
     yield "}}}"
+
+
+def _items(items: Iterable[Any]) -> Iterator[str]:
+    for place, item in enumerate(items):
+        yield ("," if place else "") + json.dumps(item)
 
 
 def _data(data: Any) -> str:

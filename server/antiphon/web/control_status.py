@@ -113,14 +113,12 @@ class MachineWatch:
         elif (missed := now.missed_blocks - before.missed_blocks) > 0:
             self._missed += missed
             if self._missed > missed:
-                said, self.advice = (
-                    self.advice,
-                    (
-                        f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
-                        f"{late_advice(setting(engine, now.latest_ns))}"
-                    ),
+                first = not self.advice
+                self.advice = (
+                    f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
+                    f"{late_advice(setting(engine, now.latest_ns))}"
                 )
-                if not said:
+                if first:
                     log.warning(self.advice)
 
     def _look_at_workers(self) -> None:
@@ -137,12 +135,12 @@ class MachineWatch:
             if missed * w.period_ns > least:
                 self._late = w.name
                 if last == w.name:
-                    said, self.answers = (
-                        self.answers,
+                    first = not self.answers
+                    self.answers = (
                         f"{w.name} is too late with its sound, of which {w.misses * w.period_ns / 1e9:.1f} s are "
-                        f"missing so far; {late_advice('a larger --block or --ahead')}",
+                        f"missing so far; {late_advice('a larger --block or --ahead')}"
                     )
-                    if not said:
+                    if first:
                         log.warning(self.answers)
 
 
@@ -277,15 +275,10 @@ def synth(workers: list[WorkerStatus]) -> dict[str, Any] | None:
     if not workers:
         return None
     first = workers[0]
-    return describe_worker(
-        first,
-        {
-            "backend": first.name.removeprefix(SYNTH),
-            **attributes_of(first, "pid", "state", "restarts"),
-            "misses": sum(w.misses for w in workers),
-            "reason": first.reason,
-        },
-    )
+    own = attributes_of(first, "pid", "state", "restarts")
+    misses = sum(w.misses for w in workers)
+    own = {"backend": first.name.removeprefix(SYNTH), **own, "misses": misses, "reason": first.reason}
+    return describe_worker(first, own)
 
 
 def describe_worker(worker: WorkerStatus, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,7 +288,5 @@ def describe_worker(worker: WorkerStatus, fields: Mapping[str, Any]) -> dict[str
     try:
         return {**fields, **import_object(worker.describe)(fields, worker.own, worker.settings)}
     except Exception as error:
-        return {
-            **fields,
-            "reason": fields.get("reason") or f"its status cannot be read: {type(error).__name__}: {error}",
-        }
+        unread = f"its status cannot be read: {type(error).__name__}: {error}"
+        return {**fields, "reason": fields.get("reason") or unread}

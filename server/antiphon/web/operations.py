@@ -169,13 +169,6 @@ def _integers(data: Any) -> Any:
     return data
 
 
-def fields_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON schema of each field of a type."""
-    schemas = msgspec.json.schema_components([kind], ref_template="{name}")[1]
-    found: dict[str, Any] = schemas[kind.__name__]["properties"]
-    return found
-
-
 Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
 TEXT: Schema = {"type": "string"}
@@ -229,7 +222,8 @@ def _operation_schema(one: Operation) -> Schema:
         for part in one.parts
     ]
     if one.query is not None:
-        for name, schema in fields_of(one.query).items():
+        schemas = msgspec.json.schema_components([one.query], ref_template="{name}")[1]
+        for name, schema in schemas[one.query.__name__]["properties"].items():
             doc = schema.pop("description", "")
             shown = {"name": name, "in": "query", "schema": schema, "description": doc, "example": one.example[name]}
             parameters.append(shown)

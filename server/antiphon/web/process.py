@@ -88,7 +88,9 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         http = await serve_http(control, catalog, options)
         with contextlib.suppress(HttpRefusal):  # what asks meanwhile is refused alike
             await control.addresses_and_port()
-        _report_http_ready(fds["answers"])
+        with contextlib.suppress(OSError):  # the server ends
+            os.write(fds["answers"], b"1")
+        os.close(fds["answers"])
         announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)
@@ -120,13 +122,6 @@ async def start_announcement(
     site = http.gate.site
     http.gate.site = replace(site, hosts=site.hosts | {host_name(socket.gethostname())})
     return asyncio.create_task(announcement.serve(), name="announcement")
-
-
-def _report_http_ready(pipe: int) -> None:
-    """Tells the supervisor that HTTP answers."""
-    with contextlib.suppress(OSError):  # the server ends
-        os.write(pipe, b"1")
-    os.close(pipe)
 
 
 def _read(path: Path) -> Catalog:

@@ -32,17 +32,9 @@ from antiphon.web.protocol.lanes import LANE, LanePool
 from antiphon.web.protocol.websocket import ServeWebSocket
 
 __all__ = [
-    "Authorise",
-    "Handler",
-    "HttpCounters",
-    "HttpRefusal",
-    "HttpRequest",
-    "HttpServer",
-    "Limits",
-    "Response",
-    "answer",
+    "Authorise", "Handler", "HttpCounters", "HttpRefusal", "HttpRequest", "HttpServer", "Limits", "Response", "answer",
     "text",
-]
+]  # fmt: skip
 
 
 Found = TypeVar("Found")

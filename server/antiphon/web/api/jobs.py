@@ -341,6 +341,5 @@ def download(path: Path, name: str) -> Response:
     """Download response for a file under that name, or for a part of it."""
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     shown = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(
-        200, b"", TYPES.get(path.suffix, "application/octet-stream"), (("Content-Disposition", shown),), path
-    )
+    kind = TYPES.get(path.suffix, "application/octet-stream")
+    return Response(200, b"", kind, (("Content-Disposition", shown),), path)

@@ -68,16 +68,8 @@ class LessonRoutes:
         """The lessons that ship, by path."""
         found, port = await asyncio.to_thread(lessons), (await self._control.addresses_and_port()).osc_port
         host = next(iter(await asyncio.to_thread(reachable, "all")), "")
-        return answer(
-            [
-                {
-                    "path": path,
-                    "title": title,
-                    "lessons": [one.plain(port, host) for one in found if one.head.path == path],
-                }
-                for path, title in PATHS.items()
-            ]
-        )
+        shown = {path: [one.plain(port, host) for one in found if one.head.path == path] for path in PATHS}
+        return answer([{"path": path, "title": title, "lessons": shown[path]} for path, title in PATHS.items()])
 
     @operation("GET", "/api/lessons/{path}/{name}/heard", types.Tried, example=EXAMPLE)
     async def heard(self, request: HttpRequest, path: str, name: str, query: types.ListenQuery) -> object:

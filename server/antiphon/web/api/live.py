@@ -367,18 +367,14 @@ def words() -> dict[str, Any]:
     from antiphon.live.reference import CHAPTERS, entries
     from antiphon.signal.harmony import CHORDS, SCALES
 
-    patterns, nodes = (
-        [
-            _word(name, value, method=True)
-            for name, value in inspect.getmembers(kind, callable)
-            if not name.startswith("_")
-        ]
-        for kind in (live.ControlPattern, live.LiveNode)
-    )
+    def methods(kind: type) -> list[dict[str, str]]:
+        members = inspect.getmembers(kind, callable)
+        return [_word(name, value, method=True) for name, value in members if not name.startswith("_")]
+
     return {
         "words": [_word(name, getattr(live, name)) for name in live.__all__ if name not in _CLASSES],
-        "changes": patterns,
-        "nodes": nodes,
+        "changes": methods(live.ControlPattern),
+        "nodes": methods(live.LiveNode),
         "scales": sorted(SCALES),
         "chords": sorted(CHORDS),
         "reference": [one.plain() for group in CHAPTERS for one in entries() if one.group == group],

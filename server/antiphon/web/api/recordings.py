@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from antiphon.web.http_message import HttpRequest, Response
 from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.server import HttpServer
 
+EXAMPLE = {"name": "set.wav", "form": "whole"}
 PIECE_BYTES = 256 * 1024
 """Bytes read from a file per step."""
 MIX = "output.wav"
@@ -45,13 +47,7 @@ class RecordingRoutes:
         """Recordings, folders of tracks, and captures, newest first."""
         return await asyncio.to_thread(_listed)
 
-    @operation(
-        "GET",
-        "/api/recordings/{name}",
-        bytes,
-        level=TokenLevel.OWNER,
-        example={"name": "set.wav", "form": "whole"},
-    )
+    @operation("GET", "/api/recordings/{name}", bytes, level=TokenLevel.OWNER, example=EXAMPLE)
     async def recording(self, request: HttpRequest, name: str, query: types.RecordingQuery) -> Response:
         """A recording or a capture; a folder of tracks as a zip file."""
         path = paths.path_inside(paths.recordings(), name)
@@ -72,10 +68,8 @@ class RecordingRoutes:
         _, ending = await asyncio.to_thread(_length, sound)
         if not ending:
             raise Missing(f"no small file can be made of {shorten(name)!r}; form=mix gives it as it is")
-        head = download(path, f"{shown}.{ending}").headers
-        return Response(
-            200, type=TYPES[f".{ending}"], headers=head, pieces=_iterate_in_threads(_encoded(sound, ending))
-        )
+        head, pieces = download(path, f"{shown}.{ending}").headers, _iterate_in_threads(_encoded(sound, ending))
+        return Response(200, type=TYPES[f".{ending}"], headers=head, pieces=pieces)
 
 
 def _mix(path: Path) -> Path | None:
@@ -141,9 +135,8 @@ def _encoded(path: Path, ending: str) -> Iterator[bytes]:
 
 def _listed() -> list[dict[str, object]]:
     found = []
-    for path in (
-        one for folder in (paths.recordings(), paths.captures()) if folder.is_dir() for one in folder.iterdir()
-    ):
+    folders = (paths.recordings(), paths.captures())
+    for path in chain.from_iterable(folder.iterdir() for folder in folders if folder.is_dir()):
         if path.is_symlink():
             continue  # it may lead elsewhere, and is not sent
         files = _files(path) if path.is_dir() else [path] * path.is_file()

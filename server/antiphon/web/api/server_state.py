@@ -48,10 +48,8 @@ def _layout(file: str, catalog: Catalog) -> Response:
     name, dot, ending = file.rpartition(".")
     known = next((one for one in patch_list.names() if one.lower() == name.lower()), "")
     if dot + ending not in (TOUCHOSC, STAGE_CONTROL) or not known:
-        raise HttpRefusal(
-            404,
-            f"there is no such layout: it is PATCH{TOUCHOSC} or PATCH{STAGE_CONTROL}, of a patch of GET /api/patches",
-        )
+        names = f"PATCH{TOUCHOSC} or PATCH{STAGE_CONTROL}"
+        raise HttpRefusal(404, f"there is no such layout: it is {names}, of a patch of GET /api/patches")
     try:
         body, _ = layout_file(load(known, catalog), catalog, dot + ending)
     except PatchError as error:
@@ -69,13 +67,8 @@ def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
 
 def plugin_json(info: ProcessorInfo) -> dict[str, Any]:
     """A processor for `GET /api/plugins`."""
-    return {
-        "name": info.type,
-        "plugin": info.plugin,
-        "needs": list(info.on_files.needs),
-        "splits": list(info.on_files.splits),
-        **_declared(info),
-    }
+    needs, splits = list(info.on_files.needs), list(info.on_files.splits)
+    return {"name": info.type, "plugin": info.plugin, "needs": needs, "splits": splits, **_declared(info)}
 
 
 def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> dict[str, Any]:
@@ -88,12 +81,11 @@ def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> d
 
 
 def _declared(info: ProcessorInfo) -> dict[str, Any]:
-    return {
-        "doc": info.doc,
-        "inputs": [{"name": port.name, "kind": port.kind, "midi": port.midi} for port in info.inputs],
-        "outputs": [{"name": port.name, "kind": port.kind, "midi": port.midi} for port in info.outputs],
-        "params": [_param(param) for param in info.cells],
-    }
+    inputs, outputs = (
+        [{"name": port.name, "kind": port.kind, "midi": port.midi} for port in ports]
+        for ports in (info.inputs, info.outputs)
+    )
+    return {"doc": info.doc, "inputs": inputs, "outputs": outputs, "params": [_param(param) for param in info.cells]}
 
 
 def _param(param: Param) -> dict[str, Any]:

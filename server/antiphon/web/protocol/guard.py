@@ -136,11 +136,6 @@ class Site:
         return bool(mark) and scheme.lower() == self.scheme and self.names_this_server(authority, local)
 
 
-def asks_health(method: str, target: bytes) -> bool:
-    """True if a request is a health check, by its method and raw target."""
-    return method in ("GET", "HEAD") and target == HEALTH.encode()
-
-
 def decode(text: str) -> str:
     """Percent-decodes UTF-8; `HttpRefusal` if it is malformed or has control characters."""
     raw = text.encode("latin-1")
@@ -222,7 +217,7 @@ class RequestGate:
             raise HttpRefusal(505, "this server speaks HTTP/1.1")
         length = check_framing(headers, version.encode())
         local, peer = _address(scope["server"]), _address(scope["client"])
-        health = asks_health(method, raw_target)
+        health = method in ("GET", "HEAD") and raw_target == HEALTH.encode()
         if not health:
             self.site.check(headers, local)
         target = self.site.target(raw_target, self.limits.target, local)
