@@ -8,6 +8,7 @@ import urllib.request
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import soundfile
 from tests import accepted
 from tests.clock import LoopTime
 from tests.waiting import comes
+from tests.web.test_http import running, send
 from tests.web.test_openapi import server_thread
 
 from antiphon.kernel.runtime import paths
@@ -50,11 +52,8 @@ class Sink:
 async def serving(sink: Sink, limits: Limits = LIMITS) -> AsyncIterator[HttpServer]:
     server = HttpServer(limits=limits)
     server.routes.add("POST", "/sink", application.Endpoint(sink, True, MOST))
-    await server.start("127.0.0.1", 0)
-    try:
+    async with running(server):
         yield server
-    finally:
-        await server.stop()
 
 
 def head(server: HttpServer, length: int | None, *more: str, method: str = "POST", path: str = "/sink") -> bytes:
@@ -67,14 +66,21 @@ async def reply(reader: asyncio.StreamReader) -> bytes:
     return await asyncio.wait_for(reader.read(), 60)
 
 
+async def get_file(server: HttpServer, *more: str, method: str = "GET") -> tuple[bytes, bytes]:
+    """Head and body of the answer to a request for /file."""
+    asked = head(server, 0, *more, "Connection: close", method=method, path="/file")
+    start, _, body = (await send(server, asked)).partition(b"\r\n\r\n")
+    return start, body
+
+
+def add_file(server: HttpServer, path: Path) -> None:
+    server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+
+
 async def test_a_body_comes_in_pieces_and_the_next_request_follows() -> None:
-    sink = Sink()
+    sink, data = Sink(), bytes(3_000_000)
     async with serving(sink) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        data = bytes(3_000_000)
-        writer.write(head(server, len(data)) + data + head(server, 3, "Connection: close") + b"abc")
-        answered = await reply(reader)
-        writer.close()
+        answered = await send(server, head(server, len(data)) + data + head(server, 3, "Connection: close") + b"abc")
     assert answered.count(b"HTTP/1.1 200") == 2
     assert b"\r\n\r\n3000000HTTP" in answered.replace(b"HTTP/1.1", b"HTTP")
     assert sink.bytes == 3_000_003
@@ -84,27 +90,17 @@ async def test_a_slow_handler_holds_the_client_back() -> None:
     """What the client sends waits in the sockets, not in this process."""
     sink = Sink(pace=0.002)
     async with serving(sink) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(head(server, MOST, "Connection: close") + bytes(MOST))
-        assert b"200 OK" in await reply(reader)
-        writer.close()
+        assert b"200 OK" in await send(server, head(server, MOST, "Connection: close") + bytes(MOST))
     assert sink.bytes == MOST
     assert sink.largest < 1024 * 1024
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_that_is_too_long(chunked: bool) -> None:
-    sink = Sink()
-    async with serving(sink) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        if chunked:
-            piece = bytes(65536)
-            chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
-            writer.write(head(server, None, "Connection: close") + chunk * (MOST // len(piece) + 1) + b"0\r\n\r\n")
-        else:
-            writer.write(head(server, MOST + 1))
-        answered = await reply(reader)
-        writer.close()
+    async with serving(Sink()) as server:
+        chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+        chunks = head(server, None, "Connection: close") + chunk * (MOST // 65536 + 1) + b"0\r\n\r\n"
+        answered = await send(server, chunks if chunked else head(server, MOST + 1))
     assert b" 413 " in answered
     assert f"at most {MOST} bytes".encode() in answered
 
@@ -124,10 +120,7 @@ async def test_a_client_that_sends_too_slowly_gets_408(monkeypatch: pytest.Monke
     monkeypatch.setattr(application, "AFTER", 0.0)
     monkeypatch.setattr(application, "SLOWEST", 10**12)
     async with serving(Sink()) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(head(server, 1000) + b"slow")
-        assert b" 408 " in await reply(reader)
-        writer.close()
+        assert b" 408 " in await send(server, head(server, 1000) + b"slow")
 
 
 async def test_each_piece_begins_the_clients_time_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,13 +159,9 @@ async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "out.wav"
     path.write_bytes(bytes(range(250)) * 41)
     async with serving(Sink()) as server:
-        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+        add_file(server, path)
         for method, length in (("GET", 250 * 41), ("HEAD", 0)):
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(head(server, 0, "Connection: close", method=method, path="/file"))
-            answered = await reply(reader)
-            writer.close()
-            start, _, body = answered.partition(b"\r\n\r\n")
+            start, body = await get_file(server, method=method)
             assert f"content-length: {250 * 41}".encode() in start
             assert body == path.read_bytes()[:length]
 
@@ -183,14 +172,10 @@ async def test_a_part_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     path = tmp_path / "out.wav"
     path.write_bytes(bytes(range(250)) * 41)
     async with serving(Sink()) as server:
-        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+        add_file(server, path)
 
         async def answer(asked: str) -> str:
-            asked = asked.encode().decode("unicode_escape")
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(head(server, 0, asked, "Connection: close", method="GET", path="/file"))
-            start, _, body = (await reply(reader)).partition(b"\r\n\r\n")
-            writer.close()
+            start, body = await get_file(server, asked.encode().decode("unicode_escape"))
             fields = dict(line.lower().split(b": ", 1) for line in start.splitlines()[1:])
             assert int(fields[b"content-length"]) == len(body)
             status, told = start.split()[1].decode(), fields.get(b"content-range", b"bytes 0-10249/10250").decode()
@@ -209,23 +194,16 @@ async def test_parts_of_one_version_of_a_file(tmp_path: Path) -> None:
     """A client that goes on with a download gets the whole file where it has changed."""
     path = tmp_path / "out.wav"
     path.write_bytes(b"first version")
-
-    async def ask(server: HttpServer, *more: str) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(head(server, 0, *more, "Connection: close", method="GET", path="/file"))
-        answered = await reply(reader)
-        writer.close()
-        return answered
-
     async with serving(Sink()) as server:
-        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
-        (tag,) = [line for line in (await ask(server)).splitlines() if line.lower().startswith(b"etag: ")]
+        add_file(server, path)
+        start, _ = await get_file(server)
+        (tag,) = [line for line in start.splitlines() if line.lower().startswith(b"etag: ")]
         condition = f"If-Range: {tag.split(b': ')[1].decode()}"
-        assert (await ask(server, "Range: bytes=6-", condition)).endswith(b"\r\n\r\nversion")
+        assert (await get_file(server, "Range: bytes=6-", condition))[1] == b"version"
         path.write_bytes(b"another version")
-        answered = await ask(server, "Range: bytes=6-", condition)
-    assert b" 200 " in answered
-    assert answered.endswith(b"\r\n\r\nanother version")
+        start, body = await get_file(server, "Range: bytes=6-", condition)
+    assert b" 200 " in start
+    assert body == b"another version"
 
 
 async def test_a_client_that_does_not_read_a_file_is_disconnected(
@@ -236,7 +214,7 @@ async def test_a_client_that_does_not_read_a_file_is_disconnected(
     with path.open("wb") as file:
         file.truncate(64 * 1024 * 1024)
     async with serving(Sink()) as server:
-        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+        add_file(server, path)
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(server, 0, method="GET", path="/file"))
         await writer.drain()
@@ -251,7 +229,7 @@ async def test_a_download_takes_longer_than_a_request_may(tmp_path: Path) -> Non
         file.truncate(32 * 1024 * 1024)
     time = LoopTime()
     async with serving(Sink(), Limits(request_seconds=5.0)) as server:
-        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+        add_file(server, path)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(server, 0, "Connection: close", method="GET", path="/file"))
         start = await reader.readuntil(b"\r\n\r\n")
@@ -259,6 +237,16 @@ async def test_a_download_takes_longer_than_a_request_may(tmp_path: Path) -> Non
         time.passes(6.0)
         assert len(await reader.readexactly(32 * 1024 * 1024)) == 32 * 1024 * 1024
         writer.close()
+
+
+def ask_recordings(owner: tuple[str, str], path: str = "", **headers: str) -> HTTPResponse:
+    """The answer to the owner, whose server's address and token are given."""
+    url, token = owner
+    request = urllib.request.Request(f"{url}/api/recordings{path}", headers=headers)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    found: HTTPResponse = urllib.request.urlopen(request, timeout=60)
+    return found
 
 
 @pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT"])
@@ -271,23 +259,17 @@ def test_a_recording_that_is_still_written_comes_up_to_now(tmp_path: Path, subty
         take.write(sound[:10000])
         take.sync()
         take.write(sound[10000:40000])  # which no header says yet
-    with server_thread(tmp_path) as (url, token):
-
-        def ask(name: str, **headers: str) -> HTTPResponse:
-            request = urllib.request.Request(f"{url}/api/recordings/{name}", headers=headers)
-            request.add_header("Authorization", f"Bearer {token}")
-            found: HTTPResponse = urllib.request.urlopen(request, timeout=60)
-            return found
-
-        with ask("out.wav") as answered:
+    with server_thread(tmp_path) as owner:
+        ask = partial(ask_recordings, owner)
+        with ask("/out.wav") as answered:
             for take in takes:
                 take.write(sound[40000:])
                 take.sync()
             got = answered.read()
             assert len(got) == int(answered.headers["Content-Length"])
-        with ask("night") as answered, zipfile.ZipFile(io.BytesIO(answered.read())) as archive:
+        with ask("/night") as answered, zipfile.ZipFile(io.BytesIO(answered.read())) as archive:
             zipped = archive.read("night/out.wav")
-        with ask("out.wav", Range="bytes=2-9") as answered:
+        with ask("/out.wav", Range="bytes=2-9") as answered:
             assert answered.status == 206
             part = answered.read()
     assert part[2:6] == (paths.recordings() / "out.wav").read_bytes()[4:8]
@@ -312,16 +294,9 @@ def test_a_recording_comes_as_a_small_file_and_tracks_as_their_mix(tmp_path: Pat
     (paths.recordings() / "mixless" / "drums.wav").write_bytes(b"RIFF")
     for take in takes:
         take.write(sound)  # which no header says yet
-    with server_thread(tmp_path) as (url, token):
-
-        def ask(path: str) -> HTTPResponse:
-            request = urllib.request.Request(
-                f"{url}/api/recordings{path}", headers={"Authorization": f"Bearer {token}"}
-            )
-            found: HTTPResponse = urllib.request.urlopen(request, timeout=60)
-            return found
-
-        with ask("") as answered:
+    with server_thread(tmp_path) as owner:
+        ask = partial(ask_recordings, owner)
+        with ask() as answered:
             listed = {one["name"]: (one["seconds"], one["mix"] > 0, one["small"]) for one in json.load(answered)}
         assert listed == {
             "out.wav": (seconds, False, ending), "night": (seconds, True, ending), "mixless": (0.0, False, ""),
@@ -358,28 +333,25 @@ def test_a_folder_of_tracks_comes_as_one_zip_file_and_to_its_owner_alone(tmp_pat
     (paths.recordings() / "out.wav").write_bytes(b"RIFF")
     paths.captures().mkdir(parents=True)
     (paths.captures() / "in-now.wav").write_bytes(b"RIFF....")
-    with server_thread(tmp_path) as (url, token):
+    with server_thread(tmp_path) as owner:
 
-        def ask(path: str, **headers: str) -> bytes:
-            with urllib.request.urlopen(urllib.request.Request(f"{url}{path}", headers=headers), timeout=60) as answer:
-                return bytes(answer.read())
+        def ask(path: str, known: tuple[str, str] = owner) -> bytes:
+            with ask_recordings(known, path) as answer:
+                return answer.read()
 
-        owner = {"Authorization": f"Bearer {token}"}
-        listed = {one["name"]: (one["tracks"], one["capture"]) for one in json.loads(ask("/api/recordings", **owner))}
+        listed = {one["name"]: (one["tracks"], one["capture"]) for one in json.loads(ask(""))}
         assert listed == {"soirée 夜": (2, False), "out.wav": (0, False), "in-now.wav": (0, True)}
-        made = zipfile.ZipFile(io.BytesIO(ask("/api/recordings/soir%C3%A9e%20%E5%A4%9C", **owner)))
+        made = zipfile.ZipFile(io.BytesIO(ask("/soir%C3%A9e%20%E5%A4%9C")))
         assert made.testzip() is None
         assert {one: made.read(one) for one in made.namelist()} == {
             f"soirée 夜/{name}": content for name, content in tracks.items()
         }
-        assert ask("/api/recordings/out.wav", **owner) == b"RIFF"
-        assert ask("/api/recordings/in-now.wav", **owner) == b"RIFF...."
-        for path, headers, status in (
-            ("/api/recordings", {}, 401),
-            ("/api/recordings/out.wav", {}, 401),
-            ("/api/recordings/none", owner, 404),
-            ("/api/recordings/.hidden", owner, 400),
-        ):
+        assert ask("/out.wav") == b"RIFF"
+        assert ask("/in-now.wav") == b"RIFF...."
+        stranger = owner[0], ""
+        for path, known, status in (
+            ("", stranger, 401), ("/out.wav", stranger, 401), ("/none", owner, 404), ("/.hidden", owner, 400),
+        ):  # fmt: skip
             with pytest.raises(urllib.error.HTTPError) as refused:
-                ask(path, **headers)
+                ask(path, known)
             assert refused.value.code == status, path

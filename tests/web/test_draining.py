@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.waiting import comes
+from tests.web.test_http import running
 
 from antiphon.web.http_message import HttpRequest, Response, text
 from antiphon.web.protocol.guard import Limits, Site
@@ -27,11 +28,8 @@ async def slow_server() -> AsyncIterator[tuple[HttpServer, asyncio.Event, asynci
 
     server = HttpServer(limits=Limits(request_seconds=LONG))
     server.add("GET", "/slow", slow)
-    await server.start()
-    try:
+    async with running(server):
         yield server, asked, answered
-    finally:
-        await server.stop()
 
 
 async def connected(server: HttpServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -36,16 +36,22 @@ class NameQuery(msgspec.Struct):
 
 
 @asynccontextmanager
-async def serving(limits: Limits | None = None) -> AsyncIterator[HttpServer]:
-    server = HttpServer(limits=limits or PATIENT)
-    server.add("GET", "/hello", lambda request: text("hello"))
-    server.add("GET", "/echo/*", lambda request: answer([request.path, request.query, request.peer]))
-    server.add("POST", "/length", lambda request: answer(len(request.body)))
-    await server.start("127.0.0.1", 0)
+async def running(server: HttpServer) -> AsyncIterator[HttpServer]:
+    await server.start()
     try:
         yield server
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def serving(limits: Limits = PATIENT) -> AsyncIterator[HttpServer]:
+    server = HttpServer(limits=limits)
+    server.add("GET", "/hello", lambda request: text("hello"))
+    server.add("GET", "/echo/*", lambda request: answer([request.path, request.query, request.peer]))
+    server.add("POST", "/length", lambda request: answer(len(request.body)))
+    async with running(server):
+        yield server
 
 
 async def send(server: HttpServer, data: bytes, eof: bool = False) -> bytes:
@@ -62,16 +68,9 @@ async def send(server: HttpServer, data: bytes, eof: bool = False) -> bytes:
         writer.close()
 
 
-def get(
-    server: HttpServer, target: str = "/hello", *headers: str, host: str | None = None, method: str = "GET"
-) -> bytes:
-    lines = [
-        f"{method} {target} HTTP/1.1",
-        f"Host: {host or f'127.0.0.1:{server.port}'}",
-        "Connection: close",
-        *headers,
-    ]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+def get(server: HttpServer, target: str = "/hello", *headers: str, method: str = "GET") -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Connection: close", *headers, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
 
 
 def status(reply: bytes) -> int:
@@ -215,15 +214,10 @@ async def test_a_name_is_decoded_once(name: str, server: HttpServer) -> None:
 async def test_smuggling_and_bad_framing_are_refused(server: HttpServer) -> None:
     both = ("Content-Length: 4", "Transfer-Encoding: chunked")
     framings: list[tuple[str, ...]] = [
-        both,
-        both[::-1],
-        ("Content-Length: 4", "Content-Length: 5"),
-        ("Content-Length: -1",),
-        ("Content-Length: 4_0",),
-        ("Transfer-Encoding: xchunked",),
-        ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
+        both, both[::-1], ("Content-Length: 4", "Content-Length: 5"), ("Content-Length: -1",), ("Content-Length: 4_0",),
+        ("Transfer-Encoding: xchunked",), ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
         ("Content-Length : 4",),
-    ]
+    ]  # fmt: skip
     for framing in framings:
         smuggled = b"0\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
         reply = await send(server, get(server, "/length", *framing, method="POST") + smuggled)
@@ -345,18 +339,15 @@ async def test_header_blocks_are_bounded(server: HttpServer) -> None:
     assert status(await send(server, get(server, "/hello", "X: " + "a" * 15000))) == 200
     for headers in ([f"X: {'a' * 17000}"], [f"X{n}: {'a' * 100}" for n in range(300)], ["A:"] * 101):
         assert status(await send(server, get(server, "/hello", *headers))) == 431
-    endless = await send(
-        server, f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\n".encode() + b"X: " + b"a" * 300_000
-    )
-    assert status(endless) == 431
+    endless = f"GET /hello HTTP/1.1\r\nHost: localhost:{server.port}\r\nX: {'a' * 300_000}"
+    assert status(await send(server, endless.encode())) == 431
 
 
 async def test_other_methods_and_addresses(server: HttpServer) -> None:
     reply = await send(server, get(server, "/hello", method="DELETE"))
     assert (status(reply), b"allow: GET" in reply) == (405, True)
     assert status(await send(server, get(server, "/nothing"))) == 404
-    preflight = get(server, "/length", "Access-Control-Request-Method: POST", method="OPTIONS")
-    reply = await send(server, preflight)
+    reply = await send(server, get(server, "/length", "Access-Control-Request-Method: POST", method="OPTIONS"))
     assert status(reply) == 405
     assert b"access-control" not in reply.lower()
     assert status(await send(server, get(server, f"127.0.0.1:{server.port}", method="CONNECT"))) == 400

@@ -204,48 +204,41 @@ def test_a_token_that_is_a_link_is_refused(tmp_path: Path) -> None:
         load_token(tmp_path)
 
 
+def refusal(keeper: TokenGuard, token: str = "", peer: str = "10.0.0.2", *, needed: bool = True) -> int:
+    """The status by which a request is refused."""
+    with pytest.raises(HttpRefusal) as refused:
+        keeper.check(request(token, peer), needed=needed)
+    return refused.value.status
+
+
 def test_the_keeper_slows_guessing_down_per_address() -> None:
     now = [0.0]
     keeper = TokenGuard("a" * 32, clock=lambda: now[0])
     keeper.check(request(), needed=False)
-    for wrong in range(10):
-        with pytest.raises(HttpRefusal) as refused:
-            keeper.check(request(f"{wrong:032x}"), needed=True)
-        assert refused.value.status == 403
-    with pytest.raises(HttpRefusal) as refused:
-        keeper.check(request("b" * 32), needed=True)
-    assert refused.value.status == 429
-    with pytest.raises(HttpRefusal) as refused:
-        keeper.check(request("b" * 32, peer="10.0.0.3"), needed=True)
-    assert refused.value.status == 403
+    assert [refusal(keeper, f"{wrong:032x}") for wrong in range(10)] == [403] * 10
+    assert refusal(keeper, "b" * 32) == 429
+    assert refusal(keeper, "b" * 32, "10.0.0.3") == 403
     now[0] = 60.0
-    with pytest.raises(HttpRefusal) as refused:
-        keeper.check(request("b" * 32), needed=True)
-    assert refused.value.status == 403
+    assert refusal(keeper, "b" * 32) == 403
 
 
 def test_the_right_token_is_never_refused_whoever_guessed_from_there() -> None:
     keeper = TokenGuard("a" * 32)
     for wrong in range(30):
-        with pytest.raises(HttpRefusal):
-            keeper.check(request(f"{wrong:032x}"), needed=True)
+        refusal(keeper, f"{wrong:032x}")
         keeper.check(request("a" * 32), needed=True)
 
 
 def test_asking_without_a_token_is_no_guess() -> None:
     keeper = TokenGuard("a" * 32, everything=True)
-    for _ in range(50):
-        with pytest.raises(HttpRefusal) as refused:
-            keeper.check(request(), needed=False)
-        assert refused.value.status == 401
+    assert [refusal(keeper, needed=False) for _ in range(50)] == [401] * 50
     keeper.check(request("a" * 32), needed=True)
 
 
 def test_guesses_are_forgotten_in_bounded_memory() -> None:
     keeper = TokenGuard("a" * 32)
     for n in range(3000):
-        with pytest.raises(HttpRefusal):
-            keeper.check(request("b" * 32, peer=f"10.0.{n // 256}.{n % 256}"), needed=True)
+        refusal(keeper, "b" * 32, f"10.0.{n // 256}.{n % 256}")
     assert len(keeper._wrong) == access.GUESSERS
 
 
@@ -253,8 +246,7 @@ def test_without_a_token_nothing_that_needs_one_passes() -> None:
     keeper = TokenGuard(None)
     keeper.check(request(), needed=False)
     for given in ("", "None", "a" * 32):
-        with pytest.raises(HttpRefusal):
-            keeper.check(request(given), needed=True)
+        refusal(keeper, given)
 
 
 # certificate
@@ -358,26 +350,25 @@ async def test_approving_needs_the_token_even_on_loopback(tmp_path: Path, caplog
     with caplog.at_level(logging.DEBUG):
         async with serving(tmp_path, app=app) as server:
             token = load_token(tmp_path)
-            where, data = "/api/surfaces/approve", {"ip": "192.168.1.7"}
+            where, data, owner = "/api/surfaces/approve", {"ip": "192.168.1.7"}, {"Authorization": f"Bearer {token}"}
             assert (await ask(server, "POST", where, data))[0] == 401
-            assert (await ask(server, "POST", where, data, Authorization="Bearer " + "0" * 32))[0] == 403
-            assert (await ask(server, "POST", where, data, Authorization="Basic " + token))[0] == 401
-            assert not app.access.let_in
+            for wrong, code in (f"Bearer {'0' * 32}", 403), (f"Basic {token}", 401):
+                assert (await ask(server, "POST", where, data, Authorization=wrong))[0] == code
             for bad in ({"ip": "everyone"}, {"ip": 5}, [], "x", None):
-                assert (await ask(server, "POST", where, bad, Authorization=f"Bearer {token}"))[0] == 400
+                assert (await ask(server, "POST", where, bad, **owner))[0] == 400
             assert not app.access.let_in
-            assert (await ask(server, "POST", where, data, Authorization=f"Bearer {token}"))[0] == 200
+            assert (await ask(server, "POST", where, data, **owner))[0] == 200
             assert app.access.let_in == {"192.168.1.7"}
             assert list(Approvals(tmp_path).load()) == ["192.168.1.7"]
             where = "/api/surfaces/forget"
             assert (await ask(server, "POST", where, data))[0] == 401
             assert app.access.let_in == {"192.168.1.7"}
-            assert (await ask(server, "POST", where, {"ip": "x"}, Authorization=f"Bearer {token}"))[0] == 400
-            code, body, _ = await ask(server, "POST", where, data, Authorization=f"Bearer {token}")
+            assert (await ask(server, "POST", where, {"ip": "x"}, **owner))[0] == 400
+            code, body, _ = await ask(server, "POST", where, data, **owner)
             assert (code, json.loads(body)) == (200, {"forgot": "192.168.1.7", "kept": True})
             assert not app.access.let_in
             assert Approvals(tmp_path).load() == {}
-            assert (await ask(server, "POST", where, data, Authorization=f"Bearer {token}"))[0] == 404
+            assert (await ask(server, "POST", where, data, **owner))[0] == 404
     assert token not in caplog.text
 
 
@@ -430,30 +421,23 @@ async def test_lan_gives_a_browser_a_page_to_type_the_token_into(tmp_path: Path)
         assert code == 401
         assert b'id="app"' in body
         assert "default-src 'none'" in headers["Content-Security-Policy"]
-        for path, code in (
-            ("/page/app.js", 200),
-            ("/page/player.js", 200),
-            ("/api/graph", 401),
-            ("/page/none.js", 401),
-        ):
+        paths = {"/page/app.js": 200, "/page/player.js": 200, "/api/graph": 401, "/page/none.js": 401}
+        for path, code in paths.items():
             assert (await ask(server, "GET", path, tls=trusting(tmp_path)))[0] == code, path
 
 
 async def test_lan_answers_to_its_addresses_only(tmp_path: Path) -> None:
     async with serving(tmp_path, use_lan=True) as server:
-        tls, token = trusting(tmp_path), load_token(tmp_path)
-        bearer = f"Bearer {token}"
+        tls, bearer = trusting(tmp_path), f"Bearer {load_token(tmp_path)}"
+
+        async def status(**headers: str) -> int:
+            return (await ask(server, "GET", "/api/status", tls=tls, Authorization=bearer, **headers))[0]
+
         for ip in local_addresses():
-            code, _, _ = await ask(
-                server, "GET", "/api/status", tls=tls, Authorization=bearer, Host=f"{ip}:{server.port}"
-            )
-            assert code == 200
+            assert await status(Host=f"{ip}:{server.port}") == 200
         for host in ("evil.example", f"evil.example:{server.port}", f"203.0.113.9:{server.port}"):
-            code, _, _ = await ask(server, "GET", "/api/status", tls=tls, Authorization=bearer, Host=host)
-            assert code == 421
-        origin = f"http://127.0.0.1:{server.port}"
-        code, _, _ = await ask(server, "GET", "/api/status", tls=tls, Authorization=bearer, Origin=origin)
-        assert code == 403
+            assert await status(Host=host) == 421
+        assert await status(Origin=f"http://127.0.0.1:{server.port}") == 403
 
 
 async def test_plain_http_and_silence_do_not_hold_lan_up(tmp_path: Path) -> None:

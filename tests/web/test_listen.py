@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import wsproto
 from tests.clock import LoopTime
 from tests.waiting import comes
+from tests.web.test_http import PATIENT, running
 from wsproto import WSConnection, events
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -110,20 +111,26 @@ class Client:
         self._writer.close()
 
 
-@asynccontextmanager
-async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[HttpServer, ControlSocket]]:
+@contextmanager
+def stand_in(kind: type[ControlLink] = ControlLink) -> Iterator[tuple[ControlLink, ControlSocket, socket.socket]]:
+    """The web process's link to a stand-in for control, and control's end of it."""
     control, ends = ControlSocket(), socket_pair()
-    link = ControlLink(ends[0], control.sock.getsockname())
-    server = HttpServer(control=link, limits=limits or Limits(request_seconds=120.0, idle_seconds=120.0))
-    server.add("GET", "/", lambda request: text("here"))
-    await server.start()
+    link = kind(ends[0], control.sock.getsockname())
     try:
-        yield server, control
+        yield link, control, ends[1]
     finally:
-        await server.stop()
         link.close()
         ends[1].close()
         control.sock.close()
+
+
+@asynccontextmanager
+async def serving(limits: Limits = PATIENT) -> AsyncIterator[tuple[HttpServer, ControlSocket]]:
+    with stand_in() as (link, control, _):
+        server = HttpServer(control=link, limits=limits)
+        server.add("GET", "/", lambda request: text("here"))
+        async with running(server):
+            yield server, control
 
 
 async def test_a_listener_is_sent_the_values_it_asked_for_as_osc() -> None:
@@ -180,23 +187,20 @@ class FakeApp:
 @asynccontextmanager
 async def with_nodes(folder: Path) -> AsyncIterator[tuple[HttpServer, ControlSocket, FakeApp]]:
     """As `serving`, with a control that answers which nodes there are, and a client's first look at them done."""
-    control, ends, app = ControlSocket(), socket_pair(), FakeApp()
-    link, requests = ControlLink(ends[0], control.sock.getsockname()), WebRequests(ends[1], folder)
-    tasks = [asyncio.create_task(link.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
-    server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
-    server.add("GET", "/", lambda request: text("here"))
-    server.listeners.space = AddressSpace(Fading.catalog)
-    await server.start()
-    try:
-        yield server, control, app
-    finally:
-        await server.stop()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        link.close()
-        ends[1].close()
-        control.sock.close()
+    app = FakeApp()
+    with stand_in() as (link, control, end):
+        requests = WebRequests(end, folder)
+        tasks = [asyncio.create_task(link.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
+        server = HttpServer(control=link, limits=PATIENT)
+        server.add("GET", "/", lambda request: text("here"))
+        server.listeners.space = AddressSpace(Fading.catalog)
+        try:
+            async with running(server):
+                yield server, control, app
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def opened(server: HttpServer, control: ControlSocket) -> Client:

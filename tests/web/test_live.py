@@ -14,8 +14,8 @@ import pytest
 from tests import accepted
 from tests.jobs.test_board import FakePerform
 from tests.waiting import comes
-from tests.web.test_http import body, send, status
-from tests.web.test_listen import ControlSocket
+from tests.web.test_http import PATIENT, body, running, send, status
+from tests.web.test_listen import stand_in
 from tests.web.test_page import Control, opened, said
 
 from antiphon.jobs import board
@@ -38,7 +38,6 @@ from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import guard
-from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 
 TOKEN = "0123456789abcdef" * 2
@@ -83,24 +82,18 @@ class Rig:
 
 @asynccontextmanager
 async def serving(*, live: bool = True, proxied: bool = False, jobs: Path | None = None) -> AsyncIterator[Rig]:
-    control, ends, (ours, theirs) = ControlSocket(), socket_pair(), socket_pair()
+    ours, theirs = socket_pair()
     theirs.setblocking(False)
-    link = SamplerControl(ends[0], control.sock.getsockname())
-    server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
-    server.gate.authorise = TokenGuard(TOKEN).check
-    feed = pages.install(server, link, ServerRoutes(server, link, Catalog({})).state, None)
-    guard = CodeGuard(live, proxied)
-    LiveRoutes(server, link, PerformerLink(ours if live else None, feed), guard).add()
-    if jobs is not None:
-        server.closing.append(JobRoutes(server, Catalog({}), jobs, guard).close)
-    await server.start()
-    try:
-        yield Rig(server, theirs, feed)
-    finally:
-        await server.stop()
-        link.close()
-        for sock in (ends[1], control.sock, theirs, ours):
-            sock.close()
+    with ours, theirs, stand_in(SamplerControl) as (link, _, _):
+        server = HttpServer(control=link, limits=PATIENT)
+        server.gate.authorise = TokenGuard(TOKEN).check
+        feed = pages.install(server, link, ServerRoutes(server, link, Catalog({})).state, None)
+        guard = CodeGuard(live, proxied)
+        LiveRoutes(server, link, PerformerLink(ours if live else None, feed), guard).add()
+        if jobs is not None:
+            server.closing.append(JobRoutes(server, Catalog({}), jobs, guard).close)
+        async with running(server):
+            yield Rig(server, theirs, feed)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from tests.taps import Taps
 from tests.waiting import comes
-from tests.web.test_listen import PATIENCE, Client, ControlSocket
+from tests.web.test_http import PATIENT, running
+from tests.web.test_listen import PATIENCE, Client, ControlSocket, stand_in
 from tools import page_types
 from wsproto import events
 
@@ -25,14 +26,12 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.graph.io_nodes import OUT_NUMBER
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
-from antiphon.kernel.runtime.processes.child_process import socket_pair
 from antiphon.kernel.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 from antiphon.web.access import PROTOCOL, TokenGuard, add_offered_token
 from antiphon.web.api import server_state
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import ControlLink
 from antiphon.web.page import feed, files as page, routes as pages, routes as sound
-from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 
 SOURCES = Path(__file__).parents[2] / "page"
@@ -59,20 +58,12 @@ class Control(ControlLink):
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[HttpServer, ControlSocket, TapMemory]]:
-    control, ends = ControlSocket(), socket_pair()
-    link = Control(ends[0], control.sock.getsockname())
-    server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
-    taps = TapMemory.create(TapShape(48000, BLOCK, CHANNELS, 64))
-    state = ServerRoutes(server, link, Catalog({"gain": INFO}))
-    pages.install(server, link, state.state, taps)
-    await server.start()
-    try:
-        yield server, control, taps
-    finally:
-        await server.stop()
-        link.close()
-        ends[1].close()
-        control.sock.close()
+    with stand_in(Control) as (link, control, _):
+        server = HttpServer(control=link, limits=PATIENT)
+        taps = TapMemory.create(TapShape(48000, BLOCK, CHANNELS, 64))
+        pages.install(server, link, ServerRoutes(server, link, Catalog({"gain": INFO})).state, taps)
+        async with running(server):
+            yield server, control, taps
 
 
 async def opened(server: HttpServer, path: str) -> Client:
@@ -125,17 +116,10 @@ def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
     for risky in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"):
         assert risky not in own
     made = page.html()
-    assert re.findall(r'(?:src|href)="([^"]*)"', made) == [
-        "/page/icon.svg",
-        "/page/icon-192.png",
-        "/page/manifest.webmanifest",
-        "/page/app.css",
-        "/page/app.js",
-        "/api/status",
-    ]
-    assert not re.search(r"<script[^>]*>[^<]|<style|\son\w+=", made), (
-        "nothing that the policy would have to allow inline"
-    )
+    own_files = ("icon.svg", "icon-192.png", "manifest.webmanifest", "app.css", "app.js")
+    assert re.findall(r'(?:src|href)="([^"]*)"', made) == [*(f"/page/{name}" for name in own_files), "/api/status"]
+    inline = r"<script[^>]*>[^<]|<style|\son\w+="
+    assert not re.search(inline, made), "nothing that the policy would have to allow inline"
     policy = dict(page.headers())["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'")
     assert "unsafe" not in policy
@@ -176,13 +160,8 @@ def test_a_parameter_s_declaration_is_in_the_graph() -> None:
     plan = {"patch": "p", "nodes": [{"name": "a", "type": "gain"}, {"name": "x", "type": "gone"}], "wires": []}
     made = server_state.graph_object(plan, {"a": {"gain": float("inf")}}, Catalog({"gain": INFO}))
     param = next(p for p in made["nodes"][0]["params"] if p["name"] == "gain")
-    assert (param["low"], param["high"], param["unit"], param["warp"], param["value"]) == (
-        0.0,
-        2.0,
-        "dB",
-        "linear",
-        None,
-    )
+    wanted = {"low": 0.0, "high": 2.0, "unit": "dB", "warp": "linear", "value": None}
+    assert {name: param[name] for name in wanted} == wanted
     assert made["nodes"][1]["params"] == []
 
 
@@ -334,12 +313,8 @@ async def test_a_foreign_origin_or_host_gets_no_websocket(path: str) -> None:
             refused = await Client(server).open(path, Origin=origin)
             assert isinstance(refused, events.RejectConnection), origin
         # a name of another site that leads here, as DNS rebinding makes it
-        for host in (
-            f"evil.example:{server.port}",
-            "127.0.0.1",
-            "127.0.0.1:1",
-            f"127.0.0.1.evil.example:{server.port}",
-        ):
+        port = server.port
+        for host in (f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1.evil.example:{port}"):
             refused = await offering(server, path=path, host=host)
             assert isinstance(refused, events.RejectConnection), host
             assert refused.status_code == 421

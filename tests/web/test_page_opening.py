@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.web.test_http import body, send, status
+from tests.web.test_http import body, running, send, status
 
 from antiphon.web.access import WRONG_GUESSES, TokenGuard
 from antiphon.web.http_message import answer
@@ -43,11 +43,8 @@ async def serving(folder: Path) -> AsyncIterator[Rig]:
     server = HttpServer(authorise=guard.check)
     server.routes.add("POST", "/api/page/open", Endpoint(PageKeyExchange(folder, guard).serve, token=False))
     server.add("POST", "/change", lambda request: answer({"done": "yes"}))
-    await server.start()
-    try:
+    async with running(server):
         yield Rig(server, folder)
-    finally:
-        await server.stop()
 
 
 @pytest.fixture
