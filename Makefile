@@ -66,8 +66,8 @@ lint: $(DEV)  ## check style, format, which room imports which, that THIRD_PARTY
 	@$(PY) tools/slow_tests.py
 	@$(PY) tools/names.py
 
-types: $(DEV)  ## check types: mypy, strict, on server/, plugins/, models/, bench/ and deploy/
-	@$(PY) -m mypy && $(PY) -m mypy deploy/warm.py
+types: $(DEV)  ## check types: mypy, strict, on server/, plugins/, models/, bench/, tools/ and deploy/
+	@$(PY) -m mypy && $(PY) -m mypy tools deploy/warm.py
 
 format: $(DEV)  ## bring the code into its format and mend what can be mended
 	@$(PY) -m ruff check --fix .

@@ -46,7 +46,7 @@ def play_for(server: ServerProcess, seconds: float) -> None:
     A machine with much else to do plays slower than the clock on the wall; an engine that has just begun counts from 0.
     Of less than 0 seconds, which such a machine leaves until a moment, it returns at once.
     """
-    left = seconds
+    left: float = seconds
     last = server.status()
     time.sleep(max(0.0, seconds))
 

@@ -38,7 +38,7 @@ def main() -> int:
         sys.exit(f"alone: {name!r} is no distribution; there are {', '.join(ALL)}")
     with tempfile.TemporaryDirectory(prefix="antiphon-alone-") as folder:
         tree, python = copy_tree(name, Path(folder) / "tree"), environment(name, Path(folder))
-        command = [python, "-m", "pytest", "-q", *tests_of(name), *arguments]
+        command = [str(python), "-m", "pytest", "-q", *tests_of(name), *arguments]
         return subprocess.run(command, cwd=tree, env={**os.environ, "ANTIPHON_HOME": f"{folder}/home"}).returncode
 
 

@@ -111,11 +111,6 @@ def _decorated(node: ast.ClassDef | Function, name: str) -> bool:
     return any(ast.unparse(item).partition("(")[0] == name for item in node.decorator_list)
 
 
-def is_property(node: Function) -> bool:
-    """Whether a method is read as an attribute."""
-    return _decorated(node, "property")
-
-
 def _arguments(node: Function) -> str:
     text = ast.unparse(node.args)
     return re.sub(r"^(self|cls)(, /)?(, )?", "", text)
@@ -194,7 +189,7 @@ def entry(name: str, found: Definition) -> str:
         for item in methods(node):
             doc = ast.get_docstring(item) or ""
             gives = f": {ast.unparse(item.returns)}" if item.returns is not None else ""
-            code = f"{item.name}{gives}" if is_property(item) else signature(item.name, item)
+            code = f"{item.name}{gives}" if _decorated(item, "property") else signature(item.name, item)
             text.append(f"#### `{name}.{code}`\n\n{markdown(doc)}")
         return "\n\n".join(text)
     value = ast.unparse(node.value) if node.value is not None else ""

@@ -36,9 +36,10 @@ def sound_of(file: Path) -> np.ndarray[Any, Any]:
     stamps = f"aresample={RATE}:async=1:first_pts=0"
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.wav"
-        way = ["-map", "0:a:0", "-af", stamps, "-c:a", "pcm_f32le", plain]
-        subprocess.run(["ffmpeg", "-v", "error", "-copyts", "-i", file, *way], check=True, stderr=subprocess.DEVNULL)
-        return soundfile.read(plain, always_2d=True)[0]
+        way = ["-map", "0:a:0", "-af", stamps, "-c:a", "pcm_f32le", str(plain)]
+        subprocess.run(["ffmpeg", "-v", "error", "-copyts", "-i", str(file), *way], check=True, stderr=subprocess.DEVNULL)
+        sound: np.ndarray[Any, Any] = soundfile.read(plain, always_2d=True)[0]
+        return sound
 
 
 def seconds(file: Path, right: float) -> str:
@@ -66,18 +67,20 @@ def pitches(file: Path, *right: float) -> str:
     return "" if same else f"pitches {[round(f, 1) for f in found]} Hz"
 
 
+def level_of(file: Path, first: float, last: float) -> float:
+    """The level between two times, in dBFS (RMS)."""
+    part = sound_of(file)[round(first * RATE) : round(last * RATE)]
+    return 10.0 * float(np.log10(np.mean(np.square(part)) + 1e-15))
+
+
 def quieter(file: Path, first: float, last: float, level: float) -> str:
     """The level between two times, at most this many dBFS (RMS)."""
-    part = sound_of(file)[round(first * RATE) : round(last * RATE)]
-    found = 10.0 * float(np.log10(np.mean(np.square(part)) + 1e-15))
-    return "" if found <= level else f"{found:.1f} dBFS"
+    return "" if (found := level_of(file, first, last)) <= level else f"{found:.1f} dBFS"
 
 
 def louder(file: Path, first: float, last: float, level: float) -> str:
     """The level between two times, at least this many dBFS (RMS)."""
-    part = sound_of(file)[round(first * RATE) : round(last * RATE)]
-    found = 10.0 * float(np.log10(np.mean(np.square(part)) + 1e-15))
-    return "" if found >= level else f"{found:.1f} dBFS"
+    return "" if (found := level_of(file, first, last)) >= level else f"{found:.1f} dBFS"
 
 
 def true_peak(file: Path, most: float) -> str:

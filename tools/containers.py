@@ -73,18 +73,9 @@ def lock() -> None:
         own = build_workspace_wheels(Path(folder))
         for image, parts in IMAGES.items():
             report = Path(folder) / f"{image}.json"
-            run(
-                [
-                    *pip("install"),
-                    "--dry-run",
-                    "--ignore-installed",
-                    "--target",
-                    folder,
-                    "--report",
-                    str(report),
-                    *(f"{own[part]}{extra}" for part, extra in parts.items()),
-                ]
-            )
+            wanted = (f"{own[part]}{extra}" for part, extra in parts.items())
+            options = ["--dry-run", "--ignore-installed", "--target", folder, "--report", str(report)]
+            run([*pip("install"), *options, *wanted])
             lines = []
             for item in json.loads(report.read_text())["install"]:
                 name = item["metadata"]["name"].lower().replace("_", "-").replace(".", "-")
@@ -105,8 +96,8 @@ def wheels() -> None:
         for old in folder.glob("antiphon*.whl"):
             old.unlink()
         run([*pip("download"), "--no-deps", "--require-hashes", "--dest", str(folder), "-r", str(requirements(image))])
-    with tempfile.TemporaryDirectory() as folder:
-        own = build_workspace_wheels(Path(folder))
+    with tempfile.TemporaryDirectory() as built:
+        own = build_workspace_wheels(Path(built))
         for image, parts in IMAGES.items():
             for part in parts:
                 shutil.copy2(own[part], OUT / image)
@@ -116,21 +107,8 @@ def build() -> None:
     """Builds both images, and prints their sizes by content."""
     base = os.environ.get("BASE") or local_base()
     for image in IMAGES:
-        buildah(
-            "bud",
-            "--layers",
-            "--format",
-            "docker",
-            "--build-arg",
-            f"BASE={base}",
-            "--target",
-            image,
-            "--tag",
-            f"antiphon-{image}",
-            "--file",
-            str(DEPLOY / "Containerfile"),
-            str(ROOT),
-        )
+        what = ("--build-arg", f"BASE={base}", "--target", image, "--tag", f"antiphon-{image}")
+        buildah("bud", "--layers", "--format", "docker", *what, "--file", str(DEPLOY / "Containerfile"), str(ROOT))
     for image in IMAGES:
         size(image)
 
@@ -186,22 +164,9 @@ def try_api() -> None:
         Path(folder).chmod(0o755)
         try:
             root = buildah("mount", name, capture=True).strip()
+            served = ["antiphon", "serve", "--audio", "headless", "--osc-port", osc, "--http-port", port]
             process = subprocess.Popen(
-                [
-                    "sh",
-                    str(ROOT / "tools" / "run_image.sh"),
-                    root,
-                    str(home),
-                    str(data),
-                    "antiphon",
-                    "serve",
-                    "--audio",
-                    "headless",
-                    "--osc-port",
-                    osc,
-                    "--http-port",
-                    port,
-                ],
+                ["sh", str(ROOT / "tools" / "run_image.sh"), root, str(home), str(data), *served],
                 env={**os.environ, "TOKEN_PATH": f"/tmp/data/{secret.name}"},
             )
             for _ in range(TRIES):
@@ -269,25 +234,10 @@ def requirements(image: str) -> Path:
 
 def pip(command: str) -> list[str]:
     """The pip command for wheels of the image's Python, independent of this one's version."""
-    platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in GLIBC]
-    return [
-        sys.executable,
-        "-m",
-        "pip",
-        command,
-        "--quiet",
-        "--disable-pip-version-check",
-        "--only-binary",
-        ":all:",
-        "--python-version",
-        PYTHON,
-        "--implementation",
-        "cp",
-        *platforms,
-        "--platform=manylinux2014_x86_64",
-        "--platform=manylinux2010_x86_64",
-        "--platform=manylinux1_x86_64",
-    ]
+    systems = [f"manylinux_2_{minor}" for minor in GLIBC] + ["manylinux2014", "manylinux2010", "manylinux1"]
+    python = [f"--python-version={PYTHON}", "--implementation=cp", "--only-binary=:all:"]
+    platforms = [f"--platform={system}_x86_64" for system in systems]
+    return [sys.executable, "-m", "pip", command, "--quiet", "--disable-pip-version-check", *python, *platforms]
 
 
 def environment() -> dict[str, str]:

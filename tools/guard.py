@@ -68,10 +68,9 @@ def write_table(figures: list[Figure], path: Path = TABLE) -> None:
     lines = [HEAD]
     for each in figures:
         lines.append("[[figure]]")
-        lines += [
-            f"{name} = {json.dumps(getattr(each, name))}" for name in ("evaluation", "limit", "system", "measure")
-        ]
-        lines += [f"{name} = {json.dumps(getattr(each, name))}" for name in ("group", "better") if getattr(each, name)]
+        optional = [name for name in ("group", "better") if getattr(each, name)]
+        names = ("evaluation", "limit", "system", "measure", *optional)
+        lines += [f"{name} = {json.dumps(getattr(each, name))}" for name in names]
         lines += [f"value = {each.value:.4g}", f"error = {each.error:.3g}", f"n = {each.n}", ""]
     path.write_text("\n".join(lines))
 
@@ -88,9 +87,8 @@ def measure(figures: list[Figure]) -> list[Figure]:
         said = json.loads(out.read_text()) if out.exists() else {}
         # what is made where the recorded material is missing has figures of its own
         found = [] if said.get("synthetic", True) else said["figures"]
-    print(
-        f"{name}: {time.monotonic() - began:.0f} s" + (f"; {_last_line(ended.stderr)}" if not found else ""), flush=True
-    )
+    last = (ended.stderr.strip().splitlines() or ["it printed no figures"])[-1]
+    print(f"{name}: {time.monotonic() - began:.0f} s" + (f"; {last}" if not found else ""), flush=True)
     cells = {(cell["system"], cell["measure"], cell["group"]): cell for cell in found}
     return [_now(each, cells.get((each.system, each.measure, each.group))) for each in figures]
 
@@ -99,10 +97,6 @@ def _now(figure: Figure, cell: dict[str, float] | None) -> Figure:
     if cell is None:
         return replace(figure, value=math.nan, error=0.0, n=0)
     return replace(figure, value=float(cell["mean"]), error=float(cell["error"]), n=int(cell["n"]))
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it printed no figures"])[-1]
 
 
 def main() -> int:

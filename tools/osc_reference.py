@@ -141,6 +141,7 @@ each an `i`:
 """
 
 
+COUNTERS = ", ".join(f"`{name}`" for name in IN_STATUS) + ". `/status.ext.reply` has `f` where this has `d`.\n"
 PROCESSORS = """
 ## Processors
 
@@ -152,7 +153,7 @@ default, as does the card of its plugin:
 
 def markdown(catalog: Catalog) -> str:
     """The whole page; each processor of `catalog` has a link to the card with its parameters."""
-    parts = [HEAD, _addresses(catalog), NODES, _params(HOST_PARAMS), TAIL, _counters()]
+    parts = [HEAD, _addresses(catalog), NODES, _params(HOST_PARAMS), TAIL, COUNTERS]
     if catalog.types:
         parts += [PROCESSORS, *_processors(catalog)]
     return "".join(parts)
@@ -194,10 +195,6 @@ def _processors(catalog: Catalog) -> Iterator[str]:
         named = " ".join(f"`{info.type}`" for info in group)
         card = next(ROOT.glob(f"plugins/*/{plugin}/README.md"), ROOT / "plugins" / plugin / "README.md")
         yield f"- [{plugin.removeprefix('antiphon_')}](../{card.relative_to(ROOT).as_posix()}): {named}\n"
-
-
-def _counters() -> str:
-    return ", ".join(f"`{name}`" for name in IN_STATUS) + ". `/status.ext.reply` has `f` where this has `d`.\n"
 
 
 def built_in() -> Catalog:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.chromium import BINARY, Chromium, Tab
@@ -75,7 +76,8 @@ class Sheet:
     """Draws the contents of a tab at all sizes in both schemes, and lists the pictures."""
 
     def __init__(self, tab: Tab) -> None:
-        self.tab, self.drawn = tab, dict[str, tuple[str, ...]]()
+        self.tab = tab
+        self.drawn: dict[str, tuple[str, ...]] = {}
 
     def draw(self, name: str, before: Callable[[], None] = lambda: None, sizes: tuple[str, ...] = tuple(SIZES)) -> None:
         """Draws one state under a name; `before` sets it up, again at each size."""
@@ -97,7 +99,7 @@ class Sheet:
 
     def compare(self, before: Path) -> None:
         """Writes the changes since the pictures in a folder: each beside the earlier one, framed."""
-        rows = []
+        rows: list[tuple[str, str, Path, Path, Any]] = []
         for name, size in self.names():
             old, new = before / f"{name}.png", FOLDER / f"{name}.png"
             if not old.exists():
@@ -274,7 +276,7 @@ DRAWN: dict[str, Callable[[Sheet, ServerProcess], None]] = {
 def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
     """Draws all rooms on a server that plays `band` and has files and a library, and first on one without."""
     tab = sheet.tab
-    has = lambda room: not wanted or room in wanted  # noqa: E731
+    wanted = wanted or set(DRAWN)
     (home / "empty.toml").write_text(EMPTY)
     options = ("--audio", "headless", "--live", "--patch", str(home / "empty.toml"))
     with ServerProcess(*options, home=home, wait=120.0) as server:
@@ -284,7 +286,7 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
         tab.run(f"sessionStorage.setItem('token', '{token}')")
         tab.until("antiphon.connection() === 'open'")
         for room in ("Learn", "Instrument", "Clips", "Code", "Files", "Library"):
-            if has(room):
+            if room in wanted:
                 enter(tab, room)
                 if room == "Library":
                     tab.until("!!document.querySelector('.library .state')")
@@ -296,7 +298,7 @@ def draw(home: Path, sheet: Sheet, wanted: set[str]) -> None:
         tab.run(f"sessionStorage.setItem('token', '{token}')")
         tab.until("document.querySelectorAll('.node').length > 5")
         for room, drawn in DRAWN.items():
-            if has(room):
+            if room in wanted:
                 drawn(sheet, server)
     sheet.draw("lost")
 

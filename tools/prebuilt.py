@@ -58,12 +58,10 @@ PLATFORMS = {
 
 def here() -> str:
     """Name of this platform."""
-    name = sysconfig.get_platform()
-    return (
-        f"linux-{platform.machine()}"
-        if sys.platform == "linux"
-        else "-".join((name.split("-")[0], name.split("-")[-1]))
-    )
+    if sys.platform == "linux":
+        return f"linux-{platform.machine()}"
+    system, *_, machine = sysconfig.get_platform().split("-")
+    return f"{system}-{machine}"
 
 
 def shipped_kernels() -> list[Kernel[Any, Any]]:

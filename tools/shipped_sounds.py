@@ -43,10 +43,8 @@ def title_and_genre(path: Path, kinds: dict[str, str]) -> dict[str, str]:
     if folder in ("loops", *FOLDERS):
         return {"title": stem, "genre": GENRES.get(stem, "voice")}
     word = next((word for end, word in WORDS.items() if re.fullmatch(rf"(.*_)?{end}", folder)), "")
-    return {
-        "title": f"{folder} {stem}{word and f', {word}'}",
-        "genre": kinds.get(f"{folder}/{stem}") or kinds.get(folder, "drums"),
-    }
+    genre = kinds.get(f"{folder}/{stem}") or kinds.get(folder, "drums")
+    return {"title": f"{folder} {stem}{word and f', {word}'}", "genre": genre}
 
 
 def round_analysis_values(value: Any) -> Any:
@@ -68,7 +66,8 @@ def main() -> None:
     with Catalogue(KEPT) as catalogue:
         folders = [built_in_folder(name) for name in FOLDERS]
         scanning.add(catalogue, folders, lambda *_: None)
-        catalogue.forget([path for path in catalogue.states() if not _ships(path, folders)])
+        states = {path: Path(os.fsdecode(path)) for path in catalogue.states()}
+        catalogue.forget([key for key, path in states.items() if not any(map(path.is_relative_to, folders))])
         analysing.analyse(catalogue, names, (), lambda done, of, name: print(f"\r{done} of {of} s", end=""))
         placed = chart.place_tracks(catalogue, again=True)
         points = zip(placed.rows, placed.places.tolist(), strict=True)
@@ -77,25 +76,18 @@ def main() -> None:
         for row in catalogue.rows():
             path = Path(os.fsdecode(row.path))
             folder = next(name for name in FOLDERS if path.is_relative_to(built_in_folder(name)))
-            found.append(
-                {
-                    "name": f"{folder}/{path.relative_to(built_in_folder(folder)).as_posix()}",
-                    "digest": digests[row.path][0],
-                    "sound": digests[row.path][1:],
-                    "tags": title_and_genre(path, kinds) | dict(row.tags),
-                    "place": places.get(row.path),
-                    "results": {
-                        key: list(round_analysis_values(row.results[key])) for key in names if key in row.results
-                    },
-                }
-            )
+            results = {key: list(round_analysis_values(row.results[key])) for key in names if key in row.results}
+            found.append({
+                "name": f"{folder}/{path.relative_to(built_in_folder(folder)).as_posix()}",
+                "digest": digests[row.path][0],
+                "sound": digests[row.path][1:],
+                "tags": title_and_genre(path, kinds) | dict(row.tags),
+                "place": places.get(row.path),
+                "results": results,
+            })  # fmt: skip
     data = gzip.compress(json.dumps(found, separators=(",", ":")).encode(), mtime=0)
     (library / SHIPPED_FILE).write_bytes(data)
     print(f"\r{len(found)} sounds, {len(data):,} bytes")
-
-
-def _ships(path: bytes, folders: list[Path]) -> bool:
-    return any(Path(os.fsdecode(path)).is_relative_to(folder) for folder in folders)
 
 
 if __name__ == "__main__":

@@ -139,12 +139,10 @@ def main() -> None:
         PAGE.write_text(made)
         return
     there = PAGE.read_text() if PAGE.is_file() else ""
-    if named_packages(there) != named_packages(made):
-        gone, new = (
-            set(named_packages(there)) - set(named_packages(made)),
-            set(named_packages(made)) - set(named_packages(there)),
-        )
-        sys.exit(f"THIRD_PARTY.md lists {sorted(gone)} and lacks {sorted(new)}; run make third-party")
+    listed, needed = named_packages(there), named_packages(made)
+    if listed != needed:
+        gone, new = sorted({*listed} - {*needed}), sorted({*needed} - {*listed})
+        sys.exit(f"THIRD_PARTY.md lists {gone} and lacks {new}; run make third-party")
     if there != made:
         # a package's new release may word its licence anew: no reason to stop anybody's work
         print("THIRD_PARTY.md words something otherwise than the packages do now; make third-party writes it again")

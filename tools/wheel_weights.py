@@ -8,13 +8,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 WEIGHTS = Path(__file__).parents[1] / "models" / "weights"
 NOTICES = {
-    "basic-pitch": "hum",
-    "beatnet": "follow",
-    "crema": "listen",
-    "deepfilternet": "denoise",
-    "musicnn": "classify",
+    "basic-pitch": "hum", "beatnet": "follow", "crema": "listen", "deepfilternet": "denoise", "musicnn": "classify",
     "spleeter": "stems",
-}
+}  # fmt: skip
 """Plugins with third-party weights, by the suffix of their licence's file."""
 
 

@@ -103,10 +103,10 @@ def ask_tidal(programs: Sequence[str]) -> list[Answer]:
     )  # fmt: skip
     found: list[Answer] = ["no answer"] * len(programs)
     for part in re.split(r"^#(?=\d+$)", done.stdout, flags=re.M)[1:]:
-        number, _, text = part.partition("\n")
+        index, _, text = part.partition("\n")
         answer = next((line[1:] for line in text.splitlines() if line.startswith("@")), None)
         failed = "*** Exception" in text or answer is None
-        found[int(number)] = " ".join(text.split())[:90] if failed else _answer(json.loads(answer or "[]"))
+        found[int(index)] = " ".join(text.split())[:90] if failed else _answer(json.loads(answer or "[]"))
     return found
 
 
