@@ -7,6 +7,7 @@ from tests.waiting import until
 from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import Player
+from antiphon.performer.scripts import Begin
 
 IMPORTS = "from antiphon.live import *\n"
 STEP = 1 / 32
@@ -51,12 +52,17 @@ class PlayerRig:
             self.until_true(lambda: self.player.known_until >= self.now + 0.3, f"events to {self.now}")
             self.tick()
 
-    def first(self, text: str) -> float:
+    def first(self, text: str, version: int = 0) -> float:
         """Saves the first version; the server's beat that it begins on."""
-        self.save(text)
-        self.until_true(lambda: self.player.playing, "the first version plays")
+        self.swap(text, version)
         assert self.sent[0].address == "/beat"
         return self.sent[0].beat
+
+    def swap(self, text: str, version: int = 0, begin: Begin | None = None) -> None:
+        """Saves a version, and ticks until it plays."""
+        swaps = self.player.swaps + 1
+        self.player.save(IMPORTS + text, version, begin)
+        self.until_true(lambda: self.player.swaps == swaps, f"version {swaps} plays")
 
     def on(self, address: str, since: float) -> list[tuple[float, object]]:
         return [

@@ -50,9 +50,8 @@ def test_versions_that_are_saved_while_the_beat_stands_still_play_once_it_moves(
     text = f"tempo(90)\n{BEAT}"
     stage.now, stage.bpm = 5.5, 0.0
     zero = stage.first(text)
-    for swaps, sound in ((2, "sn"), (3, "cp")):
-        stage.save(text.replace("bd", sound))
-        stage.until_true(lambda swaps=swaps: stage.player.swaps == swaps, f"version {swaps}")  # type: ignore[misc]
+    for sound in ("sn", "cp"):
+        stage.swap(text.replace("bd", sound))
     stage.bpm = 90.0
     stage.play(zero + 2.0 - stage.now)
     assert zero == 8.0
@@ -98,12 +97,9 @@ def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_
 
 
 def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a_file(stage: PlayerRig) -> None:
-    text = IMPORTS + "track('hats', s('hh*16', gain=slider(.25, 0, 1)), beats=4)\n"
-    stage.player.save(text, version=7)
-    stage.until_true(lambda: stage.player.playing, "it plays")
-    zero = stage.sent[0].beat
-    stage.play(zero + 1.0)
-    place = text.index("slider")
+    text = "track('hats', s('hh*16', gain=slider(.25, 0, 1)), beats=4)\n"
+    stage.play(stage.first(text, version=7) + 1.0)
+    place = (IMPORTS + text).index("slider")
     stage.player.slide(7, place, 0.5)
     stage.player.slide(7, place, 0.75)
     stage.player.slide(6, place, 0.1)
@@ -113,7 +109,7 @@ def test_a_slider_moves_what_plays_without_another_version_and_is_its_value_in_a
     assert set(gains) == {0.25, 0.75}
     assert gains.index(0.75) <= 6, "a beat and a third after the first"
     assert stage.player.swaps == 1
-    (event, *_) = Performance(read("/sets/set.py", text)).until(F(1))
+    (event, *_) = Performance(read("/sets/set.py", IMPORTS + text)).until(F(1))
     assert event.args[event.args.index("gain") + 1] == 0.25
 
 
@@ -129,10 +125,7 @@ def test_a_slider_moved_while_the_first_version_is_read_is_not_lost(stage: Playe
 
 
 def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: PlayerRig) -> None:
-    text = IMPORTS + BEAT + "track('low', note('c2 <e2 g2>'), on='bass')\n@loop\ndef l():\n    yield 1\n"
-    stage.player.save(text, version=7)
-    stage.until_true(lambda: stage.player.playing, "it plays")
-    zero = stage.sent[0].beat
+    zero = stage.first(BEAT + "track('low', note('c2 <e2 g2>'), on='bass')\n@loop\ndef l():\n    yield 1\n", version=7)
     stage.play(zero + 0.5)
     assert stage.player.tracks == [("beat", "", False), ("low", "bass", False), ("l", "", True)]
     low = [(beat - zero, length, what) for beat, length, name, what in stage.player.coming[1] if name == "low"]
@@ -152,9 +145,8 @@ def test_tracks_are_foreseen_listed_and_silenced_where_they_are_sent(stage: Play
 def test_a_transition_that_names_no_node_is_listed_with_the_node_that_plays(stage: PlayerRig, word: str) -> None:
     zero = stage.first("track('pad', note('c3'), on='keys')\n")
     stage.play(zero + 1.0 - stage.now)
-    for swaps in (2, 3):  # of the second version it is known by the first transition
-        stage.save(f"{word}('pad', note('e{swaps}'))\n{word}('new', note('g3'))\n")
-        stage.until_true(lambda swaps=swaps: stage.player.swaps == swaps, "the transition")  # type: ignore[misc]
+    for octave in (2, 3):  # of the second version it is known by the first transition
+        stage.swap(f"{word}('pad', note('e{octave}'))\n{word}('new', note('g3'))\n")
         assert stage.player.tracks == [("pad", "keys", False), ("new", "", False)]
         stage.play(4.0)
     assert {e.args[3] for e in stage.sent if e.address == "/note/on" and e.source == "pad"} == {"keys"}
@@ -227,9 +219,7 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
 ) -> None:
     zero = stage.first(GOOD)
     stage.play(zero + 2.5)
-    stage.save(GOOD.replace("    my.k += 1\n", f"    my.k += 1\n    {bad}\n").replace("bd*4", "sn*4"))
-    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
-
+    stage.swap(GOOD.replace("    my.k += 1\n", f"    my.k += 1\n    {bad}\n").replace("bd*4", "sn*4"))
     for _ in range(40):
         stage.play(0.5)
         while processes.output.read(1 << 20):
@@ -264,8 +254,7 @@ def test_a_pattern_that_never_ends_goes_back_to_the_one_before(stage: PlayerRig)
     zero = stage.first(BEAT + "track('hats', 'hh*4')\n")
     stage.play(zero + 2.0)
     endless = "track('hats', s('hh*4').when(lambda c: c < 3 or sum(range(10**12)) < 0, fast(2)))\n"
-    stage.save(BEAT + endless)
-    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+    stage.swap(BEAT + endless)
     stage.play(18.0)
     drums = stage.on("/node/drums/play", zero)
     assert [beat for beat, name in drums if name == "bd" and beat < 20] == [float(k) for k in range(20)]
@@ -282,8 +271,7 @@ def test_after_a_panic_notes_are_left_out_until_the_script_is_saved(stage: Playe
     stage.player.panic()
     stage.play(3.0)
     assert stage.on("/node/drums/play", zero) == [(0.0, "bd"), (1.0, "bd"), (2.0, "bd")]
-    stage.save(GOOD)
-    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+    stage.swap(GOOD)
     stage.play(6.0)
     assert [beat for beat, _ in stage.on("/node/drums/play", zero)][3] > 5.0
 
@@ -440,24 +428,21 @@ def test_the_clock_of_a_beat_that_stands_still_shows_no_tempo_after_a_gap_in_its
 
 def test_an_undo_goes_on_where_the_version_before_would_be(stage: PlayerRig) -> None:
     old = (
-        f"{IMPORTS}{BEAT}node('echo').feedback = '<.1 .2>'\ntrack('t', s('bd').delaytime(.25))\n"
+        f"{BEAT}node('echo').feedback = '<.1 .2>'\ntrack('t', s('bd').delaytime(.25))\n"
         "@loop(on='keys')\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/2)\n    my.k += 1\n    yield 3\n"
     )
     new = old.replace("bd*4", "sn*8").replace(".1 .2", ".8 .9").replace("yield 3", "yield 5")
     new = new.replace("track('t', s('bd').delaytime(.25))", "node('macro').time = '<.8 .9>'")
-    stage.player.save(old, 6)
-    stage.until_true(lambda: stage.player.playing, "the first version plays")
-    zero = stage.sent[0].beat
+    zero = stage.first(old, 6)
     stage.play(zero + 4.5 - stage.now)
-    stage.player.save(f"{new}track('drone', note('c2').slow(2), on='bass')\n", 7, Begin(keep=True))
-    stage.until_true(lambda: stage.player.version == 7, "the second version")
+    stage.swap(f"{new}track('drone', note('c2').slow(2), on='bass')\n", 7, Begin(keep=True))
     stage.play(9.0)
     pressed = stage.now
-    stage.player.save(old, 6, Begin(0.25, back=True))
+    stage.player.save(IMPORTS + old, 6, Begin(0.25, back=True))
     stage.play(12.0)
     begin = stage.player.begins
     assert pressed <= begin <= pressed + 0.5
-    alone = Performance(read("/sets/set.py", old)).until(F(round(stage.now - zero)))
+    alone = Performance(read("/sets/set.py", IMPORTS + old)).until(F(round(stage.now - zero)))
     expected = [(round(float(e.beat), 9), e.address, e.args) for e in alone if e.beat > begin - zero]
     got = [(round(e.beat - zero, 9), e.address, e.args) for e in stage.sent if e.beat > begin]
     assert len(got) > 10
@@ -489,15 +474,12 @@ def test_an_undo_sets_nothing_that_a_script_before_the_first_bar_has_set(stage: 
 
 def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage: PlayerRig) -> None:
     old = (
-        f"{IMPORTS}{BEAT}@loop(on='keys')\ndef l():\n    yield sync('a')\n    yield sync('b')\n    play(50)\n"
+        f"{BEAT}@loop(on='keys')\ndef l():\n    yield sync('a')\n    yield sync('b')\n    play(50)\n"
         "@on_level('in', above=-30)\ndef loud():\n    my = memory(k=60)\n    play(my.k, on='keys')\n    my.k += 1\n"
     )
-    stage.player.save(old, 6)
-    stage.until_true(lambda: stage.player.playing, "the first version plays")
-    zero = stage.sent[0].beat
+    zero = stage.first(old, 6)
     stage.play(zero + 1.5 - stage.now)
-    stage.player.save(f"{IMPORTS}{BEAT}", 7, Begin(keep=True))
-    stage.until_true(lambda: stage.player.version == 7, "the second version")
+    stage.swap(BEAT, 7, Begin(keep=True))
     stage.play(6.0)
     stage.player.level("in", -20.0)
     stage.player.level("in", -60.0)
@@ -507,7 +489,7 @@ def test_a_version_that_was_replaced_is_given_cues_and_levels_for_its_undo(stage
     stage.player.cue("b")
     stage.play(1.0)
     assert not stage.on("/note/on", zero)
-    stage.player.save(old, 6, Begin(0.25, back=True))
+    stage.player.save(IMPORTS + old, 6, Begin(0.25, back=True))
     stage.play(1.0)
     stage.player.level("in", -20.0)
     stage.player.cue("a")
