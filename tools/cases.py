@@ -37,7 +37,9 @@ def sound_of(file: Path) -> np.ndarray[Any, Any]:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.wav"
         way = ["-map", "0:a:0", "-af", stamps, "-c:a", "pcm_f32le", str(plain)]
-        subprocess.run(["ffmpeg", "-v", "error", "-copyts", "-i", str(file), *way], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-copyts", "-i", str(file), *way], check=True, stderr=subprocess.DEVNULL
+        )
         sound: np.ndarray[Any, Any] = soundfile.read(plain, always_2d=True)[0]
         return sound
 

@@ -30,10 +30,7 @@ DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
 OTHERS = dict.fromkeys((f"plugins/antiphon-{part}" for part in ("companion", "more", "sound")), "")
 IMAGES = {"api": {"": "[kernels]", **OTHERS}, "worker": {"": "[onnx]", **OTHERS, "models": "[pipeline]"}}
 """Targets of the Containerfile: the folders of the distributions in each, with their extras."""
-LEFT_OUT = {
-    "api": frozenset[str](),
-    "worker": frozenset({"dnspython", "pillow", "pymongo", "pyo", "python-rtmidi"}),
-}
+LEFT_OUT = {"api": frozenset[str](), "worker": frozenset({"dnspython", "pillow", "pymongo", "pyo", "python-rtmidi"})}
 """Packages excluded from an image: a worker plays no synth and no MIDI, and uses none of Beam's sources and sinks."""
 BASE_IMAGE = "localhost/antiphon-base"
 PYTHON = "3.11"

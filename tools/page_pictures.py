@@ -174,11 +174,7 @@ def _learn(sheet: Sheet, server: ServerProcess) -> None:
     enter(tab, "Learn")
     tab.until("document.querySelectorAll('.lesson-paths li').length > 3")
     sheet.draw("Learn")
-    for path, there in (
-        (0, ".lesson-desk .cm-content"),
-        (1, ".lesson-desk .params"),
-        (3, ".lesson-desk .params"),
-    ):
+    for path, there in ((0, ".lesson-desk .cm-content"), (1, ".lesson-desk .params"), (3, ".lesson-desk .params")):
         row = f"document.querySelectorAll('.lesson-paths > div')[{path}].querySelectorAll('button')"
         tab.run(f"{row}[{(1, 3, 1)[path % 3]}].click()")
         tab.until(f"!!document.querySelector({there!r}) || !!document.querySelector('.lesson-desk .call')")

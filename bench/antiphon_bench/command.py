@@ -80,19 +80,10 @@ NAMES = tuple(OWN)
 
 
 def bench(
-    name: Annotated[
-        str,
-        argument(f"One of: {', '.join(NAMES)}{PLUGINS}.", names=lambda: (*NAMES, *_plugin_benches())),
-    ],
-    seconds: Annotated[
-        float,
-        argument("Length of each live run; 0 for the published length."),
-    ] = 0.0,
+    name: Annotated[str, argument(f"One of: {', '.join(NAMES)}{PLUGINS}.", names=lambda: (*NAMES, *_plugin_benches()))],
+    seconds: Annotated[float, argument("Length of each live run; 0 for the published length.")] = 0.0,
     seed: Annotated[int, argument("Seed of all random numbers.")] = 1,
-    limit: Annotated[
-        int,
-        argument("swap, live: number of swaps; effects: blocks of each; 0: all."),
-    ] = 0,
+    limit: Annotated[int, argument("swap, live: number of swaps; effects: blocks of each; 0: all.")] = 0,
     hours: Annotated[float, argument("soak: duration; below 2 patches, kills and samples are scaled to it.")] = 2.0,
     out: Annotated[str, argument("soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:

@@ -80,15 +80,7 @@ def main(seed: int, limit: int) -> None:
     table(
         "largest difference from pedalboard's filter, dB of its largest sample", ("filter", "dB"), list(nulls.items())
     )
-    finish(
-        "effects",
-        {
-            "seed": seed,
-            "cost": rows,
-            "null": nulls,
-            "pedalboard": version("pedalboard"),
-        },
-    )
+    finish("effects", {"seed": seed, "cost": rows, "null": nulls, "pedalboard": version("pedalboard")})
 
 
 def compare_times(

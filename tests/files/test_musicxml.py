@@ -202,10 +202,7 @@ def test_repeats_are_played_and_tempi_are_of_quarters(tmp_path: Path) -> None:
 def test_a_repeat_has_the_tempo_that_was_there(tmp_path: Path) -> None:
     later = f"<direction><direction-type/><offset>1</offset>{sound(tempo='90')}</direction>"
     found = played(
-        tmp_path,
-        measure(1, sound(tempo="60"), "c4 4"),
-        measure(2, "c4 2", later, "c4 2", BACKWARD),
-        measure(3, "c4 4"),
+        tmp_path, measure(1, sound(tempo="60"), "c4 4"), measure(2, "c4 2", later, "c4 2", BACKWARD), measure(3, "c4 4")
     )
     assert found.tempo == ((0.0, 60.0), (7.0, 90.0), (8.0, 60.0), (15.0, 90.0))
 

@@ -210,11 +210,7 @@ def test_riff_and_aiff(tmp_path: Path) -> None:
     # the ID3 chunk, which holds more, stands before the list
     check(tmp_path, riff(said, chunk(b"id3 ", id3(frame("TIT2", b"\3Song")))), {**wanted, "title": "Song"})
     texts = (chunk(b"NAME", b"N\xe4chte", "big"), chunk(b"AUTH", b"J\xf6rg", "big"), chunk(b"ANNO", b"words", "big"))
-    check(
-        tmp_path,
-        riff(*texts, whole=coded("AIFF")),
-        {"title": "Nächte", "artist": "Jörg", "comment": "words"},
-    )
+    check(tmp_path, riff(*texts, whole=coded("AIFF")), {"title": "Nächte", "artist": "Jörg", "comment": "words"})
 
 
 def test_what_stands_at_the_end_of_an_mp3(tmp_path: Path) -> None:

@@ -137,12 +137,7 @@ def test_a_fault_is_that_of_the_version_which_has_it(rig: Rig) -> None:
     rig.turn(lambda: rig.performing.taken(4.0))
     rig.run(6)
     state = rig.turn(lambda: rig.performing.refused("page.py line 3: the [ is not closed"))
-    assert state["fault"] == {
-        "line": 3,
-        "sentence": "the [ is not closed",
-        "picture": "bd [sn\n   ^",
-        "version": 6,
-    }
+    assert state["fault"] == {"line": 3, "sentence": "the [ is not closed", "picture": "bd [sn\n   ^", "version": 6}
     assert (state["playing"], state["version"], state["name"]) == (True, 5, "set 5"), "the last good one plays on"
     state = rig.turn(lambda: rig.performing.show("page.py line 9: KeyError", fault=True))
     assert (state["fault"]["line"], state["fault"]["version"]) == (9, 5), "a fault while it plays"

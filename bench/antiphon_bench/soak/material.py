@@ -42,10 +42,7 @@ PATCHES: dict[str, str] = {
         f'[nodes.loops]\nlibrary = "{LIBRARY}"\nbars = 4\n[nodes.denoise]',
         '"in" = "denoise"\n"denoise" = "voice"\n"loops" = "limiter"',
     ),
-    "soak-transfer": _patch(
-        f'[nodes.transfer]\nreference = "{REFERENCE}"',
-        '"in" = "transfer"\n"transfer" = "voice"',
-    ),
+    "soak-transfer": _patch(f'[nodes.transfer]\nreference = "{REFERENCE}"', '"in" = "transfer"\n"transfer" = "voice"'),
     "soak-duo": _patch(
         '[nodes.accompany]\n[nodes.band]\ntype = "synth"',
         '"in" = "voice"\n"accompany.notes" = "band"\n"band" = "limiter"',

@@ -15,16 +15,7 @@ from antiphon.files.containers.layout import layout
 from antiphon.files.containers.mp4_tags import add_tags, freeform
 from antiphon.files.containers.pieces import open_file
 from antiphon.files.containers.speakers import layout_of_mask
-from antiphon.files.ffmpeg import (
-    MAX_SAID,
-    STREAMS,
-    lacking,
-    limit_address_space,
-    program,
-    report,
-    source,
-    start,
-)
+from antiphon.files.ffmpeg import MAX_SAID, STREAMS, lacking, limit_address_space, program, report, source, start
 from antiphon.files.sound_finish import CHAPTERS, VideoPicture
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError

@@ -39,12 +39,7 @@ if TYPE_CHECKING:
 
 SAMPLER = "drums"
 """Node of drums in the patches of lessons."""
-PATHS = {
-    "code": "I code music",
-    "play": "I play or sing",
-    "files": "I have recordings",
-    "send": "I send OSC or MIDI",
-}
+PATHS = {"code": "I code music", "play": "I play or sing", "files": "I have recordings", "send": "I send OSC or MIDI"}
 """The paths of lessons and their titles, in order."""
 MOST_WORDS = 90
 LEAST_TRIES = 3

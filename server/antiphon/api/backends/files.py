@@ -16,12 +16,7 @@ if TYPE_CHECKING:
         read_toml,
         size_of as file_size,
     )
-    from antiphon.files.scores.midi_song import (
-        MidiNote,
-        MidiSong,
-        MidiTrack,
-        Times as MidiTimes,
-    )
+    from antiphon.files.scores.midi_song import MidiNote, MidiSong, MidiTrack, Times as MidiTimes
     from antiphon.files.scores.midifile import (
         SUFFIXES as MIDI_SUFFIXES,
         conductor,
