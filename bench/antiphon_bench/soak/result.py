@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,11 @@ def bins(
 ) -> list[tuple[int, float, float]]:
     """(number of the lifetime, time in hours, mean) of each whole bin."""
     rows: list[tuple[int, float, float]] = []
-    life, first = -1, 0
-    for at in range(len(times) + 1):
-        if at < len(times) and at > first and lives[at] == lives[first]:
-            continue
-        if at > first:
-            life += 1
-            rows += [(life, t, v) for t, v in _cut(times[first:at], values[first:at], bin_s, settle_s)]
-        first = at
+    first = 0
+    for number, (_, life) in enumerate(groupby(lives)):
+        end = first + len(list(life))
+        rows += [(number, t, v) for t, v in _cut(times[first:end], values[first:end], bin_s, settle_s)]
+        first = end
     return rows
 
 
