@@ -339,10 +339,7 @@ def noise(seconds: float, level: float) -> np.ndarray:
 
 
 def write(path: Path, sound: np.ndarray, finish: SoundFinish) -> AudioWriter:
-    with AudioWriter(path, RATE, len(sound), "PCM_16", finish) as writer:
-        for at in range(0, sound.shape[1], 1000):
-            writer.write(sound[:, at : at + 1000])
-    return writer
+    return put(path, sound, RATE, "PCM_16", 1000, finish)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
