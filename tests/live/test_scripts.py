@@ -431,13 +431,8 @@ def test_a_place_beyond_a_sound_is_its_end() -> None:
 
 def test_the_speed_of_a_sound_may_count_cycles() -> None:
     (event,) = performed('track("t", s("bd").loopAt(2).slice(4, "1"))', 4)
-    assert dict(zip(event.args[::2], event.args[1::2], strict=True)) == {
-        "s": "bd",
-        "begin": 0.25,
-        "end": 0.5,
-        "speed": 1.0,
-        "beats": 2.0,
-    }
+    wanted = {"s": "bd", "begin": 0.25, "end": 0.5, "speed": 1.0, "beats": 2.0}
+    assert dict(zip(event.args[::2], event.args[1::2], strict=True)) == wanted
 
 
 def test_osc_goes_to_other_programs_at_its_beats() -> None:

@@ -6,15 +6,9 @@ from antiphon.kernel.contract.params import Param
 from antiphon.kernel.errors import RequestError
 
 BUTTONS = (
-    "/set/next",
-    "/set/previous",
-    "/patch/undo",
-    "/patch/redo",
-    "/transport/play",
-    "/transport/stop",
-    "/transport/wait",
+    "/set/next", "/set/previous", "/patch/undo", "/patch/redo", "/transport/play", "/transport/stop", "/transport/wait",
     "/panic",
-)
+)  # fmt: skip
 """Addresses a controller button may trigger: complete actions without an argument."""
 CUE, CAPTURE = "/cue", "/capture"
 """Addresses a controller button may trigger with arguments: a target is "/cue NAME" or "/capture BARS [NODE]"."""

@@ -67,30 +67,17 @@ def _widget(page: Page, control: Widget) -> dict[str, Any]:
         }
     if param is not None and control.kind == "switch":
         return {
-            "type": "button",
-            **common,
-            "label": control.label,
-            "mode": "toggle",
-            "on": 1,
-            "off": 0,
-            "typeTags": "i",
+            "type": "button", **common, "label": control.label, "mode": "toggle", "on": 1, "off": 0, "typeTags": "i",
             "default": int(bool(control.value)),
-        }
+        }  # fmt: skip
     if param is not None:
         whole = param.kind == "int"
         unit = f" {param.unit}" if param.unit else ""
         return {
-            "type": "fader",
-            **common,
-            "html": f"{control.label}{unit}",
-            "design": "compact",
-            "range": {"min": param.low, "max": param.high},
-            "logScale": param.warp == "log",
-            "default": control.value,
-            "decimals": 0 if whole else 4,
-            "steps": "",
-            "typeTags": "i" if whole else "f",
-        }
+            "type": "fader", **common, "html": f"{control.label}{unit}", "design": "compact",
+            "range": {"min": param.low, "max": param.high}, "logScale": param.warp == "log", "default": control.value,
+            "decimals": 0 if whole else 4, "steps": "", "typeTags": "i" if whole else "f",
+        }  # fmt: skip
     arguments = list(control.arguments)
     return {
         "type": "button",
@@ -109,16 +96,9 @@ def _pad(control: Widget, common: dict[str, str]) -> dict[str, Any]:
     second, place = control.arguments
     axis = {"min": 0, "max": 1}
     return {
-        "type": "xy",
-        **common,
-        "split": [control.address, second],
-        "html": control.label,
-        "rangeX": axis,
-        "rangeY": axis,
-        "default": [control.value, place],
-        "decimals": 4,
-        "typeTags": "ff",
-    }
+        "type": "xy", **common, "split": [control.address, second], "html": control.label, "rangeX": axis,
+        "rangeY": axis, "default": [control.value, place], "decimals": 4, "typeTags": "ff",
+    }  # fmt: skip
 
 
 def _key(note: int) -> dict[str, Any]:
