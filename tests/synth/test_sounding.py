@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from tests import accepted
 from tests.local import graph, staged
 
@@ -160,6 +160,11 @@ NUMBERS = st.sampled_from([101, 100, 99, 98, 6, 38, 7, 64])
 
 
 @given(st.lists(st.tuples(NUMBERS, st.sampled_from([0, 1, 5, 12, 127])), max_size=40))
+@example([(99, 0), (101, 0), (100, 0), (6, 0), (99, 0), (6, 1)])
+@example([(101, 0), (100, 0), (38, 1), (6, 0)])
+@example([(101, 0), (100, 0), (38, 127), (38, 0)])
+@example([(101, 0), (100, 0), (6, 1), (101, 1), (6, 0), (101, 0)])
+@example([(101, 0), (100, 0), (6, 0), (99, 0), (6, 1), (99, 0)])
 def test_what_is_kept_restores_the_range(pairs: list[tuple[int, int]]) -> None:
     played, restored, state = ChannelBends(), ChannelBends(), dict[tuple[object, ...], Event]()
     for event in controls(*pairs):

@@ -166,14 +166,19 @@ class ChannelBends:
         """
         channel, number = event.channel, event.number
         if number in (NRPN, NRPN_FINE):
-            for select in (RPN, RPN_FINE):
-                state.pop((channel, select), None)
+            for other in (RPN, RPN_FINE, DATA, DATA_FINE):  # a value is of the selection before
+                state.pop((channel, other), None)
         chosen = [state[channel, select] for select in (RPN, RPN_FINE) if (channel, select) in state]
         parameter = [round(127.0 * one.value) for one in chosen]
-        if number not in (DATA, DATA_FINE) or len(chosen) < 2 or parameter[0] or parameter[1] > LAST_RPN:
+        if number not in (DATA, DATA_FINE) or not chosen:
+            state.pop((channel, number), None)  # it comes last, as it may end a selection
             state[channel, number] = event
             return
+        if len(chosen) < 2 or parameter[0] or parameter[1] > LAST_RPN:
+            return  # the value of no parameter
         values = {one: state.pop((channel, one, parameter[1]), None) for one in (RPN, RPN_FINE, DATA, DATA_FINE)}
+        if number == DATA:
+            values[DATA_FINE] = None  # the fine part is of the value before
         values.update({one.number: one for one in (*chosen, event)})
         state.update({(channel, one, parameter[1]): kept for one, kept in values.items() if kept is not None})
         for one in chosen:  # what is selected now comes last
@@ -182,17 +187,17 @@ class ChannelBends:
 
     def _control(self, event: Event, own: float) -> bool:
         channel, number, value = event.channel, event.number, round(127.0 * event.value)
-        if self.states_pitch(event) and self._selected[channel] == COARSE_TUNING:
-            self._coarse[channel] = value - 64.0 if number == DATA else self._coarse[channel]
-            return True
-        if self.states_pitch(event) and self._selected[channel] == FINE_TUNING:
-            held = round((self._fine[channel] + 1.0) * 8192.0)
-            held = value << 7 if number == DATA else held & ~0x7F | value
-            self._fine[channel] = held / 8192.0 - 1.0
-            return True
         if self.states_pitch(event):
-            before = own if self._reach[channel] < 0.0 else self._reach[channel]
-            self._reach[channel] = min(float(value) if number == DATA else int(before) + value / 100.0, MAX_BEND_RANGE)
+            if self._selected[channel] == COARSE_TUNING:
+                self._coarse[channel] = value - 64.0 if number == DATA else self._coarse[channel]
+            elif self._selected[channel] == FINE_TUNING:
+                held = round((self._fine[channel] + 1.0) * 8192.0)
+                held = value << 7 if number == DATA else held & ~0x7F | value
+                self._fine[channel] = held / 8192.0 - 1.0
+            else:
+                before = own if self._reach[channel] < 0.0 else self._reach[channel]
+                reach = float(value) if number == DATA else int(before) + min(value, 99) / 100.0
+                self._reach[channel] = min(reach, MAX_BEND_RANGE)
             return True
         if number == RESET:
             self._wheels[channel], self._selected[channel] = 0.0, _NONE
