@@ -19,7 +19,7 @@ from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.kernel.control.app import ControlApp
 from antiphon.kernel.control.commands.executor import WallClock
 from antiphon.kernel.control.osc.served import ControlOptions
-from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.graph import NodeSpec, in_series
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.kernel.wire.osc import Bundle, Message, decode, encode, encode_bundle
 from antiphon.performer import script_gate
@@ -51,14 +51,7 @@ CATALOG = Catalog({"gain": GAIN})
 FILE = Param("reference", "file", "")
 CAST = ProcessorInfo("cast", "By a reference.", "test", (AUDIO_IN,), (AUDIO_OUT,), (FILE, Param("depth")))
 WITH_FILES = Catalog({"gain": GAIN, "cast": CAST})
-GRAPH = Graph(
-    (NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")),
-    (
-        Wire(End("in", "in"), End("a", "in")),
-        Wire(End("a", "out"), End("b", "in")),
-        Wire(End("b", "out"), End("out", "out")),
-    ),
-)
+GRAPH = in_series([NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")], CATALOG)
 
 
 class Client:

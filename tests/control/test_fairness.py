@@ -8,7 +8,7 @@ from pathlib import Path
 from time import thread_time
 
 import pytest
-from tests.control.rig import Client, Rig, rig, save_three
+from tests.control.rig import CATALOG, Client, Rig, rig, save_three
 from tests.waiting import SHARED, comes
 
 from antiphon.joining.patch_lists import MAX_WAITING
@@ -16,21 +16,14 @@ from antiphon.kernel.control.osc import arguments
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
-from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.graph import NodeSpec, in_series
 from antiphon.kernel.io.osc_peer import Lane, Peer, Rotation
 from antiphon.kernel.wire.osc import Message, address_text, decode, encode, encode_bundle
 from antiphon.operations import patch_list
 
 MOST_SECONDS = 0.05
 """Processor time of one turn, at most, on an idle machine."""
-NAMES = [f"n{n}" for n in range(8)]
-EIGHT = Graph(
-    tuple(NodeSpec(name, "gain") for name in NAMES),
-    tuple(
-        Wire(End(a, "out" if a != "in" else "in"), End(b, "in" if b != "out" else "out"))
-        for a, b in zip(["in", *NAMES], [*NAMES, "out"], strict=True)
-    ),
-)
+EIGHT = in_series([NodeSpec(f"n{n}", "gain") for n in range(8)], CATALOG)
 
 
 @pytest.fixture
@@ -68,16 +61,7 @@ async def test_another_sender_waits_for_a_share_of_a_turn(
     intake, order = eight.app.intake, []
     greedy, other = made_peer(eight, "127.0.0.1", 5, []), made_peer(eight, "127.0.0.1", 6, [])
     call = intake.call
-    monkeypatch.setattr(
-        intake,
-        "call",
-        lambda route, message, peer, when: (
-            order.append(peer)
-            or call(  # type: ignore[func-returns-value]
-                route, message, peer, when
-            )
-        ),
-    )
+    monkeypatch.setattr(intake, "call", lambda *given: order.append(given[2]) or call(*given))  # type: ignore[func-returns-value]
     pattern = encode("/node/*/*")
     if shape == "one bundle":
         put(eight, greedy, encode_bundle(1, [pattern] * 2728))

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from hypothesis import given, strategies as st
@@ -170,6 +171,14 @@ def peer(key: str = "127.0.0.1:1", level: Level = Level.OWNER) -> tuple[Peer, li
     return Peer(key, host, level, sent.append, (host, int(port))), sent
 
 
+def subscribed(*peers: Peer, clock: FakeClock | None = None) -> Feedback:
+    """Feedback for these subscribers."""
+    surfaces = Surfaces(clock or monotonic)
+    for one in peers:
+        surfaces.add(one, one.key)
+    return Feedback(surfaces, clock=clock or monotonic)
+
+
 def test_failures_are_limited_per_second() -> None:
     clock = FakeClock()
     limiter = FailLimiter(clock)
@@ -180,10 +189,8 @@ def test_failures_are_limited_per_second() -> None:
 
 def test_feedback_is_held_to_sixty_a_second() -> None:
     clock = FakeClock()
-    surfaces = Surfaces(clock)
     listener, sent = peer()
-    surfaces.add(listener, "x")
-    feedback = Feedback(surfaces, clock=clock)
+    feedback = subscribed(listener, clock=clock)
     for n in range(6000):
         clock.now = 1000.0 + n / 6000
         feedback.add_change("/a", float(n), None)
@@ -203,11 +210,8 @@ def test_bundles_fit_a_network_packet_and_keep_the_order(packets: list[bytes]) -
 
 
 def test_an_event_for_the_owner_comes_to_no_surface() -> None:
-    surfaces = Surfaces()
     (owner, to_owner), (other, to_other) = peer(), peer("192.168.1.7:9000", Level.SURFACE)
-    for subscriber in (owner, other):
-        surfaces.add(subscriber, subscriber.key)
-    feedback = Feedback(surfaces)
+    feedback = subscribed(owner, other)
     feedback.event("/secret", "x", level=Level.OWNER)
     feedback.event("/open")
     feedback.flush()
@@ -217,10 +221,8 @@ def test_an_event_for_the_owner_comes_to_no_surface() -> None:
 
 
 def test_many_changes_come_in_bundles() -> None:
-    surfaces = Surfaces()
     listener, sent = peer()
-    surfaces.add(listener, "x")
-    feedback = Feedback(surfaces)
+    feedback = subscribed(listener)
     for n in range(200):
         feedback.add_change(f"/node/n{n}/gain", float(n), None)
     feedback.flush()
@@ -300,12 +302,10 @@ async def test_what_a_node_reports_again_is_sent_where_it_is_displayed_otherwise
 
 
 def test_notes_come_without_doubles_where_that_is_asked() -> None:
-    surfaces = Surfaces()
     (doubles, with_doubles), (floats, without) = peer(), peer("127.0.0.1:9001")
-    for subscriber in (doubles, floats):
-        surfaces.add(subscriber, subscriber.key).notes = True
-    surfaces.subscriber(floats).floats = True
-    feedback = Feedback(surfaces)
+    feedback = subscribed(doubles, floats)
+    for surface in feedback.surfaces:
+        surface.notes, surface.floats = True, surface.peer is floats
     feedback.note(b"/note/event,d", b"/note/event.ext,f")
     feedback.flush()
     assert (with_doubles, without) == ([b"/note/event,d"], [b"/note/event.ext,f"])

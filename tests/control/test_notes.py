@@ -278,12 +278,7 @@ async def test_a_watcher_is_sent_every_note_with_its_beat_before_it_begins(live:
     await keys.ask("/note/off", 60)
     await live.settle(2)
     notes = [args for address, args in watcher.heard() if address == "/note/event"]
-    assert [note[1:] for note in notes] == [
-        (60, 100, 1, "k"),
-        (64, 127, 2, "k"),
-        (64, 0, 2, "k"),
-        (60, 0, 1, "k"),
-    ]
+    assert [note[1:] for note in notes] == [(60, 100, 1, "k"), (64, 127, 2, "k"), (64, 0, 2, "k"), (60, 0, 1, "k")]
     assert [note[0] for note in notes] == [pytest.approx(4.0, abs=0.1), 8.0, 8.0, pytest.approx(4.0, abs=0.1)]
     assert all(address != "/note/event" for address, _ in other.heard())
     await watcher.ask("/note/watch", 0)

@@ -23,7 +23,7 @@ from antiphon.kernel.engine.drivers.base import DriverOptions, ahead_for
 from antiphon.kernel.engine.link import BeatPassed, EngineCounters, EngineStatus, NodeState
 from antiphon.kernel.errors import ParamError
 from antiphon.kernel.graph import patch
-from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.graph import Graph, NodeSpec, in_series
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.wire.osc import encode, encode_bundle
@@ -37,21 +37,12 @@ HALF = b"/node/a/label\0\0\0,c\0\0\0\0\xd8\x00"
 """A text parameter set by type tag `c` to half of a surrogate pair."""
 NAME = os.fsdecode(b"Ger\xe4usch")
 """A file's name as an archive of another encoding left it."""
-PLAYER = ProcessorInfo(
-    "player",
-    "Plays a file.",
-    "test",
-    (AUDIO_IN,),
-    (AUDIO_OUT,),
-    (Param("file", "file", ""), Param("label", "text", "")),
-)
+TEXTS = Param("file", "file", ""), Param("label", "text", "")
+PLAYER = ProcessorInfo("player", "Plays a file.", "test", (AUDIO_IN,), (AUDIO_OUT,), TEXTS)
 
 
 def plays(name: str) -> Graph:
-    return Graph(
-        (NodeSpec("p", "player", {"file": name}),),
-        (Wire(End("in", "in"), End("p", "in")), Wire(End("p", "out"), End("out", "out"))),
-    )
+    return in_series([NodeSpec("p", "player", {"file": name})], Catalog({"player": PLAYER}))
 
 
 class Broken:

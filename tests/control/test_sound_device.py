@@ -103,9 +103,7 @@ async def test_an_answer_to_a_control_that_died_is_not_the_catalog() -> None:
 KINDS = {
     **CATALOG.types,
     CANCELLER: replace(
-        CATALOG.types["gain"],
-        inputs=(AUDIO_IN, Port("reference")),
-        params=(Param("delay", high=1500.0),),
+        CATALOG.types["gain"], inputs=(AUDIO_IN, Port("reference")), params=(Param("delay", high=1500.0),)
     ),
     GUARD: replace(
         CATALOG.types["gain"],

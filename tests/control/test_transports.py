@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -235,6 +236,15 @@ async def test_the_settings_choose_and_a_start_that_fails_is_logged(
     assert "transport wire: OSError: no wire" in caplog.text
 
 
+@pytest.fixture
+async def ends() -> AsyncIterator[tuple[ControlLink, socket.socket]]:
+    """Web's end, which nobody serves, and the socket of control's."""
+    both = socket_pair()
+    yield ControlLink(both[0], ("127.0.0.1", 9)), both[1]
+    for end in both:
+        end.close()
+
+
 @asynccontextmanager
 async def linked(live: Rig, folder: Path) -> AsyncIterator[tuple[ControlLink, WebRequests, Any]]:
     """Both ends, served; and the task of control's."""
@@ -299,9 +309,8 @@ async def test_what_asks_for_the_same_shares_an_answer_and_gets_one_made_after_i
         assert requests.answered <= 2
 
 
-async def test_waiting_requests_are_bounded(live: Rig, tmp_path: Path) -> None:
-    ends = socket_pair()
-    link = ControlLink(ends[0], ("127.0.0.1", 9))
+async def test_waiting_requests_are_bounded(ends: tuple[ControlLink, socket.socket]) -> None:
+    link, _ = ends
     asking = [asyncio.create_task(link.approve("192.168.1.7")) for _ in range(control_link.MAX_WAITING + 1)]
     await asyncio.sleep(0)
     with pytest.raises(HttpRefusal) as refused:
@@ -310,42 +319,35 @@ async def test_waiting_requests_are_bounded(live: Rig, tmp_path: Path) -> None:
     for task in asking:
         task.cancel()
     link.close()
-    ends[1].close()
 
 
 async def test_a_control_that_begins_anew_is_asked_again_at_once(
-    live: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    live: Rig, ends: tuple[ControlLink, socket.socket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_link, "REPEAT_SECONDS", 300.0)
     monkeypatch.setattr(control_link, "TIMEOUT_SECONDS", 300.0)
-    ends = socket_pair()
-    link = ControlLink(ends[0], ("127.0.0.1", 9))
+    link, end = ends
     serving = asyncio.create_task(link.serve())
     asking = asyncio.create_task(link.status())
     loop = asyncio.get_running_loop()
-    ends[1].setblocking(False)
-    await loop.sock_recv(ends[1], 4096)  # one that is killed with the request in its hands
-    requests = asyncio.create_task(WebRequests(ends[1], tmp_path).serve(live.app))
+    end.setblocking(False)
+    await loop.sock_recv(end, 4096)  # one that is killed with the request in its hands
+    requests = asyncio.create_task(WebRequests(end, tmp_path).serve(live.app))
     async with asyncio.timeout(60.0):
         assert "blocks" in await asking
     for task in (serving, requests):
         task.cancel()
     await asyncio.gather(serving, requests, return_exceptions=True)
-    for end in ends:
-        end.close()
 
 
-async def test_silence_is_503(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silence_is_503(ends: tuple[ControlLink, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_link, "TIMEOUT_SECONDS", 0.05)
-    ends = socket_pair()
-    link = ControlLink(ends[0], ("127.0.0.1", 9))
+    link, _ = ends
     serving = asyncio.create_task(link.serve())
     with pytest.raises(HttpRefusal, match="does not answer") as refused:
         await link.status()
     assert refused.value.status == 503
     serving.cancel()
-    for end in ends:
-        end.close()
 
 
 async def test_garbage_is_refused_and_the_next_request_answered(live: Rig, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from antiphon.kernel.io import osc_tcp
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.io.osc_tcp import TIMEOUT_SECONDS, TcpServer
 from antiphon.kernel.wire import frames
-from antiphon.kernel.wire.osc import decode, encode
+from antiphon.kernel.wire.osc import decode, encode, encode_bundle
 
 
 def prefixed(packet: bytes) -> bytes:
@@ -50,14 +51,20 @@ class TcpClient:
 
 
 @pytest.fixture
-async def live(tmp_path: Path):  # type: ignore[no-untyped-def]
+async def live(tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "state") as made:
         yield made
 
 
+@pytest.fixture
+def client(live: Rig) -> Iterator[TcpClient]:
+    made = TcpClient(live)
+    yield made
+    made.sock.close()
+
+
 @pytest.mark.parametrize("wrap", [prefixed, frames.wrap])
-async def test_both_framings_are_answered_in_kind(live: Rig, wrap) -> None:  # type: ignore[no-untyped-def]
-    client = TcpClient(live)
+async def test_both_framings_are_answered_in_kind(client: TcpClient, wrap: Callable[[bytes], bytes]) -> None:
     assert await client.say(wrap(encode("/node/a/gain"))) == wrap(encode("/node/a/gain", 0.5))
     stream = wrap(encode("/sync", 7)) + wrap(encode("/nothing"))
     heard = b""
@@ -65,40 +72,36 @@ async def test_both_framings_are_answered_in_kind(live: Rig, wrap) -> None:  # t
         heard += await client.say(stream[n : n + 1])
     assert wrap(encode("/synced", 7)) in heard
     assert b"/fail" in heard
-    client.sock.close()
 
 
 @pytest.mark.parametrize("wrap", [prefixed, frames.wrap])
 @pytest.mark.parametrize("bad", [b"junk", b"/x\0\0,Q\0\0", bytes(12), b"#bundle\0\0", b"/x\0\0,f\0\0"])
-async def test_a_bad_packet_leaves_the_connection_open(live: Rig, wrap, bad: bytes) -> None:  # type: ignore[no-untyped-def]
-    client = TcpClient(live)
+async def test_a_bad_packet_leaves_the_connection_open(
+    client: TcpClient, wrap: Callable[[bytes], bytes], bad: bytes
+) -> None:
     assert b"/fail" in await client.say(wrap(encode("/node/a/gain/norm", 9.0)))
     assert b"/fail" in await client.say(wrap(bad))
     assert await client.say(wrap(encode("/node/a/gain"))) == wrap(encode("/node/a/gain", 0.5))
-    client.sock.close()
 
 
-async def test_one_frame_and_the_end_at_once(live: Rig) -> None:
-    client = TcpClient(live)
+async def test_one_frame_and_the_end_at_once(live: Rig, client: TcpClient) -> None:
     client.sock.sendall(prefixed(encode("/node/a/gain", 0.25)) + prefixed(encode("/node/a/gain")))
     client.sock.shutdown(socket.SHUT_WR)
     await live.settle(2)
     assert live.app.executor.value("a", "gain") == 0.25
     assert client.heard() == prefixed(encode("/node/a/gain", 0.25)) + b"END"
-    client.sock.close()
 
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xff", b"\0\xff\0\0", b"\0\x20\0\0aaaa"])
-async def test_what_cannot_be_framed_is_told_and_closed(live: Rig, start: bytes) -> None:
-    client = TcpClient(live)
+async def test_what_cannot_be_framed_is_told_and_closed(live: Rig, client: TcpClient, start: bytes) -> None:
     heard = await client.say(start)
     assert b"/fail" in heard
     assert heard.endswith(b"END")
     assert (await live.client().ask("/ping"))[0][0] == "/pong"
 
 
-async def test_a_subscriber_over_tcp_until_it_hangs_up(live: Rig) -> None:
-    client, mover = TcpClient(live), live.client()
+async def test_a_subscriber_over_tcp_until_it_hangs_up(live: Rig, client: TcpClient) -> None:
+    mover = live.client()
     assert await client.say(prefixed(encode("/notify", 1))) == prefixed(encode("/done", "/notify", 0))
     mover.send("/node/a/gain", 1.5)
     await live.settle()
@@ -110,10 +113,8 @@ async def test_a_subscriber_over_tcp_until_it_hangs_up(live: Rig) -> None:
     await mover.ask("/node/a/gain", 0.5)
 
 
-async def test_a_hostile_bundle_does_not_hold_up_udp(live: Rig) -> None:
-    client, other = TcpClient(live), live.client()
-    from antiphon.kernel.wire.osc import encode_bundle
-
+async def test_a_hostile_bundle_does_not_hold_up_udp(live: Rig, client: TcpClient) -> None:
+    other = live.client()
     client.sock.setblocking(True)
     client.sock.sendall(prefixed(encode_bundle(1, [encode("/nothing")] * 4000)))
     client.sock.setblocking(False)
@@ -127,11 +128,9 @@ async def test_a_hostile_bundle_does_not_hold_up_udp(live: Rig) -> None:
     while live.app.intake.lanes:
         await live.settle()
     assert live.app.counts()["osc_failed"] == 4000
-    client.sock.close()
 
 
-async def test_many_packets_of_one_connection_pause_it_and_none_is_lost(live: Rig) -> None:
-    client = TcpClient(live)
+async def test_many_packets_of_one_connection_pause_it_and_none_is_lost(live: Rig, client: TcpClient) -> None:
     frames = b"".join(prefixed(encode("/node/a/gain", n / 5000)) for n in range(5000))
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(client.sock, frames + prefixed(encode("/node/a/gain")))
@@ -141,7 +140,6 @@ async def test_many_packets_of_one_connection_pause_it_and_none_is_lost(live: Ri
         heard = client.heard()
     ((_, _, args),) = [decode(heard[4:])]
     assert args == (pytest.approx(4999 / 5000),)
-    client.sock.close()
 
 
 class Served:
@@ -152,6 +150,7 @@ class Served:
         sock.bind(("127.0.0.1", 0))
         self.port = sock.getsockname()[1]
         self.clock = FakeClock()
+        self.clients: list[socket.socket] = []
         self.lanes: list[Lane] = []
         self.failed: list[WireError] = []
         self.server = TcpServer(sock, lambda _h: Level.OWNER, self.lanes.append, self._fail, self.clock)
@@ -162,8 +161,19 @@ class Served:
     async def connect(self, host: str = "127.0.0.1") -> socket.socket:
         client = socket.create_connection(("127.0.0.1", self.port), source_address=(host, 0))
         client.setblocking(False)
+        self.clients.append(client)
         await settle()
         return client
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    made = Served()
+    await made.server.start()
+    yield made
+    for client in made.clients:
+        client.close()
+    await made.server.stop()
 
 
 def ended(client: socket.socket) -> bool:
@@ -180,9 +190,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_unfinished_frame_is_closed_an_idle_client_stays() -> None:
-    served = Served()
-    await served.server.start()
+async def test_an_unfinished_frame_is_closed_an_idle_client_stays(served: Served) -> None:
     idle, silent, half = [await served.connect() for _ in range(3)]
     idle.sendall(prefixed(encode("/ping")))
     half.sendall(b"\0\0\0\x10/pi")
@@ -198,14 +206,9 @@ async def test_an_unfinished_frame_is_closed_an_idle_client_stays() -> None:
     assert not ended(idle)
     assert not ended(silent)
     assert served.server.timed_out == 1
-    for client in (idle, silent, half):
-        client.close()
-    await served.server.stop()
 
 
-async def test_a_client_that_does_not_read_is_dropped() -> None:
-    served = Served()
-    await served.server.start()
+async def test_a_client_that_does_not_read_is_dropped(served: Served) -> None:
     client = await served.connect()
     client.sendall(prefixed(encode("/ping")))
     await settle()
@@ -217,16 +220,12 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
     served.server.sweep()
     await settle()
     assert not served.server.connections
-    client.close()
-    await served.server.stop()
 
 
 async def test_where_all_places_are_taken_the_silent_and_then_the_longest_unheard_go(
-    monkeypatch: pytest.MonkeyPatch,
+    served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(osc_tcp, "MAX_CONNECTIONS", 3)
-    served = Served()
-    await served.server.start()
     clients = [await served.connect() for _ in range(3)]
     for client in (clients[2], clients[0]):
         client.sendall(prefixed(encode("/ping")))
@@ -237,23 +236,20 @@ async def test_where_all_places_are_taken_the_silent_and_then_the_longest_unhear
     assert [ended(client) for client in clients] == [False, True, False]
     more.sendall(prefixed(encode("/ping")))
     await settle()
-    last = await served.connect()
+    await served.connect()
     await settle()
     assert ended(clients[2])
     assert not ended(clients[0])
     assert (served.server.displaced, served.server.refused) == (2, 0)
-    for client in (*clients, more, last):
-        client.close()
-    await served.server.stop()
 
 
-async def test_a_stranger_takes_no_place_of_those_approved_and_few_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stranger_takes_no_place_of_those_approved_and_few_of_all(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(osc_tcp, "MAX_CONNECTIONS", 5)
     monkeypatch.setattr(osc_tcp, "MAX_HELD", 2)
-    served = Served()
     levels = {"127.0.0.1": Level.OWNER, "127.0.0.2": Level.SURFACE, "127.0.0.3": Level.HELD}
     served.server.level = levels.__getitem__
-    await served.server.start()
     strangers = [await served.connect("127.0.0.3") for _ in range(2)]
     for stranger in strangers:
         stranger.sendall(prefixed(encode("/ping")))
@@ -275,15 +271,10 @@ async def test_a_stranger_takes_no_place_of_those_approved_and_few_of_all(monkey
     await settle()
     assert all(ended(client) for client in late)
     assert served.server.refused == 2
-    for client in (*strangers, *surfaces, *owners, *late):
-        client.close()
-    await served.server.stop()
 
 
-async def test_a_client_that_vanished_is_found_by_the_kernel() -> None:
-    served = Served()
-    await served.server.start()
-    client = await served.connect()
+async def test_a_client_that_vanished_is_found_by_the_kernel(served: Served) -> None:
+    await served.connect()
     (connection,) = served.server.connections
     assert connection._transport is not None
     sock = connection._transport.get_extra_info("socket")
@@ -291,5 +282,3 @@ async def test_a_client_that_vanished_is_found_by_the_kernel() -> None:
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == osc_tcp.PROBES
     if hasattr(socket, "TCP_KEEPIDLE"):
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == osc_tcp.IDLE
-    client.close()
-    await served.server.stop()

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,22 +20,16 @@ from antiphon.web.page.routes import TapReader
 BLOCK, CHANNELS = 64, 2
 
 
-class Host:
-    """Stands for a node's host."""
-
-    def __init__(self, *outs: np.ndarray) -> None:
-        self.outs = outs
+def plan(**outs: np.ndarray) -> Any:
+    """Stands for a plan whose nodes have these outputs: that of node 7 is `n7`."""
+    return SimpleNamespace(hosts={int(name[1:]): SimpleNamespace(outs=(out,)) for name, out in outs.items()})
 
 
-class Plan:
-    """Stands for a plan."""
-
-    def __init__(self, **hosts: Host) -> None:
-        self.hosts = {int(name[1:]): host for name, host in hosts.items()}
-
-
-def memory(slots: int = 16) -> TapMemory:
-    return TapMemory.create(TapShape(48000, BLOCK, CHANNELS, slots))
+def tapped(node: int = OUT_NUMBER, channels: int = CHANNELS) -> tuple[TapMemory, Taps, TapReader]:
+    """A memory of 16 slots, and both ends of its first ring, of that node."""
+    made = TapMemory.create(TapShape(48000, BLOCK, channels, 16))
+    made.words[0] = node
+    return made, Taps(made), TapReader(made, 0)
 
 
 def noise(seed: int, channels: int = CHANNELS) -> np.ndarray:
@@ -45,16 +41,15 @@ def samples(data: bytes) -> np.ndarray:
 
 
 def test_a_reader_gets_the_blocks_of_its_node_in_order() -> None:
-    made = memory()
-    taps, x = Taps(made), noise(1)
-    made.words[0], made.words[1], made.words[3] = OUT_NUMBER, 7, IN_NUMBER
+    (made, taps, _), x = tapped(), noise(1)
+    made.words[1], made.words[3] = 7, IN_NUMBER
     taps.put(100, x, x, None)
     readers = [TapReader(made, tap) for tap in (0, 1, 3)]
     assert [reader.read(64)[1] for reader in readers] == [0, 0, 0]
     outs, mono = [noise(10 + n) for n in range(5)], [noise(20 + n, 1) for n in range(5)]
     taps.put(101, x, noise(3), None)  # may have been under way when the reader began
     for n in range(5):
-        taps.put(102 + n, x, outs[n], Plan(n7=Host(mono[n])))
+        taps.put(102 + n, x, outs[n], plan(n7=mono[n]))
     first, count, data = readers[0].read(64)
     assert (first, count) == (102, 5)
     np.testing.assert_array_equal(samples(data), outs)
@@ -67,9 +62,7 @@ def test_a_reader_gets_the_blocks_of_its_node_in_order() -> None:
 
 
 def test_a_late_reader_knows_what_it_missed() -> None:
-    made = memory(slots=16)
-    taps, reader = Taps(made), TapReader(made, 0)
-    made.words[0] = OUT_NUMBER
+    _, taps, reader = tapped()
     outs = [noise(n) for n in range(41)]
     for n, out in enumerate(outs):
         taps.put(n, out, out, None)
@@ -79,12 +72,10 @@ def test_a_late_reader_knows_what_it_missed() -> None:
 
 
 def test_a_node_that_is_gone_is_a_gap_and_no_old_sound() -> None:
-    made = memory()
-    taps, reader, x = Taps(made), TapReader(made, 0), noise(1)
-    made.words[0] = 3
-    there = Plan(n3=Host(x))
+    (_, taps, reader), x = tapped(3), noise(1)
+    there = plan(n3=x)
     for block in range(40):
-        taps.put(block, x, x, there if block < 30 or block > 35 else None)  # type: ignore[arg-type]
+        taps.put(block, x, x, there if block < 30 or block > 35 else None)
         if block == 10:
             assert reader.read(64)[:2] == (1, 10)
     assert reader.read(64)[:2] == (24, 6)
@@ -93,11 +84,9 @@ def test_a_node_that_is_gone_is_a_gap_and_no_old_sound() -> None:
 
 
 def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_silent() -> None:
-    made = TapMemory.create(TapShape(48000, BLOCK, 3, 16))
-    taps, reader = Taps(made), TapReader(made, 0)
-    made.words[0] = 2
+    _, taps, reader = tapped(2, 3)
     for block, channels in enumerate((3, 4, 2)):
-        taps.put(block, noise(1, 3), noise(1, 3), Plan(n2=Host(noise(5, channels))))  # type: ignore[arg-type]
+        taps.put(block, noise(1, 3), noise(1, 3), plan(n2=noise(5, channels)))
     _, count, data = reader.read(8)
     got = np.frombuffer(data, np.float32).reshape(count, 3, BLOCK)
     np.testing.assert_array_equal(got[0], noise(5, 4)[:3])
@@ -106,9 +95,7 @@ def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_sil
 
 
 def test_a_block_that_is_overwritten_while_the_reader_comes_to_it_is_missed() -> None:
-    made = memory(slots=16)
-    taps, reader, x = Taps(made), TapReader(made, 0), noise(1)
-    made.words[0] = OUT_NUMBER
+    (made, taps, reader), x = tapped(), noise(1)
     for n in range(8):
         taps.put(n, x, x, None)
     made.tags[4] = 4 + 16 + 1  # the engine is a ring ahead in this slot alone
@@ -118,9 +105,7 @@ def test_a_block_that_is_overwritten_while_the_reader_comes_to_it_is_missed() ->
 
 
 def test_a_block_that_is_overwritten_while_it_is_copied_is_missed() -> None:
-    made = memory(slots=16)
-    taps, reader, x = Taps(made), TapReader(made, 0), noise(1)
-    made.words[0] = OUT_NUMBER
+    (made, taps, reader), x = tapped(), noise(1)
     for n in range(4):
         taps.put(n, x, x, None)
     before = iter([2, 0, 3, 3, 4, 4])  # tags at both ends of each copy: the engine has begun with the first slot

@@ -133,18 +133,28 @@ def test_it_ends_by_close_with_nothing_left(helper: Child) -> None:
     assert start_time(helper.pid) == 0
 
 
-def test_it_ends_when_its_parent_is_killed_though_it_hangs() -> None:
-    parent = (
-        "import os, signal\n"
-        "from antiphon.kernel.runtime.processes.children import spawn\n"
-        f"helper = spawn({ANSWERING!r})\n"
-        "helper.send({'do': 'answer', 'what': ''}), helper.receive(), helper.send({'do': 'hang'})\n"
-        "print(helper.pid, flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, env=environment(), timeout=300)
+PARENT = """
+import os, signal
+from antiphon.kernel.runtime.processes.children import ChildLane, spawn
+{}
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def check_end_with_parent(starting: str) -> None:
+    """`starting`: lines of a program that is then killed, which start its `child`."""
+    words = [sys.executable, "-c", PARENT.format(starting)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, env=environment(), check=False, timeout=300)
     pid = int(done.stdout)
     until(lambda: start_time(pid) == 0, 10.0, "it has ended")
+
+
+def test_it_ends_when_its_parent_is_killed_though_it_hangs() -> None:
+    check_end_with_parent(
+        f"child = spawn({ANSWERING!r})\n"
+        "child.send({'do': 'answer', 'what': ''}), child.receive(), child.send({'do': 'hang'})"
+    )
 
 
 def test_what_it_has_started_ends_with_it(helper: Child) -> None:
@@ -229,16 +239,7 @@ def test_an_interpreter_that_does_not_start_is_late_and_gives_nothing(monkeypatc
 
 def test_a_child_ends_with_its_parent_from_its_first_instruction() -> None:
     """Before it could ask for that itself: the program that it executes knows nothing of its parent."""
-    parent = (
-        "import os, signal\n"
-        "from antiphon.kernel.runtime.processes.children import ChildLane, spawn\n"
-        "child = spawn('http.server', '--bind', '127.0.0.1', '0', lane=ChildLane(output=2))\n"
-        "print(child.pid, flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, check=False, timeout=300)
-    pid = int(done.stdout)
-    until(lambda: start_time(pid) == 0, 10.0, "it has ended")
+    check_end_with_parent("child = spawn('http.server', '--bind', '127.0.0.1', '0', lane=ChildLane(output=2))")
     with mock.patch("os.getpid", return_value=1):  # another process has become its parent before it began
         child = spawn("http.server", "--bind", "127.0.0.1", "0")
     assert child.wait(60.0) == 1

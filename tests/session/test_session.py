@@ -10,14 +10,8 @@ from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT, Port
 from antiphon.kernel.errors import ParamError, PatchError, RequestError
-from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
-from antiphon.kernel.session.actions import (
-    Changed,
-    EngineLoad,
-    NodeReset,
-    NodeSet,
-    TempoChanged,
-)
+from antiphon.kernel.graph.graph import Graph, NodeSpec, in_series
+from antiphon.kernel.session.actions import Changed, EngineLoad, NodeReset, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import (
     NOW,
     Beat,
@@ -49,14 +43,7 @@ PARAMS = (
 GAIN = ProcessorInfo("gain", "", "t", (AUDIO_IN,), (AUDIO_OUT,), PARAMS)
 OTHER = ProcessorInfo("other", "", "t", (AUDIO_IN,), (AUDIO_OUT,), PARAMS[:1])
 CATALOG = Catalog({"gain": GAIN, "other": OTHER})
-GRAPH = Graph(
-    (NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")),
-    (
-        Wire(End("in", "in"), End("a", "in")),
-        Wire(End("a", "out"), End("b", "in")),
-        Wire(End("b", "out"), End("out", "out")),
-    ),
-)
+GRAPH = in_series([NodeSpec("a", "gain", {"gain": 0.5}), NodeSpec("b", "gain")], CATALOG)
 FIRST = Moment(1000.0, 2.0)
 GAIN_CELL, LEARN_CELL = 3, 5
 

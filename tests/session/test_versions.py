@@ -10,7 +10,7 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, Port
 from antiphon.kernel.errors import PatchError, PluginError
-from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.graph import NodeSpec, in_series
 from antiphon.kernel.session.actions import EngineLoad
 from antiphon.kernel.session.graph_state import GraphState
 from antiphon.kernel.session.node_state import SLOTS
@@ -23,13 +23,9 @@ PARAMS = (
 )
 GAIN = ProcessorInfo("gain", "", "mine", (AUDIO_IN,), (AUDIO_OUT,), PARAMS)
 OTHER = ProcessorInfo("other", "", "theirs", (AUDIO_IN,), (AUDIO_OUT,), PARAMS[:1])
-GRAPH = Graph(
-    (NodeSpec("a", "gain", {"gain": 0.5, "size": 512, "label": "x", "mode": "b"}), NodeSpec("b", "other")),
-    (
-        Wire(End("in", "in"), End("a", "in")),
-        Wire(End("a", "out"), End("b", "in")),
-        Wire(End("b", "out"), End("out", "out")),
-    ),
+GRAPH = in_series(
+    [NodeSpec("a", "gain", {"gain": 0.5, "size": 512, "label": "x", "mode": "b"}), NodeSpec("b", "other")],
+    Catalog({"gain": GAIN, "other": OTHER}),
 )
 FOLDER = "/versions/7/mine"
 

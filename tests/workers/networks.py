@@ -117,11 +117,7 @@ def spec(network: str = "Leaky", slots: int = 4, weights: str = "", folder: Path
     settings = {"network": f"{HERE}:{network}", "weights": weights, "seed": 3, "folder": str(folder or "")}
     shape = {"hop": HOP, "inputs": (inputs, HOP), "outputs": (outputs, HOP)}
     return WorkerSpec(
-        "test",
-        "antiphon.networks.torch_network:build",
-        slots=slots,
-        settings=settings,
-        **{**shape, **given},
+        "test", "antiphon.networks.torch_network:build", slots=slots, settings=settings, **{**shape, **given}
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.synth.hasty import AHEAD, HASTY, HOP
 from tests.waiting import until
-from tests.workers.rig import PATIENCE, Rig
+from tests.workers.rig import PATIENCE
 
 from antiphon.backends.backend import SynthSettings, pack
 from antiphon.kernel.contract.event import Event
@@ -34,6 +34,20 @@ def table():
     yield arena, entry, bell
     os.close(bell)
     os.close(arena.fd)
+
+
+@pytest.fixture
+def linked(table):
+    """Control's link to an engine, which sends directly too; and the engine's ring of commands."""
+    arena, _, bell = table
+    shared = Shared.create(MappingShape(48000, 64, 2, 16))
+    a, b = socket.socketpair()
+    link = RemoteEngine(shared, bell, a)
+    link.direct = direct(arena, bell)
+    yield link, command_ring(shared)
+    a.close()
+    b.close()
+    os.close(shared.fd)
 
 
 def direct(arena, bell):
@@ -111,13 +125,8 @@ def test_what_was_for_a_worker_that_died_is_not_for_the_next(table):
     assert list(EventReader(entry).drain()) == []
 
 
-def test_the_engine_hears_of_it_by_the_same_serial(table):
-    arena, _, bell = table
-    shared = Shared.create(MappingShape(48000, 64, 2, 16))
-    a, b = socket.socketpair()
-    link = RemoteEngine(shared, bell, a)
-    link.direct = direct(arena, bell)
-    ring = command_ring(shared)
+def test_the_engine_hears_of_it_by_the_same_serial(table, linked):
+    link, ring = linked
 
     def told():
         return [(action.event.number, action.event.serial) for action in ring.drain(10)]
@@ -129,21 +138,13 @@ def test_the_engine_hears_of_it_by_the_same_serial(table):
     # what the engine cannot be told is not played either
     for _ in range(COMMANDS):
         link.send(SetTempo(120.0))
-    heard = EventReader(arena.entries[3])
+    heard = EventReader(table[1])
     assert not link.send(Play(NODE, Event("on", 0, 60, 0.5)))
     assert list(heard.drain()) == []
-    a.close()
-    b.close()
-    os.close(shared.fd)
 
 
-def test_a_worker_gets_a_batch_at_once(table):
-    arena, entry, bell = table
-    shared = Shared.create(MappingShape(48000, 64, 2, 16))
-    a, b = socket.socketpair()
-    link = RemoteEngine(shared, bell, a)
-    link.direct = direct(arena, bell)
-    ring, heard = command_ring(shared), EventReader(entry)
+def test_a_worker_gets_a_batch_at_once(table, linked):
+    (link, ring), heard = linked, EventReader(table[1])
     with link.batch():
         with link.batch():
             link.send(Play(NODE, Event("on", 0, 60, 0.5)))
@@ -152,37 +153,26 @@ def test_a_worker_gets_a_batch_at_once(table):
     link.send(Play(NODE, Event("on", 0, 67, 0.5)))
     assert [event.number for _, _, event in heard.drain()] == [60, 64, 67]
     assert [(action.event.number, action.event.serial) for action in ring.drain(10)] == [(60, 2), (64, 3), (67, 4)]
-    a.close()
-    b.close()
-    os.close(shared.fd)
 
 
 # ---- through a worker
 
 
-@pytest.fixture
-def rig():
-    made = Rig()
-    yield made
-    made.close()
-
-
-def test_a_worker_plays_it_before_the_hop_that_holds_it(rig):
+def test_a_worker_plays_it_before_the_hop_that_holds_it(own_rig):
+    rig = own_rig
     stream = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE)
     way = EventWriter(rig.arena, rig.bells.wake)
     hop(rig, stream, 5, [])
     serial = way.send(NODE, Event("on", 0, 60, 0.5))
     assert serial >= FIRST
-    until(
-        lambda: stream.entry.words[WorkerWord.DIRECT_READ] == stream.entry.words[WorkerWord.DIRECT_WRITE],
-        PATIENCE,
-        "heard",
-    )
+    words = stream.entry.words
+    until(lambda: words[WorkerWord.DIRECT_READ] == words[WorkerWord.DIRECT_WRITE], PATIENCE, "heard")
     told = hop(rig, stream, 6, [Event("on", 3, 60, 0.5, 1, 0, True, serial), Event("on", 9, 40, 0.5)])
     assert told == [AHEAD + 60, 40, -60]
 
 
-def test_a_stream_that_closed_hears_nothing_of_it(rig):
+def test_a_stream_that_closed_hears_nothing_of_it(own_rig):
+    rig = own_rig
     stream = rig.open(HASTY.worker(48000, HOP), json.dumps(SynthSettings().to_json()), NODE)
     hop(rig, stream, 5, [])
     words = stream.entry.words

@@ -54,14 +54,19 @@ def info(tmp_path: Path) -> ModelInfo:
 
 
 @pytest.fixture
-def live() -> Iterator[None]:
-    """The pool of a command on files, without a zygote until a worker is wanted."""
+def pool() -> Iterator[lockstep.Lockstep]:
+    """That of a command on files, without a zygote until a worker is wanted."""
     made = lockstep.Lockstep()
     use_pool(made)
-    yield
-    assert not made._lifelines, "a zygote was started"
+    yield made
     use_pool(None)
     made.shut()
+
+
+@pytest.fixture
+def live(pool: lockstep.Lockstep) -> Iterator[None]:
+    yield
+    assert not pool._lifelines, "a zygote was started"
 
 
 def io() -> IO:
@@ -88,22 +93,16 @@ def test_a_hop_is_answered_at_once_and_by_no_worker(info: ModelInfo, live: None)
     assert client.take(7, io())[:, 0, 0].tolist() == [104.0, 108.0]  # type: ignore[index]
 
 
-def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo) -> None:
+def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo, pool: lockstep.Lockstep) -> None:
     """The engine has no time for it there; the worker needs no torch."""
-    made = lockstep.Lockstep()
-    use_pool(made)
-    try:
-        client = ModelClient(replace(info, network="antiphon.nowhere:Net"), 1, 480, 64, 1)
-        client.begin(0)
-        assert client.lead == 1
-        assert list(made._lifelines) == ["none"]
-        client.send(0, hop(1.0), io())
-        made.flush()
-        assert client.take(0, io())[0, 0].tolist() == [104.0] * HOP  # type: ignore[index]
-        client.close()
-    finally:
-        use_pool(None)
-        made.shut()
+    client = ModelClient(replace(info, network="antiphon.nowhere:Net"), 1, 480, 64, 1)
+    client.begin(0)
+    assert client.lead == 1
+    assert list(pool._lifelines) == ["none"]
+    client.send(0, hop(1.0), io())
+    pool.flush()
+    assert client.take(0, io())[0, 0].tolist() == [104.0] * HOP  # type: ignore[index]
+    client.close()
 
 
 def test_it_is_computed_where_a_node_is_weighed_and_not_where_it_is_only_checked(info: ModelInfo) -> None:
@@ -136,22 +135,16 @@ def test_weights_that_do_not_fit_are_refused_as_a_worker_is(info: ModelInfo, liv
         ModelClient(replace(info, array_network=f"{__name__}:Nobody"), 1, HOP, 256, 1)
 
 
-def test_a_worker_takes_numpy_on_the_cpu_and_torch_on_a_card(info: ModelInfo) -> None:
+def test_a_worker_takes_numpy_on_the_cpu_and_torch_on_a_card(info: ModelInfo, pool: lockstep.Lockstep) -> None:
     cpu, cuda, torch = info.worker("cpu"), info.worker("cuda"), info.torch_worker("cpu")
     assert (cpu.zygote, cpu.settings["network"]) == ("none", info.array_network)
     assert (cuda.zygote, cuda.settings["network"]) == ("torch", "antiphon.nowhere:Net")
     assert (torch.zygote, torch.settings["network"]) == ("torch", "antiphon.nowhere:Net")
     assert replace(info, array_network="").worker("cpu") == torch
-    on_card = lockstep.Lockstep()
-    on_card.device = "cuda"
-    use_pool(on_card)
-    try:
-        assert worker_of(info).device == "cuda"
-        assert not info.plays_arrays("cuda")
-        assert replace(info, devices=("cpu",)).plays_arrays("cuda")
-    finally:
-        use_pool(None)
-        on_card.shut()
+    pool.device = "cuda"
+    assert worker_of(info).device == "cuda"
+    assert not info.plays_arrays("cuda")
+    assert replace(info, devices=("cpu",)).plays_arrays("cuda")
 
 
 def test_without_the_package_of_its_torch_network_numpy_plays_on_a_server_with_a_card(info: ModelInfo) -> None:
@@ -181,10 +174,7 @@ INFO = ModelInfo("tiny", "somewhere:Tiny", "tiny-weights", "test", 44100, 128, 2
 def test_the_cpu_gets_few_slots_and_the_card_many() -> None:
     cpu, cuda = INFO.worker("cpu"), INFO.worker("cuda")
     assert (cpu.slots, cuda.slots) == (5, MAX_SLOTS)
-    assert (cpu.factory, cuda.factory) == (
-        "antiphon.networks.torch_network:build",
-        "antiphon.networks.cuda:build",
-    )
+    assert (cpu.factory, cuda.factory) == ("antiphon.networks.torch_network:build", "antiphon.networks.cuda:build")
     assert (cpu.inputs, cpu.outputs, cpu.hop, cpu.rate, cpu.device) == ((2, 128), (3, 128), 128, 44100, "cpu")
     assert cpu.settings == {"network": "somewhere:Tiny", "weights": "tiny-weights"}
     assert WorkerSpec.from_json(cuda.to_json()) == cuda

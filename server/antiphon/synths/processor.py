@@ -45,30 +45,10 @@ FIRST_DIAL = 128
 """Controller number of the first dial, above MIDI's: dials are sent as control events."""
 MAX_CONTROLS = 64
 LIMIT = 1e9
-RESERVED = frozenset(
-    [
-        "out",
-        "note",
-        "freq",
-        "midinote",
-        "velocity",
-        "gate",
-        "bend",
-        "gain",
-        "buffer",
-        "bufnum",
-        "buf",
-        "seed",
-        "longest",
-        "clock",
-        "start",
-        "start_high",
-        "stop",
-        "stop_high",
-        "cut",
-        "cut_high",
-    ]
-)
+RESERVED = frozenset({
+    "out", "note", "freq", "midinote", "velocity", "gate", "bend", "gain", "buffer", "bufnum", "buf", "seed", "longest",
+    "clock", "start", "start_high", "stop", "stop_high", "cut", "cut_high",
+})  # fmt: skip
 """Names of SynthDef controls that `parse_controls` refuses, since the server sets them itself with every note."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 

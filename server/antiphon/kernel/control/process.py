@@ -80,10 +80,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         Path(given["folder"]),
         udp=socket.socket(fileno=fds["osc_udp"]),
         tcp=socket.socket(fileno=fds["osc_tcp"]),
-        options=ControlOptions(
-            surfaces=[surface_address(s) for s in settings.surface],
-            allow=settings.allow,
-        ),
+        options=ControlOptions(surfaces=[surface_address(s) for s in settings.surface], allow=settings.allow),
     )
     loop.add_reader(recorder.fileno(), app.captures.read, recorder)
     app.device.attach(supervisor, given["device"])

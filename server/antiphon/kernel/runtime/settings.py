@@ -145,17 +145,11 @@ class ServeSettings:
         str, argument("What models run on: auto (a GPU where there is one), cpu or cuda.", choices=DEVICES)
     ] = "auto"
     synth: Annotated[str, argument("The synth for notes: SYNTHS; null records them.")] = "auto"
-    live: Annotated[
-        bool,
-        argument("Take live scripts by /live/eval, with the token, for `antiphon live`."),
-    ] = False
+    live: Annotated[bool, argument("Take live scripts by /live/eval, with the token, for `antiphon live`.")] = False
     mute_input: Annotated[
         bool, argument("Start with the input muted; /node/in/mute 0 unmutes it.", flags="--muted")
     ] = False
-    no_watch_plugins: Annotated[
-        bool,
-        argument("Use plugins of yours as they are at the start, saved or not."),
-    ] = False
+    no_watch_plugins: Annotated[bool, argument("Use plugins of yours as they are at the start, saved or not.")] = False
     force: Annotated[bool, argument("Let --record, --record-tracks replace existing files.")] = False
     channels: int = 2
     options: dict[str, Any] = field(default_factory=dict)

@@ -114,11 +114,14 @@ class RecordRow:
         packer = struct.Struct(_HEAD + codes)
         self.pack_into, self.unpack_from, self.size = packer.pack_into, packer.unpack_from, packer.size
         self.optional = any(field.optional for field in self.fields)
-        self.values = _make_field_getter(self.fields)
-        self.packed_values = _make_packed_getter(self)
+        self.values = _make_getter(self.fields)
+        self.packed_values = self._values_with_nan if self.optional else self.values
         self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
         self.defaults |= {f.name: f.default for f in self.fields if f.default is not ...}
         self.least = sum(name not in self.defaults for name in self.names)
+
+    def _values_with_nan(self, record: Any) -> tuple[Any, ...]:
+        return tuple(math.nan if value is None else value for value in self.values(record))
 
     def replace_nan_fields(self, items: Sequence[Any]) -> list[Any]:
         """Field values of unpacked `items`, with NaN of optional fields replaced."""
@@ -134,18 +137,11 @@ def _key(record: TimedRecord) -> type | str:
     return record.event.kind if type(record) is Play else type(record)
 
 
-def _make_field_getter(fields: Sequence[Field]) -> Callable[[Any], tuple[Any, ...]]:
+def _make_getter(fields: Sequence[Field]) -> Callable[[Any], tuple[Any, ...]]:
     if not fields:
         return lambda _record: ()
     get = attrgetter(*(field.of or field.name for field in fields))
     return get if len(fields) > 1 else lambda record: (get(record),)
-
-
-def _make_packed_getter(row: RecordRow) -> Callable[[Any], tuple[Any, ...]]:
-    get = row.values
-    if not row.optional:
-        return get
-    return lambda record: tuple(math.nan if value is None else value for value in get(record))
 
 
 class RecordTable(Generic[R]):

@@ -69,10 +69,7 @@ class Router(Generic[T]):
             branches = _below(branches, part, address)
         routes = [route for branch in branches for route in branch.routes]
         if not routes:
-            raise WireError(
-                "no address of a parameter, macro or question matches this pattern",
-                address_text(address),
-            )
+            raise WireError("no address of a parameter, macro or question matches this pattern", address_text(address))
         return routes
 
 

@@ -16,15 +16,7 @@ from antiphon.kernel.graph.macros import MACRO_NUMBER
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.runtime.shortening import short_repr, shorten
 from antiphon.kernel.session import messages, notes, play
-from antiphon.kernel.session.actions import (
-    ACTIONS,
-    Action,
-    Changed,
-    Effect,
-    NodeReset,
-    NodeSet,
-    TempoChanged,
-)
+from antiphon.kernel.session.actions import ACTIONS, Action, Changed, Effect, NodeReset, NodeSet, TempoChanged
 from antiphon.kernel.session.commands import (
     NOW,
     AwaitPlayer,

@@ -98,13 +98,7 @@ class Captures:
         self._number = 0
 
     def ask(
-        self,
-        peer: Peer,
-        path: str,
-        node: int,
-        bars: int,
-        bar: int,
-        done: Callable[[str, str], None] | None = None,
+        self, peer: Peer, path: str, node: int, bars: int, bar: int, done: Callable[[str, str], None] | None = None
     ) -> None:
         """Asks for the last `bars` bars of `bar` beats; `done` gets path and failure in place of the sender."""
         if len(self._waiting) >= MAX_CAPTURES:

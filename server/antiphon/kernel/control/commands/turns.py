@@ -132,7 +132,4 @@ class Turns:
 
     def _do(self, steps: Steps) -> None:
         for what, work in steps:
-            try:
-                work()
-            except Exception as error:
-                self._faults.add(what, error)
+            self._faults.attempt(what, work)

@@ -103,12 +103,7 @@ class PluginAddresses:
     """Routes messages to the handlers of plugins. `infos`: the addresses that are routed."""
 
     def __init__(
-        self,
-        directory: Directory,
-        executor: CommandExecutor,
-        replies: Replies,
-        syncs: Syncs,
-        faults: ControlFaults,
+        self, directory: Directory, executor: CommandExecutor, replies: Replies, syncs: Syncs, faults: ControlFaults
     ) -> None:
         """Creates an empty table."""
         self._directory, self._executor, self._replies = directory, executor, replies

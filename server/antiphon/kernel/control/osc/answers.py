@@ -8,13 +8,7 @@ from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.session.node_state import Node
-from antiphon.kernel.session.play import (
-    beyond_range_message,
-    find_substituted_words,
-    silent,
-    stands_in,
-    unknown_words,
-)
+from antiphon.kernel.session.play import beyond_range_message, find_substituted_words, silent, stands_in, unknown_words
 from antiphon.kernel.wire.osc import MAX_ARGS, MAX_DATAGRAM, encode
 
 MAX_LIST = 128 << 10

@@ -69,24 +69,17 @@ MESSAGE_BYTES, ARG_BYTES = 256, 64
 """Approximate memory of a message, and of an argument, without its text and blobs."""
 
 
-class DeferredMessages:
+class DeferredMessages(Schedule[tuple[Message, Peer, AddressRoute]]):
     """Messages waiting for the time of their bundle."""
 
     def __init__(self, rate: int) -> None:
         """An empty queue; `rate` is in frames per second."""
-        self._schedule: Schedule[tuple[Message, Peer, AddressRoute]] = Schedule(rate, MAX_MESSAGES)
+        super().__init__(rate, MAX_MESSAGES)
         self._each: dict[str, tuple[int, int]] = {}
         self.bytes = 0
         self.dropped = 0
 
-    def __len__(self) -> int:
-        return len(self._schedule)
-
-    def future(self, when: When, now: Moment) -> bool:
-        """True if a time is in the future, by the rule of `Schedule.future`."""
-        return self._schedule.future(when, now)
-
-    def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
+    def defer(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:
         """Adds a message to be handled at a future time."""
         size = message_bytes(message)
         count, used = self._each.get(peer.host, (0, 0))
@@ -99,35 +92,30 @@ class DeferredMessages:
             raise ScheduleFull(
                 f"{self.bytes >> 20} MiB of messages are scheduled already; send this one nearer to its time"
             )
-        self._schedule.add(when, (message, peer, route))
+        self.add(when, (message, peer, route))
         self._each[peer.host] = (count + 1, used + size)
         self.bytes += size
 
     def take_due(self, now: Moment) -> list[tuple[Message, Peer]]:
         """Removes and returns the due messages, in order, without queries of closed connections."""
-        messages = self._schedule.due(now)
-        self._forget(messages)
-        due = [
-            (message, peer) for message, peer, route in messages if not (peer.link_lost and is_query(message, route))
-        ]
-        self.dropped += len(messages) - len(due)
-        return due
-
-    def clear(self) -> None:
-        """Removes all messages."""
-        self._schedule.clear()
-        self._each.clear()
-        self.bytes = 0
-
-    def _forget(self, taken: Iterable[tuple[Message, Peer, AddressRoute]]) -> None:
-        for message, peer, _ in taken:
+        due = []
+        for message, peer, route in self.due(now):
             size = message_bytes(message)
-            count, used = self._each[peer.host]
+            count, used = self._each.pop(peer.host)
             self.bytes -= size
             if count > 1:
                 self._each[peer.host] = (count - 1, used - size)
+            if peer.link_lost and is_query(message, route):
+                self.dropped += 1
             else:
-                del self._each[peer.host]
+                due.append((message, peer))
+        return due
+
+    def clear(self) -> list[tuple[Message, Peer, AddressRoute]]:
+        """Removes all messages and returns them."""
+        self._each.clear()
+        self.bytes = 0
+        return super().clear()
 
 
 def is_query(message: Message, route: AddressRoute) -> bool:
@@ -426,13 +414,16 @@ class Intake:
                 for match in routes:
                     self.call(match, packet, peer, when)
             return 4 + len(routes)
-        name = address_text(address)
         if _is_answer(address):
             # another server's: answering it could loop forever
             self.ignored += 1
-            return 1
-        self._replies.fail(peer, name, lambda: unknown_address(name, self._router.exact, self._session))
+        else:
+            self._fail_unknown(peer, packet)
         return 1
+
+    def _fail_unknown(self, peer: Peer, message: Message) -> None:
+        name = address_text(message.address)
+        self._replies.fail(peer, name, partial(unknown_address, name, self._router.exact, self._session))
 
     def call(self, route: AddressRoute, message: Message, peer: Peer, when: When) -> None:
         """Calls a route's handler, or defers the message to its bundle's time; errors are answered with `/fail`."""
@@ -470,8 +461,7 @@ class Intake:
         """Handles a message that takes effect at a beat (a past one is now); a refusal is answered with `/fail`."""
         route = self._router.exact.get(message.address)
         if route is None:
-            name = address_text(message.address)
-            self._replies.fail(peer, name, lambda: unknown_address(name, self._router.exact, self._session))
+            self._fail_unknown(peer, message)
         elif not route.timed or is_query(message, route):
             self._replies.fail(peer, route.address, _NO_BEAT)
         else:
@@ -492,7 +482,7 @@ class Intake:
             if route.at_once:
                 raise RequestError(_AT_ONCE)
             single = message._replace(address=route.address.encode())
-            self.deferred.add(when, single, peer, route)
+            self.deferred.defer(when, single, peer, route)
             self._deferred_at.add(when.n)
             self._wake_at(when.n)
             return True
@@ -506,15 +496,15 @@ class Intake:
         """Handles the due deferred messages."""
         with self._executor.batch():
             for message, peer in self.deferred.take_due(now):
-                name, route = address_text(message.address), self._router.exact.get(message.address)
+                route = self._router.exact.get(message.address)
                 try:
                     if self.queue_behind_slow(message, peer):
                         continue
                 except EngineBusy as error:
-                    self._replies.fail(peer, name, str(error))
+                    self._replies.fail(peer, address_text(message.address), str(error))
                     continue
                 if route is None:
-                    self._replies.fail(peer, name, partial(unknown_address, name, self._router.exact, self._session))
+                    self._fail_unknown(peer, message)
                 else:
                     self.call(route, message, peer, NOW)
         self._deferred_at = {n for n in self._deferred_at if n > now.sample}

@@ -12,14 +12,7 @@ from typing import Any
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
-from antiphon.kernel.control.patches.history import (
-    MAX_ANSWERS,
-    RECALL,
-    PlanAnswer,
-    PlanAnswers,
-    add_edit,
-    add_move,
-)
+from antiphon.kernel.control.patches.history import MAX_ANSWERS, RECALL, PlanAnswer, PlanAnswers, add_edit, add_move
 from antiphon.kernel.control.patches.patch_writer import save
 from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
