@@ -56,6 +56,7 @@ def test_files_that_are_no_patches_do_not_end_a_list() -> None:
     write("hostile", "# \x1b[31mred\x07\nlisted = 7\n")
     write("mine~", "format = 1\n")
     (paths.patches() / "folder.toml").mkdir()
+    (paths.patches() / "loop.toml").symlink_to("loop.toml")
     (paths.patches() / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     found = {entry.name: entry for entry in patch_list.entries()}
     assert {"broken", "hostile", "bytes"} <= set(patch_list.names())
@@ -84,9 +85,9 @@ def test_what_is_saved_from_one_that_is_not_listed_is_listed() -> None:
 def test_many_questions_read_each_file_once_and_a_change_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     looked: list[str] = []
-    head, files = patch_list.head_of, patch_list._files
+    head, files = patch_list.head_of, patch_list.files_in
     monkeypatch.setattr(patch_list, "head_of", lambda path: [read.append(path.stem), head(path)][1])
-    monkeypatch.setattr(patch_list, "_files", lambda folder: [looked.append(folder.name), files(folder)][1])
+    monkeypatch.setattr(patch_list, "files_in", lambda folder: [looked.append(folder.name), files(folder)][1])
     monkeypatch.setattr(patch_list, "FRESH_NS", 60_000_000_000)
     for name in ("one", "two"):
         write(name, "# A.\nformat = 1\n")

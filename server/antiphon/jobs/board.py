@@ -149,10 +149,6 @@ class JobBoard:
             self.files.count_results(job.id, sum(job.results.values()))
         self.files.remove_others(self.jobs)
 
-    def start(self) -> None:
-        """Runs queued jobs in free slots."""
-        self._next()
-
     def drain(self) -> int:
         """Stops starting jobs, which wait for the next server; returns the number of running ones."""
         self._open = False
@@ -242,7 +238,7 @@ class JobBoard:
         self._table.put(job)  # one that is not written would be lost without a word
         self.jobs[job.id] = job
         self._changed(job)
-        self._next()
+        self.start()
         if job.id not in self._running and not task.later:
             self._requeue_running_job()
         return self.jobs[job.id]
@@ -289,7 +285,8 @@ class JobBoard:
             running.cancel()
         return ended
 
-    def _next(self) -> None:
+    def start(self) -> None:
+        """Runs queued jobs in free slots."""
         for job in sorted(self.jobs.values(), key=lambda job: job.task.later):
             if not self._open or len(self._running) >= places():
                 return
@@ -300,7 +297,7 @@ class JobBoard:
 
     def _leave(self, key: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
-        self._next()
+        self.start()
 
     async def _perform(self, key: str) -> None:
         try:

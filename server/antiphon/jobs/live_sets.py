@@ -5,7 +5,6 @@ performer's folder. HTTP saves scripts there, so these are evaluated only with `
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +13,9 @@ from antiphon.kernel.graph.names import MAX_LINE_LETTERS
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.shortening import composed, escape_unprintable, shorten
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.operations.patch_list import SETS, head_of, playable
+from antiphon.operations.patch_list import SETS, files_in, head_of, playable
 
 SUFFIX = ".py"
-PREVIOUS = "~"
-"""Suffix of the backup of a script's previous version; such files are not listed."""
 MAX_SETS = 1000
 """Maximum sets of a folder."""
 BARS = 16
@@ -48,7 +45,7 @@ def live_sets() -> dict[str, LiveSet]:
     """All sets by name. Shipped sets are listed if their patch's nodes are installed; the performer's override them."""
     found: dict[str, LiveSet] = {}
     for own, folder in enumerate(folders()):
-        for path in _files(folder):
+        for path in sorted(path for path in files_in(folder, SUFFIX) if path.name[0] != "_")[:MAX_SETS]:
             head = head_of(path)
             quoted, bars = _QUOTED.match(head), _BARS.search(head)
             line = escape_unprintable(" ".join(quoted[1].split()))[:MAX_LINE_LETTERS] if quoted else ""
@@ -65,19 +62,3 @@ def live_set(name: str) -> LiveSet:
     if name not in known:
         raise Missing(f"there is no live set {shorten(name)!r}{instead(name, known)}")
     return known[name]
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    try:
-        found = sorted(folder.glob(f"*{SUFFIX}"))[:MAX_SETS]
-    except OSError:
-        return []
-    listed = (path for path in found if not path.name.startswith((".", "_")) and not path.stem.endswith(PREVIOUS))
-    return [path for path in listed if _is_file(path)]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False

@@ -271,14 +271,13 @@ def separated_file(
     with temporary_folder() as folder, audiofile.stream(source) as (info, blocks):
         own, rest = folder / "part.wav", folder / "rest.wav"
         parts, stems = separate_blocks(blocks, info.rate, info.channels)
-        if part not in parts:
-            raise PluginError(f"there is no stem {part!r}; there are {', '.join(parts)}")
+        place = _places(parts, part)[0]
         with (
             AudioWriter(own, info.rate, info.channels, "FLOAT") as writer,
             AudioWriter(rest, info.rate, info.channels, "FLOAT") as others,
         ):
             for block in stems:
-                alone = block[parts.index(part)]
+                alone = block[place]
                 writer.write(alone)
                 others.write(block.sum(axis=0) - alone)
                 if info.frames:

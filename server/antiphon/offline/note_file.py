@@ -203,9 +203,8 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     instruments and release velocities (by rank, where notes end together) are kept; without one, 120 bpm.  Raises
     `FileError`.
     """
-    tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)
-    ticks = like.ticks if like is not None else _FINE
-    times = Times(tempo)
+    song = like or MidiSong((), ticks=_FINE)
+    times = Times(song.tempo)
     notes: dict[int, list[MidiNote]] = {}
     controls: dict[int, list[midi_song.MidiControlChange]] = {}
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
@@ -216,7 +215,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     def end(key: tuple[int, int], at: int) -> None:
         start, velocity = sounding.pop(key)
         first, last = beat(start), beat(max(at, start + 1))
-        length = max(last - first, 1.0 / ticks)
+        length = max(last - first, 1.0 / song.ticks)
         notes.setdefault(key[0], []).append(MidiNote(first, length, key[1], velocity, key[0]))
 
     for at, event in sorted(events, key=lambda item: item[0]):
@@ -232,19 +231,15 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
             controls.setdefault(event.channel, []).append(control)
     for key in list(sounding):
         end(key, frames)
-    if like is not None:
-        notes = _with_release_velocities(notes, like)
-    known = {} if like is None else _by_channel(like.tracks)
-    heads = like.tracks[:1] if like is not None else ()
+    notes, known = _with_release_velocities(notes, song), _by_channel(song.tracks)
     # the name of a first track without notes is the song's
-    tracks = [MidiTrack(head.name) for head in heads if head.name and not (head.notes or head.controls)]
+    tracks = [MidiTrack(head.name) for head in song.tracks[:1] if head.name and not (head.notes or head.controls)]
     for channel in sorted({*notes, *controls}):
         name, program = known.get(channel, ("", None))
         held = tuple(sorted(notes.get(channel, []), key=lambda n: (n.start, n.number)))
         tracks.append(MidiTrack(name, held, program, tuple(controls.get(channel, []))))
-    signatures, texts = (like.signatures, like.texts) if like is not None else ((), ())
-    keys = () if like is None else _transposed_keys(like, tracks)
-    midifile.write(path, tracks, tempo, ticks, signatures, texts, keys)
+    keys = _transposed_keys(song, tracks)
+    midifile.write(path, tracks, song.tempo, song.ticks, song.signatures, song.texts, keys)
     return sum(map(len, notes.values()))
 
 

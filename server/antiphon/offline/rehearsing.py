@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from itertools import pairwise, repeat
+from itertools import groupby, pairwise, repeat
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def judge(
     meter.feed(sound)
     top = float(np.abs(sound).max(initial=0.0))
     clipped = int(np.count_nonzero(np.abs(sound) > 1.0))
-    silent, step = _longest(level < SILENCE for level in bars), largest_step(bars)
+    runs = (len(list(run)) for quiet, run in groupby(level < SILENCE for level in bars) if quiet)
+    silent, step = max(runs, default=0), largest_step(bars)
     why, said = list(failed), list(remarks)
     if silent > SILENT_BARS:
         why.append(f"it is silent for {count_of(silent, 'bar')}")
@@ -128,14 +129,6 @@ def bar_loudness(sound: Samples, rate: int) -> float:
     meter = LoudnessMeter(rate, len(sound))
     meter.feed(sound)
     return max(QUIETEST, float(lufs_of(meter.blocks(max(1, meter.hops))).max()))
-
-
-def _longest(silent: Iterable[bool]) -> int:
-    longest = run = 0
-    for bar in silent:
-        run = run + 1 if bar else 0
-        longest = max(longest, run)
-    return longest
 
 
 def largest_step(bars: Sequence[float]) -> float:
@@ -276,7 +269,9 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
     )
     played = replace(played, events=events, unchanged=unchanged)
     if trial.graph is not None and not _is_of(trial.graph, patch, played):
-        played = replace(played, events=_after(played), unchanged=[], lead=Fraction(0))
+        lead = played.lead  # only what comes from the change on
+        after = [replace(one, beat=one.beat - lead) for one in played.events if one.beat >= lead]
+        played = replace(played, events=after, unchanged=[], lead=Fraction(0))
     tempo = patch.tempo if trial.tempo is None else trial.tempo
     events, remarks = drop_missing_macros(played.events, players)
     present = _ends(trial.graph, players, find)
@@ -306,11 +301,6 @@ def rehearse(trial: Trial, played: ScriptEvents, loaded: Loaded, heard: Samples 
         why += caused_loudness_steps(verdict.bars, before, edges, steps, RATE)
     verdict = replace(verdict, why=tuple(why), bars=verdict.bars[len(first) :])
     return RehearsalResult(verdict, sound[:, edges[0] :], sound[:, : edges[0]])
-
-
-def _after(played: ScriptEvents) -> list[LiveEvent]:
-    """Events from the change on, in beats after it."""
-    return [replace(one, beat=one.beat - played.lead) for one in played.events if one.beat >= played.lead]
 
 
 def prepared() -> Loaded:

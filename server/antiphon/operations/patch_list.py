@@ -72,7 +72,7 @@ def entries(part: str = "") -> list[PatchEntry]:
     by_name: dict[str, PatchEntry] = {}
     lacking = extras.absent().keys()
     for own, folder in enumerate(folders):
-        for path in _files(folder):
+        for path in files_in(folder):
             entry = _described(path)
             shown = entry.listed and (bool(own) or _is_playable(path, lacking))
             by_name[entry.name] = replace(entry, own=bool(own), hides=entry.name in by_name, listed=shown)
@@ -174,13 +174,14 @@ def _text(top: dict[str, Any], key: str, most: int) -> str:
     return escape_unprintable(value)[:most] if isinstance(value, str) else ""
 
 
-def _files(folder: Path) -> list[Path]:
+def files_in(folder: Path, suffix: str = SUFFIX) -> list[Path]:
+    """Files of a folder with that suffix, without hidden ones and previous versions; none where it cannot be read."""
     try:
-        with os.scandir(folder) as found:
-            names = [entry.name for entry in found if entry.name.endswith(SUFFIX) and entry.is_file()]
+        names = [name for name in os.listdir(folder) if name.endswith(suffix)]
     except OSError:
         return []
-    return [folder / name for name in names if name[0] != "." and not name.endswith(PREVIOUS + SUFFIX)]
+    shown = (folder / name for name in names if name[0] != "." and not name.endswith(PREVIOUS + suffix))
+    return [path for path in shown if os.path.isfile(path)]  # a link that leads nowhere is none
 
 
 def head_of(path: Path) -> str:

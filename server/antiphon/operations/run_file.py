@@ -230,16 +230,13 @@ def process_file(
         return _write_midi_result(task, player, given.score, done, reporting)
     changed = writer.silent or finish.limit or finish.loudness is not None or sums["in"] != sums["out"]
     if changed and info.on_files.takes and given.rest is None and finish.loudness is None and task.target.is_file():
-        _measure(task.target, after := PieceLevels(rate), rate)
+        # an integer or lossy format changes the level of pauses
+        after = PieceLevels(rate)
+        with stream(task.target, rate=rate) as (_, blocks):
+            for _ in after.measure(blocks):
+                pass
     found = _findings(info, hearing, plan.fires, (before, after) if changed else None)
     return Written.sound(writer, path_text(source), found)
-
-
-def _measure(path: Path, levels: PieceLevels, rate: int) -> None:
-    """Measures a written file, since an integer or lossy format changes the level of pauses."""
-    with stream(path, rate=rate) as (_, blocks):
-        for _ in levels.measure(blocks):
-            pass
 
 
 def _findings(

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.jobs.job import StorageFull
-from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
+from antiphon.jobs.live_sets import SUFFIX, folders, live_sets
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.graph.clips import library_names, locate_asset
+from antiphon.kernel.graph.names import PREVIOUS
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.sound_formats import FORMATS
 from antiphon.kernel.runtime.typed import parse_json
