@@ -25,6 +25,7 @@ from antiphon.kernel.runtime.processes import pidfile
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.performer import performing
 from antiphon.testing import sound as audio
+from antiphon_bench.rig import free_port
 from antiphon_pyo.info import PYO
 
 
@@ -55,9 +56,7 @@ def test_what_ends_it_before_it_records_leaves_no_empty_file(monkeypatch):
         assert list(play.recordings_folder().iterdir())
         signal.raise_signal(signal.SIGTERM)
 
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     for module, name, ends, error in (
         (click, "echo", broken, BrokenPipeError),
         (serve, "run", terminated, errors.TerminationSignal),
@@ -188,9 +187,7 @@ def test_blocks_and_ahead_are_options_of_what_the_hint_on_missed_blocks_is_said_
 
 
 def test_looking_whether_it_can_start_ends_nothing():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        settings = ServeSettings(osc_port=free.getsockname()[1], http_port=0)
+    settings = ServeSettings(osc_port=free_port(), http_port=0)
     left = subprocess.Popen(["sleep", "60"])
     try:
         pidfile.write(pidfile.folder(settings), 2**22 + 1, {"engine": left.pid}, settings)  # its supervisor is dead

@@ -288,12 +288,6 @@ def test_paths_and_arrays_of_one_number_are_taken(peer: Peer, remote: Remote, tm
     assert peer.named("/tempo")[-1].args == (90.0,)
 
 
-@pytest.mark.parametrize("odd", [{}, print, b"", math.nan, [{}]])
-def test_a_server_writes_no_file_named_by_an_object(odd: Any) -> None:
-    with pytest.raises(UsageError, match="log takes a text, a path, a number"):
-        antiphon.Server(audio="headless", log=odd)
-
-
 def test_a_note_is_played_by_its_name(peer: Peer, remote: Remote) -> None:
     remote.note("eb3", beats=None)
     assert [message.args[0] for message in peer.named("/note/on")] == [51]

@@ -74,7 +74,8 @@ class FileShelf:
             size = await self._write(part, pieces)
             if not size:
                 raise WireError("the file is empty; send its bytes as the body")
-            entry = Upload(key, shorten(_plain(name), MAX_NAME_LETTERS), suffix, size, time.time())
+            plain = "".join(c if c.isprintable() and c not in "/\\" else "_" for c in composed(name))
+            entry = Upload(key, shorten(plain, MAX_NAME_LETTERS), suffix, size, time.time())
             await check(part, entry.name)
             self._table.put_file(entry)  # first: a file without a row would never be removed
             part.replace(self._path(entry))
@@ -158,10 +159,6 @@ class FileShelf:
         finally:
             self._arriving -= size
         return size
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in composed(name))
 
 
 BUFFER = 256 * 1024

@@ -415,7 +415,10 @@ def _tracks(given: _RenderGiven, frames: int) -> dict[str, np.ndarray[Any, Any]]
     """Sounds of a live script's tracks, each of `frames` frames."""
     tracks: dict[str, np.ndarray[Any, Any]] = {}
     _render(given, None, tracks=tracks)
-    return {name: _fit_length(track, frames) for name, track in tracks.items()}
+    return {
+        name: np.pad(track, ((0, 0), (0, max(0, frames - track.shape[1]))))[:, :frames]
+        for name, track in tracks.items()
+    }
 
 
 def _write_given(sound: Any, rate: float | None, folder: Path, example: str) -> str:
@@ -435,8 +438,3 @@ def _write_given_notes(notes: Any, file: Path) -> str:
     if is_path(notes):
         return path_of(notes)
     return str(write_notes(file, notes.midi() if isinstance(notes, Result) else notes))
-
-
-def _fit_length(sound: np.ndarray[Any, Any], frames: int) -> np.ndarray[Any, Any]:
-    """Pads a sound with silence, or cuts it, to that number of frames."""
-    return np.pad(sound, ((0, 0), (0, max(0, frames - sound.shape[1]))))[:, :frames]

@@ -152,7 +152,9 @@ def complete(folder: Path, reporting: Reporting, *, force: bool = False) -> None
     log = SessionLog(folder)
     files, held = read_tracks(folder, log.spec.block, force=force)
     files.close()
-    describe(files, TrackNotes(log.beats, log.heard, log.cues, held.first, _bar_of(log), _gain(log)), reporting)
+    with log.line(1):
+        bar = max(1, min(255, int(log.header.get("bar", 4))))
+    describe(files, TrackNotes(log.beats, log.heard, log.cues, held.first, bar, _gain(log)), reporting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +210,6 @@ def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
     held_set = studio.StudioSet(rate, frames / rate, begin, tempo, bar, made, sorted(markers), told.gain, meters)
     for path in studio.write_projects(folder, held_set):
         reporting.wrote(Written(path, f"{len(made)} tracks", held_set.seconds))
-
-
-def _bar_of(log: SessionLog) -> int:
-    """Beats per bar."""
-    with log.line(1):
-        return max(1, min(255, int(log.header.get("bar", 4))))
 
 
 def tempo_map(
