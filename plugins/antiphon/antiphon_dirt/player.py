@@ -7,7 +7,7 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
@@ -200,26 +200,19 @@ _PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "reso
 """Fields passed on unchanged to notes, within the range of their parameter."""
 
 
-class NoteNumbers:
-    """Assigns note numbers in turn, so that an event's end ends only that event.
-
-    For a note with its own values, a sampler ignores the note number.
-    """
-
-    def __init__(self) -> None:
-        self._numbers = cycle(range(128))
-
-    def next_number(self) -> int:
-        """The next number, 0 to 127."""
-        return next(self._numbers)
-
-
 def commands(
-    event: DirtEvent, orbit: Orbit, nodes: Mapping[str, Node], when: Sample, rate: int, bpm: float, numbers: NoteNumbers
+    event: DirtEvent,
+    orbit: Orbit,
+    nodes: Mapping[str, Node],
+    when: Sample,
+    rate: int,
+    bpm: float,
+    numbers: Iterator[int],
 ) -> list[Command]:
     """Commands of an event.
 
-    `rate`: samples per second. `bpm`: the tempo, for sounds that last as long as a cycle (`unit c`). Raises
+    `rate`: samples per second. `bpm`: the tempo, for sounds that last as long as a cycle (`unit c`). `numbers`: of
+    notes, 0 to 127, which a sampler ignores for a note with its own values: an end ends that event alone. Raises
     RequestError: the sampler rejects a value.
     """
     made: list[Command] = [*_effect_parameter_commands(event, orbit, when)]
@@ -228,7 +221,7 @@ def commands(
     values = _values(event, orbit, bpm)
     *controls, note = play_commands(orbit.node, nodes[orbit.node].info.params, values, when)
     assert isinstance(note, Play)
-    number = numbers.next_number()
+    number = next(numbers)
     made += [*controls, replace(note, event=replace(note.event, number=number))]
     ends = length(event)
     if ends is not None and "sustain" not in orbit.values:
@@ -295,7 +288,8 @@ def _values(event: DirtEvent, orbit: Orbit, bpm: float) -> list[object]:
         # 0 would be the sample's end
         values["sustain"] = max(ends, 1e-3)
     values.update((name, event.numbers[name]) for name in _PLAIN if name in event.numbers)
-    values.update((name, event.words[name]) for name in ("vowel",) if name in event.words)
+    if "vowel" in event.words:
+        values["vowel"] = event.words["vowel"]
     return [item for name, value in values.items() for item in _fitted(name, value, orbit)]
 
 
@@ -391,7 +385,7 @@ class DirtPlayer:
         self.received = self.played = self.refused = 0
         self.ignored: Counter[str] = Counter()
         self.unknown = UnknownSounds()
-        self._numbers = NoteNumbers()
+        self._numbers = cycle(range(128))
         self._said: dict[str, float] = {}
         self._line = -LINE_SECONDS
         self._nodes: Mapping[str, Node] = {}

@@ -44,9 +44,8 @@ RENDER, LIMITS = f"{__name__}:render", ChildLimits(nice=5, cpu=120)
 """Entry point that renders an instrument in a child process, and its limits; a busy machine gives it little time."""
 SECONDS, AGAIN = 1200.0, 60.0
 """Timeout in seconds of a hanging process, and seconds after which a failed rendering is tried again."""
-STEP = 4
-"""Semitones between samples; notes in between use the nearest sample."""
-SAMPLED = tuple(range(24, 97, STEP))
+SAMPLED = tuple(range(24, 97, 4))
+"""Notes at which an instrument is rendered; notes in between use the nearest sample."""
 UNMEANT = 60
 """Note of an event without one."""
 _FAMILIES = tomllib.loads(Path(__file__).with_name("general_midi.toml").read_text("utf-8"))
@@ -60,11 +59,6 @@ def soundfont() -> str:
         if info.name == SYNTH and info.installed:
             return next((found.text for found in info.make_support().findings() if found.state == "works"), "")
     return ""
-
-
-def nearest(note: int) -> int:
-    """Index of the instrument's sample that plays a note."""
-    return round((min(max(note, SAMPLED[0]), SAMPLED[-1]) - SAMPLED[0]) / STEP)
 
 
 class GeneralMidi(Sounds):

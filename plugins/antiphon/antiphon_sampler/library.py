@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,12 @@ class Listing:
     @property
     def files(self) -> int:
         return sum(len(sample.layers) for row in self.samples for sample in row)
+
+
+def nearest_sampled(note: int, sampled: Sequence[int]) -> tuple[int, float]:
+    """Index of the note, of those sampled at equal steps, that plays a note, and its speed."""
+    index = round((min(max(note, sampled[0]), sampled[-1]) - sampled[0]) / (sampled[1] - sampled[0]))
+    return index, 2.0 ** ((note - sampled[index]) / 12.0)
 
 
 def folder_of(name: str) -> Path:

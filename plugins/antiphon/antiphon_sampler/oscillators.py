@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_sampler.library import Listing, SampleFiles
+from antiphon_sampler.library import Listing, SampleFiles, nearest_sampled
 from antiphon_sampler.loops import sample_from_sound, with_repeated_loop
 from antiphon_sampler.samples import Sample
 from antiphon_sampler.sounds import Sounds
@@ -26,8 +26,7 @@ SECONDS, NOISE_SECONDS, TIMES = 1.0, 4.0, 64
 """Seconds of a note without an end, seconds of a noise, and maximum periods of a loop."""
 HIGHEST = 19000.0
 """Hz of the highest partial."""
-STEP = 12
-SAMPLED = tuple(range(24, 97, STEP))
+SAMPLED = tuple(range(24, 97, 12))
 """Notes at which an oscillator is computed; notes in between use the nearest."""
 PULSE = 0.2
 """Pulse width as a share of the period."""
@@ -41,10 +40,7 @@ NAMES = (*PITCHED, *COLORS, "crackle")
 
 def nearest(row: int, note: int) -> tuple[int, float]:
     """Index of the oscillator's sample that plays a note, and its speed; a noise has no pitch."""
-    if row >= len(PITCHED):
-        return 0, 1.0
-    index = round((min(max(note, SAMPLED[0]), SAMPLED[-1]) - SAMPLED[0]) / STEP)
-    return index, 2.0 ** ((note - SAMPLED[index]) / 12.0)
+    return nearest_sampled(note, SAMPLED) if row < len(PITCHED) else (0, 1.0)
 
 
 class Oscillators(Sounds):

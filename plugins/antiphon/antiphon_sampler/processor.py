@@ -9,8 +9,8 @@ from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.kernels import fill_sound
 from antiphon.kernel.runtime.sound_packs import sound_packs
-from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, nearest, soundfont
-from antiphon_sampler.library import add_packs, folder_of, list_folder
+from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, UNMEANT, general_midi, soundfont
+from antiphon_sampler.library import add_packs, folder_of, list_folder, nearest_sampled
 from antiphon_sampler.loops import (
     BATCH_SIZE,
     MAX_LOOPS,
@@ -321,19 +321,16 @@ class Sampler(Processor):
             return pad.row, pad.index, 1.0, pad.cut
         if row == -2:
             return None
-        if row >= self._first_general:
-            note = event.number if values.meant else UNMEANT
-            index = nearest(note)
-            return row, index, 2.0 ** ((note - SAMPLED[index]) / 12.0), 0
         if row >= self._first_tone:
-            index, pitch = nearest_tone(row - self._first_tone, event.number if values.meant else UNMEANT)
-            return row, index, pitch, 0
+            note, general = event.number if values.meant else UNMEANT, row >= self._first_general
+            near = nearest_sampled(note, SAMPLED) if general else nearest_tone(row - self._first_tone, note)
+            return row, *near, 0
         if values.slice != "off":
             return max(0, row), values.n, 1.0, 0
         if pads in TUNED and values.meant:
             row, n = max(0, row), values.n
-            if near := self._nearest[pads][row]:
-                alike = near[min(127, max(0, event.number))]
+            if samples := self._nearest[pads][row]:
+                alike = samples[min(127, max(0, event.number))]
                 n = alike[n % len(alike)]
             return row, n, 2.0 ** ((event.number - base) / 12.0), 0
         step = event.number - base if values.meant else 0

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import given, strategies as st
@@ -23,7 +24,7 @@ from antiphon.kernel.graph.patch import load as load_patch
 from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.session.node_state import Node
 from antiphon.kernel.session.play import read as play_commands, value_control_number
-from antiphon_dirt.player import MAX_FIELDS, DirtEvent, NoteNumbers, commands, length, orbits, read
+from antiphon_dirt.player import MAX_FIELDS, DirtEvent, commands, length, orbits, read
 
 STRUDEL_BANK = (
     "2362756e646c6500e8fe6f8040000000000000b42f646972742f706c617900002c7366736973667373737373697366736973697369736900"
@@ -96,7 +97,7 @@ def tidal() -> dict[str, Node]:
 
 
 def made(tidal: dict[str, Node], *args: object, orbit: int = 0):
-    return commands(read(args), orbits(tidal)[orbit], tidal, AT, RATE, 120.0, NoteNumbers())
+    return commands(read(args), orbits(tidal)[orbit], tidal, AT, RATE, 120.0, count())
 
 
 def values(tidal: dict[str, Node], *args: object) -> list:
@@ -149,7 +150,7 @@ def test_anything_is_an_event_or_a_sentence(args: list[object]) -> None:
     nodes = {"orbit0": NODES["orbit0"]}
     try:
         event = read(("s", "bd", *args))  # type: ignore[arg-type]
-        commands(event, orbits(nodes)[0], nodes, AT, RATE, 120.0, NoteNumbers())
+        commands(event, orbits(nodes)[0], nodes, AT, RATE, 120.0, count())
     except (RequestError, WireError) as error:
         _sentence(str(error))
 
@@ -230,7 +231,7 @@ def test_legato_sustain_and_hold_are_the_notes_own_end(
 
 def test_a_player_whose_notes_have_no_end_of_their_own_gets_note_offs(tidal: dict[str, Node]) -> None:
     orbit = replace(orbits(tidal)[0], values={k: v for k, v in orbits(tidal)[0].values.items() if k != "sustain"})
-    numbers = NoteNumbers()
+    numbers = count()
     ends = []
     for args in (("legato", 0.5, "delta", 0.25), ("sustain", 0.5)):
         *_, note, end = commands(read(("s", "bd", *args)), orbit, tidal, AT, RATE, 120.0, numbers)
@@ -276,7 +277,7 @@ def test_filters_are_the_orbits_nodes_where_its_notes_have_none(tidal: dict[str,
     sampler = tidal["orbit2"].info
     plain = replace(sampler, params=tuple(p for p in sampler.params if p.name not in ("lpf", "hpf", "shape")))
     nodes = {**tidal, "orbit2": Node(0, "orbit2", plain, 0)}
-    made = commands(read(("s", "bd", "cutoff", 300.0)), orbits(nodes)[2], nodes, AT, RATE, 120.0, NoteNumbers())
+    made = commands(read(("s", "bd", "cutoff", 300.0)), orbits(nodes)[2], nodes, AT, RATE, 120.0, count())
     sets = {f"{c.node}.{c.param}": c.value for c in made if isinstance(c, SetParam)}
     assert sets == {"room2.gain": 0.0, "delay2.gain": 0.0, "lpf2.cutoff": 300.0, "hpf2.cutoff": 20.0}
 
@@ -284,11 +285,11 @@ def test_filters_are_the_orbits_nodes_where_its_notes_have_none(tidal: dict[str,
 def test_a_sound_that_names_an_instrument_is_a_note_of_it() -> None:
     nodes = nodes_of("pads") | {"keys": nodes_of("keys")["keys"]}
     (only,) = orbits({name: nodes[name] for name in ("drums",)})
-    on, off = commands(read(("s", "keys", "note", 7.0, "delta", 0.5)), only, nodes, AT, RATE, 120.0, NoteNumbers())
+    on, off = commands(read(("s", "keys", "note", 7.0, "delta", 0.5)), only, nodes, AT, RATE, 120.0, count())
     assert (on.node, on.event.number, on.when) == ("keys", 67, AT)
     assert (off.event.number, off.when) == (67, Sample(AT.n + RATE // 2))
     with pytest.raises(RequestError, match="keys plays notes 0 to 127, not 160"):
-        commands(read(("s", "keys", "note", 100.0)), only, nodes, AT, RATE, 120.0, NoteNumbers())
+        commands(read(("s", "keys", "note", 100.0)), only, nodes, AT, RATE, 120.0, count())
 
 
 def test_orbits_are_found_by_name_else_in_the_patchs_order(tidal: dict[str, Node]) -> None:

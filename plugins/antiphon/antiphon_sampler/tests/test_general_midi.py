@@ -10,7 +10,8 @@ from tests.waiting import until
 
 from antiphon.api.backends.runtime import spawn
 from antiphon_sampler import general_midi, processor, sounds
-from antiphon_sampler.general_midi import PROGRAMS, SAMPLED, nearest
+from antiphon_sampler.general_midi import PROGRAMS, SAMPLED
+from antiphon_sampler.library import nearest_sampled
 from antiphon_sampler.tests.conftest import RATE
 from antiphon_sampler.tests.test_motion import peak
 from antiphon_sampler.tests.test_values import played
@@ -23,7 +24,7 @@ def heard(play, note: int, **values) -> np.ndarray:
 def test_every_note_is_played_by_a_sample_two_semitones_away_at_most():
     assert len(PROGRAMS) == 128
     assert (PROGRAMS["gm_violin"], PROGRAMS["gm_flute"], PROGRAMS["gm_gunshot"]) == (40, 73, 127)
-    assert max(abs(SAMPLED[nearest(note)] - note) for note in range(22, 99)) == 2
+    assert max(abs(SAMPLED[nearest_sampled(note, SAMPLED)[0]] - note) for note in range(22, 99)) == 2
 
 
 @pytest.mark.skipif(not (shutil.which("fluidsynth") and general_midi.soundfont()), reason="needs a soundfont")
