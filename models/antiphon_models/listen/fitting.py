@@ -5,7 +5,7 @@ regression over 24 keys, on annotated chords of songs ending in 1 to 6, without 
 over each song's grids, with those of the best F-measure as targets.
 
 With RECORDS after OUT.json, a folder of sounds with NAME.bpm beside them, the grids' weights are refitted from the
-shipped ones, on songs, bands of many styles and the records; likewise meters and bars of three.
+shipped ones, on songs, bands of many styles and the records; likewise bars of three.
 """
 
 import re
@@ -59,7 +59,9 @@ slowjazz 58 80, slowcountry 60 85, softrock 75 110, son 85 110, stringballad 58 
 tango 110 130, trance 130 145, twist 150 170, westernswing 120 170, zydeco 100 130, bvfunk 90 115, cubanguitar 85 115,
 rock-128 60 80, ballad128 58 75
 """
-"""Names of styles, each with the range of its tempi."""
+_IN_SIX = "68swing 200 330, arpeggio68 140 260, blues68 140 220"
+_IN_FIVE = "jazz-54 110 190"
+"""Names of styles, each with the range of its tempi, in six of eighths."""
 _PROGRESSIONS = (
     "C Am F G", "C F G C", "Am F C G", "Dm G C Am", "C C F F", "C G Am F", "F G Em Am", "Am Dm E Am", "C7 F7 C7 G7",
     "Dm7 G7 CM7 CM7", "G D Em C", "Am G F E",
@@ -77,7 +79,7 @@ class BandSong:
 
 def band_songs(work: Path) -> Iterator[BandSong]:
     """Renders each style at two tempi, by the whole band and by its drums, alternating the soundfonts."""
-    for text, meter in ((_IN_FOUR, 4), (_WALTZES, 3)):
+    for text, meter in ((_IN_FOUR, 4), (_WALTZES, 3), (_IN_SIX, 6), (_IN_FIVE, 5)):
         for number, line in enumerate(sorted(text.replace("\n", " ").split(","))):
             name, *ends = line.split()
             low, high = (float(end) for end in ends)
@@ -98,14 +100,15 @@ def band_songs(work: Path) -> Iterator[BandSong]:
 
 def _score(name: str, tempo: int, meter: int, rng: np.random.Generator, work: Path) -> tuple[bytes, int]:
     """Generates a MIDI file: its bytes, and its number of bars."""
-    found = re.search(r"(?im)^\s*defgroove\s+(\S+)", (STYLES / f"{name}.mma").read_text("latin-1"))
-    if found is None:
+    every = re.findall(r"(?im)^\s*defgroove\s+(\S+)", (STYLES / f"{name}.mma").read_text("latin-1"))
+    grooves = [each for each in every if not re.search("(?i)intro|end|fill", each)]
+    if not grooves:
         raise ValueError(f"the style {name} has no groove")
     bars = max(8, int(_SECONDS * tempo / 60.0 / meter)) // 4 * 4
     parts = [_PROGRESSIONS[n].split() for n in rng.integers(0, len(_PROGRESSIONS), 2)]
     lines = [f"{bar + 1} {parts[bar // 8 % 2][bar % 4]}" for bar in range(bars)]
     text, notes = work / f"{name}-{tempo}.mma", work / f"{name}-{tempo}.mid"
-    text.write_text("\n".join([f"Tempo {tempo}", f"Groove {found[1]}", *lines, ""]))
+    text.write_text("\n".join([f"Tempo {tempo}", f"Groove {rng.choice(grooves)}", *lines, ""]))
     subprocess.run(["mma", text, "-f", notes], check=True, capture_output=True, stdin=subprocess.DEVNULL)
     return notes.read_bytes(), bars
 
@@ -192,7 +195,7 @@ def fit(material: Sequence[PreparedSong], folders: Sequence[Path]) -> Tables:
     mean, spread, weights = _fit_grids(material)
     chord_mean, chord_precision = _fit_chords(material)
     none = np.zeros(0)
-    found = (mean, spread, weights, chord_mean, chord_precision, none, none, none, none, fit_keys(folders))
+    found = (mean, spread, weights, chord_mean, chord_precision, none, none, none, fit_keys(folders))
     part = Tables(*found, pair_mean=none, pair_spread=none, pair_weights=none)
     return replace(part, bar_weights=_fit_bars(material, part))
 
@@ -234,8 +237,8 @@ def _fit_grids(material: Sequence[PreparedSong]) -> tuple[F64, F64, F64]:
     return mean, spread, _fit_softmax_weights(tables, targets, np.zeros(len(mean)), _GRID_DECAY)
 
 
-_BAND_DECAY, _METER_DECAY, _WALTZ_DECAY, _DRUM_DECAY = 10.0, 1.0, 10.0, 3.0
-"""Decays: of grids towards the shipped weights, of meters to 0, of waltzes and drums towards other bars' weights."""
+_BAND_DECAY, _WALTZ_DECAY, _DRUM_DECAY = 10.0, 10.0, 3.0
+"""Decays: of grids towards the shipped weights, of waltzes and drums towards other bars' weights."""
 _HALF_RIGHT, _OFF, _WRONG = 0.6, 0.3, 0.2
 """Scores of a record's grids: at half and double tempo, at its tempo but not the likeliest, and all others."""
 
@@ -243,23 +246,18 @@ _HALF_RIGHT, _OFF, _WRONG = 0.6, 0.3, 0.2
 def refit_tables(
     material: Sequence[PreparedSong], bands: Sequence[tuple[PreparedSong, int]], shipped: Tables
 ) -> Tables:
-    """Refits grids, meters and waltzes of the shipped tables on songs in 4/4, records, and bands with their meters."""
+    """Refits grids, waltzes and drums of the shipped tables on songs in 4/4, records, and bands with their meters."""
     every = [song for song in [*material, *(song for song, _ in bands)] if song.grids]
     tables = [(np.array([beats.features(g) for g in s.grids]) - shipped.grid_mean) / shipped.grid_spread for s in every]
     weights = _fit_softmax_weights(tables, [_target(song) for song in every], shipped.grid_weights, _BAND_DECAY)
     best = [(song.grids[int(np.argmax(song.scores))], song, meter) for song, meter in bands if song.grids]
-    rows = np.array([bars.meter_features(grid) for grid, *_ in best])
-    waltz = np.array([float(meter == 3) for *_, meter in best])
-    meter_line = _logistic(rows, waltz, np.where(waltz > 0.0, 3.0, 1.0), _METER_DECAY, np.zeros(rows.shape[1] + 1))
     lines = []
     for beats_a_bar, decay in ((4, _DRUM_DECAY), (3, _WALTZ_DECAY)):
         own = [(g, song) for g, song, meter in best if meter == beats_a_bar and (song.curves.drums or meter == 3)]
         table = np.concatenate([bars.features(song.curves, grid, shipped) for grid, song in own])
         on = np.concatenate([_mark_downbeats(grid, song) for grid, song in own])
-        lines.append(_logistic(table, on, np.ones(len(on)), decay, shipped.bar_weights))
-    return replace(
-        shipped, grid_weights=weights, meter_weights=meter_line, drum_weights=lines[0], waltz_weights=lines[1]
-    )
+        lines.append(_logistic(table, on, decay, shipped.bar_weights))
+    return replace(shipped, grid_weights=weights, drum_weights=lines[0], waltz_weights=lines[1])
 
 
 def prepare_by_tempo(name: str, found: MusicCurves, tempo: float, shipped: Tables) -> PreparedSong:
@@ -274,7 +272,7 @@ def prepare_by_tempo(name: str, found: MusicCurves, tempo: float, shipped: Table
     return PreparedSong(name, found, grids if right.any() else (), scores, np.zeros(0), np.zeros(0), ())
 
 
-def _logistic(table: F64, truth: F64, counts: F64, decay: float, start: F64) -> F64:
+def _logistic(table: F64, truth: F64, decay: float, start: F64) -> F64:
     """Fits weights of a table's columns and a constant by logistic regression, with decay towards `start`."""
     every = np.concatenate([table, np.ones((len(table), 1))], axis=1)
     decays = np.full(every.shape[1], decay)
@@ -282,8 +280,8 @@ def _logistic(table: F64, truth: F64, counts: F64, decay: float, start: F64) -> 
 
     def slope(weights: F64) -> tuple[float, F64]:
         score, away = every @ weights, weights - start
-        loss = float((counts * (np.logaddexp(0.0, score) - truth * score)).sum() + 0.5 * (decays * away) @ away)
-        return loss, every.T @ (counts * (1.0 / (1.0 + np.exp(-score)) - truth)) + decays * away
+        loss = float((np.logaddexp(0.0, score) - truth * score).sum() + 0.5 * (decays * away) @ away)
+        return loss, every.T @ (1.0 / (1.0 + np.exp(-score)) - truth) + decays * away
 
     return _least(slope, every.shape[1], start)
 
@@ -345,7 +343,7 @@ def _fit_bars(material: Sequence[PreparedSong], part: Tables) -> F64:
             rows.append(bars.features(song.curves, grid, part))
             labels.append(_mark_downbeats(grid, song))
     table, truth = np.concatenate(rows), np.concatenate(labels)
-    return _logistic(table, truth, np.ones(len(truth)), _BAR_DECAY, np.zeros(table.shape[1] + 1))
+    return _logistic(table, truth, _BAR_DECAY, np.zeros(table.shape[1] + 1))
 
 
 def _least(slope: object, size: int, start: F64 | None = None) -> F64:
@@ -372,7 +370,7 @@ def main(data: Path, work: Path, out: Path, records: Path | None = None, count: 
             if path.suffix in READ_SUFFIXES:
                 found = measure_curves(mono(path, RATE)[: _RECORD_SECONDS * RATE])
                 material.append(prepare_by_tempo(path.stem, found, float(truth.read_text()), shipped))
-    bands = [(prepare(band.song), band.meter) for band in band_songs(work) if not band.held]
+    bands = [(prepare(band.song), band.meter) for band in band_songs(work) if not band.held and band.meter < 5]
     out.write_text(refit_tables(material, bands, shipped).to_json())
 
 

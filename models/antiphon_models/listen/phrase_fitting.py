@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import F64
 from antiphon.api.backends.files import read_midi
-from antiphon_listen import bars, beats, phrases, tables
+from antiphon_listen import bars, meters, phrases, tables
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Odds, PhraseTables
 from antiphon_models.listen.fitting import measure_curves
@@ -138,10 +138,11 @@ class PhraseMaterial:
 def prepare(curves: MusicCurves, labels: LabelledSong) -> PhraseMaterial | None:
     """Features of a song; None without detected beats."""
     fitted = tables.load()
-    grid = beats.track(curves, fitted)
-    if grid is None or not phrases.MIN_BEATS <= len(grid.beats) <= phrases.WINDOW:
+    tracked = meters.track(curves, fitted)
+    if tracked is None or not phrases.MIN_BEATS <= len(tracked.grid.beats) <= phrases.WINDOW:
         return None
-    odds, downbeats = bars.track_bars(curves, grid, fitted)
+    grid = tracked.grid
+    odds, downbeats = bars.track_bars(curves, grid, fitted, tracked.meter)
     on_bar = np.isin(grid.beats, downbeats).astype(np.float64)
     rows = phrases.beat_rows(curves, grid.beats)
     similarity = rows @ rows.T

@@ -1,10 +1,8 @@
-"""Downbeat tracking from harmonic changes and durations, with one meter per recording, three or four.
+"""Downbeat tracking from harmonic changes and durations, with one meter per recording.
 
 A linear model, fitted to annotated songs, gives each beat log odds of being a downbeat from the chords and onsets
 around it. A Viterbi path counts beats modulo the meter; it may skip or add some at a cost, as bars of two beats occur.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +13,12 @@ from antiphon_listen.beats import BeatGrid, flag_beats_after_silence, sounding_t
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
 
-METERS = {4: 0.0, 3: 0.0, 6: -2.0}
-"""Score offset by beats per bar: 3 and 6 are compared with each other alone."""
 MIN_BEATS = 8
 """Minimum beats for bar tracking."""
 _IRREGULAR_BAR_PENALTY = -10.0
 """Score penalty of a bar of irregular length."""
 LOG_ODDS_BIAS = 1.1
 """Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
-METER_COLUMNS = (0, 1, 2, 12, 6, 8)
-"""Columns of a grid's parts used to find the meter: onsets and novelty on the beat, low and high onsets between."""
 _STAY = 0.7
 _ALONE = 0.9
 """Share of beats without a chord above which a recording counts as drums alone."""
@@ -37,27 +31,8 @@ _ONSET_OFFSETS = (-4, -2, -1, 1, 2, 4)
 """Beat offsets whose onsets are features."""
 
 
-def meter_odds(grid: BeatGrid, tables: Tables) -> float:
-    """Log odds that bars have three beats and not four or two."""
-    if len(grid.beats) < MIN_BEATS:
-        return -np.inf
-    return float(meter_features(grid) @ tables.meter_weights[:-1] + tables.meter_weights[-1])
-
-
-def meter_features(grid: BeatGrid) -> F64:
-    """Returns the excess of repetition of onsets and harmony after three beats over two or four, `[28]`."""
-    level = _standardise_columns(np.log(grid.parts[:, METER_COLUMNS] + 0.1))
-    count = len(level)
-    two, three, four, six, eight, twelve = (
-        (level[step:] * level[:-step]).sum(axis=0) / count if step < count else np.zeros(level.shape[1])
-        for step in (2, 3, 4, 6, 8, 12)
-    )
-    rows = np.stack([three - np.maximum(two, four), three + six - two - four, six - four, twelve - eight])
-    return np.concatenate([rows.ravel(), rows.mean(axis=1)])
-
-
 def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, F64]:
-    """Log odds of each beat being a downbeat, `[n]`, in bars of four and in bars of three."""
+    """Log odds of each beat being a downbeat, `[n]`, in bars of four, and of three or five."""
     if len(grid.beats) < MIN_BEATS:
         return np.zeros(len(grid.beats)), np.zeros(len(grid.beats))
     found = features(curves, grid, tables)
@@ -66,19 +41,14 @@ def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, 
     return np.asarray(four), np.asarray(three)
 
 
-def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables, meter: int | None = None) -> tuple[F64, F64]:
-    """Log odds of each beat being a downbeat, `[n]`, and times of the downbeats in seconds.
-
-    `meter`: beats per bar; None for three or four by `meter_odds`.
-    """
+def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables, meter: int) -> tuple[F64, F64]:
+    """Log odds of each beat being a downbeat, `[n]`, and times of the downbeats in seconds; `meter`: beats per bar."""
     four, three = bar_odds(curves, grid, tables)
-    if meter == 4 or (meter is None and meter_odds(grid, tables) <= 0.0):
-        if grid.drums and len(grid.beats) >= MIN_BEATS and _has_no_chords(curves, grid, tables):
-            four = _odds_of_drums(curves, grid)
-        return four, find_downbeats(four, grid.beats)
-    if meter == 2:  # its beats are dotted ones, with the chords' changes of other bars of even length
-        return four, find_downbeats(four, grid.beats, (2,))
-    return three, find_downbeats(three, grid.beats, (3, 6) if meter is None else (meter,))
+    if meter == 4 and grid.drums and len(grid.beats) >= MIN_BEATS and _has_no_chords(curves, grid, tables):
+        four = _odds_of_drums(curves, grid)
+    # dotted beats have the chords' changes of other bars of even length
+    odds = four if meter in (2, 4) else three
+    return odds, find_downbeats(odds, grid.beats, meter)
 
 
 def _odds_of_drums(curves: MusicCurves, grid: BeatGrid) -> F64:
@@ -94,18 +64,11 @@ def _has_no_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
     return bool((harmony.viterbi_states(0.5 * scores, _STAY) == harmony.NO_CHORD).mean() >= _ALONE)
 
 
-def find_downbeats(odds: F64, beats: F64, meters: Sequence[int] = (4,)) -> F64:
-    """Times of the downbeats in seconds, on the best path through the beats' odds in bars of one of `meters`."""
+def find_downbeats(odds: F64, beats: F64, meter: int = 4) -> F64:
+    """Times of the downbeats in seconds, on the best path through the beats' odds in bars of `meter` beats."""
     if len(beats) < MIN_BEATS:
         return beats[:0]
-    odds, free = odds + LOG_ODDS_BIAS, flag_beats_after_silence(beats)
-    best, chosen = -np.inf, beats[:0]
-    for meter in meters:
-        score, places = _counted(odds, meter, free)
-        score += METERS.get(meter, 0.0)
-        if score > best:
-            best, chosen = score, beats[places == 0]
-    return chosen
+    return beats[_bar_places(odds + LOG_ODDS_BIAS, meter, flag_beats_after_silence(beats)) == 0]
 
 
 def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
@@ -151,10 +114,8 @@ def _standardise_columns(level: F64) -> F64:
     return np.asarray((level - level.mean(axis=0)) / (level.std(axis=0) + 0.1))
 
 
-def _counted(
-    odds: F64, meter: int, free: NDArray[np.bool_]
-) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Returns score and bar positions of the best path; at `free` beats any position begins without a penalty."""
+def _bar_places(odds: F64, meter: int, free: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Positions in bars on the best path; at `free` beats any position begins without a penalty."""
     count, own = len(odds), np.arange(meter)
     total = np.zeros(meter)
     # its odds lack what stands before it
@@ -170,4 +131,4 @@ def _counted(
     places[-1] = int(np.argmax(total))
     for n in range(count - 1, 0, -1):
         places[n - 1] = back[n][places[n]]
-    return float(total.max()), places
+    return places

@@ -8,7 +8,7 @@ strength. A linear model, fitted to annotated songs, scores the alignment of ons
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from antiphon_listen.tables import Tables
 
 MIN_CONFIDENCE = 0.5
 """Minimum confidence of a tempo. The card gives the shares of noises and songs that reach it."""
+MIN_GRID = 4
+"""Minimum beats of a grid."""
 SHORTEST, LONGEST = 0.3, 1.1
 """Range of the beat period in seconds: 55 to 200 bpm."""
 _TIGHTNESS = 400.0
@@ -111,21 +113,6 @@ class BeatGrid:
         """Tempo in bpm, by the median over `_SPAN` beats: a single one is rounded to frames of 12 ms, 1 to 3 %."""
         span = min(_SPAN, max(1, (len(self.beats) - 1) // 2))  # of few beats, so that a single one decides nothing
         return float(60.0 * span / np.median(self.beats[span:] - self.beats[:-span]))
-
-
-def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
-    """Most likely beat grid of a recording's curves; None without one of four beats."""
-    return track_with_probability(curves, tables)[0]
-
-
-def track_with_probability(curves: MusicCurves, tables: Tables) -> tuple[BeatGrid | None, float]:
-    """Most likely beat grid, as `track`, and the probability that its tempo is not another one, as `octave_share`."""
-    grids = grid_candidates(curves)
-    if not grids:
-        return None, 0.0
-    scores = grid_scores(grids, tables)
-    best = grids[int(np.argmax(scores))]
-    return best, octave_share(grids, scores, best)
 
 
 def grid_scores(grids: list[BeatGrid], tables: Tables) -> F64:
@@ -238,9 +225,16 @@ def grid_candidates(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> lis
         repeats = _period_autocorrelations(correlations, period)
         for at in (beats,) if even else (beats, beats[:-1] + np.diff(beats) / 2):
             at = at[(at >= begin) & curves.sounding(at)]
-            if len(at) >= 4:
+            if len(at) >= MIN_GRID:
                 grids.append(BeatGrid(at, parts_of(curves, at), repeats, curves.drums))
     return grids
+
+
+def move_grid(curves: MusicCurves, grid: BeatGrid, part: float) -> BeatGrid:
+    """A grid moved by a part of its beats."""
+    at = grid.beats[:-1] + part * np.diff(grid.beats)
+    at = at[curves.sounding(at)]
+    return replace(grid, beats=at, parts=parts_of(curves, at) if len(at) >= MIN_GRID else grid.parts[:0])
 
 
 def even_pulse_period(strength: F64) -> float:
@@ -312,11 +306,15 @@ def flag_beats_after_silence(beats: F64) -> NDArray[np.bool_]:
     return np.concatenate([[False], lengths > _GAP * np.median(lengths)])
 
 
+def interval_lengths(beats: F64) -> F64:
+    """Seconds from each beat to the next, but not over a silence, `[n]`."""
+    lengths = np.diff(beats, append=2.0 * beats[-1] - beats[-2])
+    return np.minimum(lengths, _GAP * np.median(lengths))
+
+
 def parts_of(curves: MusicCurves, beats: F64) -> F64:
     """Strengths and novelty on and after beats, as `BeatGrid.parts`, `[n, 14]`."""
-    lengths = np.diff(beats, append=2.0 * beats[-1] - beats[-2])
-    lengths = np.minimum(lengths, _GAP * np.median(lengths))
-    count = len(beats)
+    lengths, count = interval_lengths(beats), len(beats)
     times = np.concatenate([beats + part * lengths for part in (0.0, 0.25, 0.5, 0.75)])
     strength = curves.strengths_near_onsets(times).reshape(3, 4, count).swapaxes(0, 1).reshape(12, count)
     change = curves.novelty_near_times(np.concatenate([times[:count], times[2 * count : 3 * count]])).reshape(2, count)

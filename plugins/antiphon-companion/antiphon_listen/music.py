@@ -78,14 +78,18 @@ _MIN_METER = 0.4
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 11
+    version = 12
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely.", "Tempo"),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, against half, double and none; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
         Quantity(
-            "meter", "text", "", '"4/4", "3/4" or "6/8"; none where that is not likely, or no bars are found.', "Meter"
+            "meter",
+            "text",
+            "",
+            '"4/4", "3/4", "6/8" or "5/4"; none where that is not likely, or no bars are found.',
+            "Meter",
         ),
         Quantity("key", "text", "", 'Of the whole recording, "C major"; none where that is not likely.', "Key"),
         Quantity("key_confidence", "number", "", "How certain the key is, by chords and pitch classes; 0 to 1."),

@@ -24,12 +24,11 @@ class Tables:
     bar_weights: F64  # `[b]`, of `bars.features`, the constant last
     drum_weights: F64  # `[b]`, of the same with drums
     waltz_weights: F64  # `[b]`, of the same in bars of three
-    meter_weights: F64  # `[m]`, of `bars.meter_features`, the constant last
     key_weights: F64  # `[k]`, of `harmony.key_features`
     pair_mean: F64  # `[p]`, of `meters.features`
     pair_spread: F64  # `[p]`, their standard deviation
     pair_weights: (
-        F64  # `[1 + 4 (p + 1)]`: of a grid's score; for each meter of the standardised features, and a constant
+        F64  # `[1 + 5 (p + 1)]`: of a grid's score; for each meter of the standardised features, and a constant
     )
 
     def to_json(self) -> str:

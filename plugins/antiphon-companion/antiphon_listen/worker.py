@@ -9,8 +9,8 @@ import soxr
 from antiphon.api import F32, F64, Samples
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.workers import ReportingStepper
-from antiphon_listen import beats, harmony, signals, spectra, tables
-from antiphon_listen.bars import LOG_ODDS_BIAS, METERS, bar_odds, meter_odds
+from antiphon_listen import beats, harmony, meters, signals, spectra, tables
+from antiphon_listen.bars import LOG_ODDS_BIAS, bar_odds
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.harmony import ChordOdds, chord_network, find_chords
 from antiphon_listen.live import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
@@ -56,8 +56,8 @@ class LiveGrid:
         """Resets the grid, after silence."""
         self.period, self.beat, self.count, self.meter = 0.0, 0.0, 0, 4
         self.grid, self.sure = None, False
-        self._scores = {meter: np.zeros(meter) for meter in METERS}
-        self._three = 0.0  # mean log odds of bars of three
+        self._scores = {meter: np.zeros(meter) for meter in meters.BEATS}
+        self._odds = meters.MIN_ODDS * (np.array(meters.BEATS) == 4)  # mean scores of the meters
         self._weighed = 0
 
     def update(self, curves: MusicCurves, start: float) -> None:
@@ -101,10 +101,11 @@ class LiveGrid:
                 self._weighed = int(number)
                 for meter, row in self._scores.items():
                     row *= _ODDS_DECAY
-                    row[number % meter] += four if meter == 4 else three
-        self._three += _METER_SHARE * (meter_odds(grid, self._tables) - self._three)
-        best = {meter: float(row.max()) + METERS[meter] for meter, row in self._scores.items()}
-        self.meter = max((3, 6), key=best.__getitem__) if self._three > 0.0 else 4
+                    row[number % meter] += four if meter in (2, 4) else three
+        odds = meters.meter_odds(curves, [grid], self._tables)[0]
+        odds[meters.BEATS.index(4)] += meters.MIN_ODDS
+        self._odds += _METER_SHARE * (odds - odds.max() - self._odds)
+        self.meter = meters.BEATS[int(self._odds.argmax())]
 
     def next_beat(self, now: float) -> float:
         """Time in seconds of the stream of the first beat after `now`."""

@@ -107,7 +107,7 @@ def _is_stated(values: Mapping[str, Any]) -> bool:
 
 
 def _has_whole_bars(duration: float, values: Mapping[str, Any]) -> bool:
-    """True if a sound as long as a song ends, by the beats that were heard in it, where its bars begin again.
+    """True if a sound as long as a song is, by the beats that were heard in it, an even number of whole bars.
 
     Of a shorter one the loop's own analysis decides.
     """
@@ -116,7 +116,7 @@ def _has_whole_bars(duration: float, values: Mapping[str, Any]) -> bool:
     if duration < SHORTEST_SONG or not tempo or not bpm or sure < LIKELY or _is_stated(values):
         return True
     octaves, bars = math.log2(tempo / bpm), (values.get("loop_seconds") or duration) * tempo / 240.0
-    whole = 4.0 * abs(bars - round(bars)) <= MAX_PART_BEAT
+    whole = abs(bars - 2.0 * round(bars / 2.0)) <= MAX_PART_BEAT / 4.0
     return whole and abs(octaves - round(octaves)) <= MAX_OCTAVE_DEVIATION
 
 

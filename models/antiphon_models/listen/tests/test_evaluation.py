@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tests.each import each
 
-from antiphon_listen import bars, beats, meters
+from antiphon_listen import beats, meters
+from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import load
 from antiphon_models.listen.evaluation import MusicEstimate, figures, live
 from antiphon_models.listen.songs import RATE, ListenedSong, bars_hold
@@ -92,8 +93,9 @@ def test_the_tables_that_ship_fit_the_features() -> None:
     assert all(np.linalg.eigvalsh(precision).min() > 0.0 for precision in tables.chord_precision)
     grid = beats.BeatGrid(BEATS, np.ones((len(BEATS), 14)), np.full(32, 0.5))
     assert beats.features(grid).shape == tables.grid_weights.shape
-    assert bars.meter_features(grid).shape == (len(tables.meter_weights) - 1,)
-    size = len(meters.features(grid))
+    silent = np.zeros(9 * 86)
+    curves = MusicCurves(np.tile(silent, (3, 1)), silent, np.zeros((len(silent), 24), np.float32), 9.0)
+    size = len(meters.features(curves, grid))
     assert len(tables.pair_mean) == len(tables.pair_spread) == size
     assert len(tables.pair_weights) == 1 + len(meters.BEATS) * (size + 1)
     assert tables.waltz_weights.shape == tables.drum_weights.shape == tables.bar_weights.shape

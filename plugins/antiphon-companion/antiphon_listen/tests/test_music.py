@@ -296,7 +296,7 @@ def test_waltzes_have_bars_of_three_and_others_of_four(bpm: float, bar: int) -> 
 def test_the_first_beat_may_begin_a_bar_though_nothing_before_it_tells() -> None:
     beats, odds = 0.6 * np.arange(24), np.where(np.arange(24) % 3 == 0, 6.0, -6.0)
     odds[:3] = -11.0, -4.5, -0.8
-    assert np.array_equal(find_downbeats(odds, beats, (3, 6)), beats[::3])
+    assert np.array_equal(find_downbeats(odds, beats, 3), beats[::3])
 
 
 BEAT = 0.5
@@ -424,8 +424,10 @@ METERED = [
     ("3/4", (6, 0.25, (0,), (2, 4), (0, 2, 3, 4))),
     ("3/4", (6, 0.2, (0,), (2, 4), (0, 4))),
     ("6/8", (6, 0.16, (0, 3), (1, 2, 4, 5), (0, 2, 3, 4, 5))),
+    ("6/8", (6, 0.2, (0, 3), (2, 5), (0, 1, 2, 3, 4, 5))),
+    ("5/4", (10, 0.2, (0, 6), (2, 4, 8), (0, 2, 4, 5, 6, 8))),
 ]
-"""Meter, and how it is played: by halves and quarters, waltzes, a jig."""
+"""Meter, and how it is played: by halves and quarters, waltzes, jigs, three and two quarters."""
 
 
 @each("meter, played", METERED)

@@ -26,7 +26,7 @@ NAME = "loop"
 PREFIX = "loop_"
 REASON = "no_loop"
 ENDING = "loop_ending"
-COMPATIBLE_VERSIONS = (3, 4, 5, 6, 7)
+COMPATIBLE_VERSIONS = (3, 4, 5, 6, 7, 8)
 """Versions of rows that are compatible with the loops of this version."""
 _FIELDS = (
     ("rate", "number", "Hz", "Of the file."),

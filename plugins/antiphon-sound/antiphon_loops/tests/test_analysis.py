@@ -71,6 +71,13 @@ def test_confidence_of_bars_with_a_decayed_end_is_0():
     assert analyse(played, RATE, label=stated).confidence > 0.9, "a file that says so is a loop"
 
 
+@each("beats, likely", [(0.0, True), (0.5, True), (0.25, False), (3.25, False)])
+def test_a_long_sound_cut_between_eighths_is_no_loop(beats: float, likely: bool):
+    cut = np.roll(drums(104.0, 12, 0), -round(beats * 60.0 / 104.0 * RATE))
+    found = analyse(stereo(cut), RATE).confidence
+    assert found > 0.9 if likely else found == 0.0
+
+
 def test_a_record_comes_back_from_json():
     noise = np.random.default_rng(1).uniform(-0.1, 0.1, (2, 100000)).astype(np.float32)
     found = analyse(noise, 44100, "n.wav")
