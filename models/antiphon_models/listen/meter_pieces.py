@@ -114,15 +114,20 @@ def _rhythm(meter: str, rng: np.random.Generator) -> Rhythm:
     even = _choose(
         rng, ((0.5, 0.5), (1.0,)), ((1.0,), (2.0,)), ((1.0,), (0.5, 0.5), (1.5, 0.5)), ((0.75, 0.25), (1.0,))
     )
-    cells, halves, tempi = (*even, (0.5, 0.5)), (0.0, 0.5), {"4/4": (60.0, 190.0), "3/4": (70.0, 205.0)}.get(meter)
+    cells, tempi = (*even, (0.5, 0.5)), {"4/4": (60.0, 190.0), "3/4": (70.0, 205.0)}.get(meter, (90.0, 190.0))
+    halves: tuple[float, ...] = (0.0, 0.5)
     if meter == "4/4" and rng.random() < _TRIPLETS:
         third = 1.0 / 3.0
-        cells, halves, tempi = ((third, third, third), (1.0,), (2.0 * third, third)), (0.0, third, 2 * third), (50, 85)
+        cells, halves, tempi = (
+            ((third, third, third), (1.0,), (2.0 * third, third)),
+            (0.0, third, 2 * third),
+            (50.0, 85.0),
+        )
     elif rng.random() < 0.2:
         cells, halves = ((2.0 / 3.0, 1.0 / 3.0), (1.0,), (2.0,)), (0.0, 2.0 / 3.0)
     strong = {"4/4": (0.0, 2.0), "3/4": (0.0,)}.get(meter) or _choose(rng, (0.0, 3.0), (0.0, 3.0), (0.0, 2.0))
     quarters = {"4/4": 4, "3/4": 3, "5/4": 5}[meter]
-    return Rhythm(quarters, 1.0, strong, halves, tempi or (90.0, 190.0), cells)
+    return Rhythm(quarters, 1.0, strong, halves, tempi, cells)
 
 
 def _strokes(rhythm: Rhythm, rng: np.random.Generator) -> Strokes:

@@ -68,7 +68,7 @@ def find_downbeats(odds: F64, beats: F64, meter: int = 4) -> F64:
     """Times of the downbeats in seconds, on the best path through the beats' odds in bars of `meter` beats."""
     if len(beats) < MIN_BEATS:
         return beats[:0]
-    return beats[_bar_places(odds + LOG_ODDS_BIAS, meter, flag_beats_after_silence(beats)) == 0]
+    return np.asarray(beats[_bar_places(odds + LOG_ODDS_BIAS, meter, flag_beats_after_silence(beats)) == 0])
 
 
 def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:

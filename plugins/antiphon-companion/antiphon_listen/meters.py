@@ -59,7 +59,7 @@ class PairCandidates:
     @property
     def possible(self) -> NDArray[np.bool_]:
         """Which pairs exist, `[grids, meters]`."""
-        return (np.arange(len(self.grids)) < self.count)[:, None] | (np.array(BEATS) == 2)
+        return np.asarray((np.arange(len(self.grids)) < self.count)[:, None] | (np.array(BEATS) == 2))
 
 
 def pair_candidates(curves: MusicCurves, tables: Tables) -> PairCandidates | None:
@@ -95,7 +95,10 @@ def track(curves: MusicCurves, tables: Tables) -> MeteredGrid | None:
         among[:, names[best]] = shares[:, names[best]]
         chosen, place = divmod(int(among.argmax()), len(BEATS))
     else:
-        best, chosen, place = _USUAL_METER, int(np.argmax(scores)), BEATS.index(4)
+        # both grids of a tempo, on its beats and between them, tell of it
+        octaves = np.array([beats.octave_share(grids[: found.count], scores, grid) for grid in grids[: found.count]])
+        chosen = int(np.argmax(np.where(octaves >= octaves.max() - 1e-9, scores, -np.inf)))
+        best, place = _USUAL_METER, BEATS.index(4)
     share = beats.octave_share(grids[: found.count], scores, grids[chosen])
     return MeteredGrid(grids[chosen], share, BEATS[place], likely[best])
 
@@ -138,4 +141,4 @@ def _recurrence(curves: MusicCurves, at: F64) -> F64:
         window /= window.sum()
         part = (part - (part @ window)[:, None]) * window
         found.append(np.abs(part @ waves[first : first + size]))
-    return np.log(np.mean(found, axis=0) + 0.03).ravel()
+    return np.asarray(np.log(np.mean(found, axis=0) + 0.03).ravel())

@@ -14,7 +14,7 @@ from tests.each import each
 from antiphon.api import F64
 from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
 from antiphon.api.jobs import FileJob
-from antiphon_listen import harmony, music, spectra, tables
+from antiphon_listen import beats, harmony, music, spectra, tables
 from antiphon_listen.bars import find_downbeats
 from antiphon_listen.chord_notes import write_notes
 from antiphon_listen.music import MusicAnalysis, MusicRun, StemMusicAnalysis
@@ -437,6 +437,17 @@ def test_the_meter_and_its_bars(meter: str, played: tuple[Any, ...]) -> None:
     assert values["meter"] == meter
     assert share(values["downbeats"], truth[2:], within=0.07) > 0.9
     assert share(truth, np.asarray(values["downbeats"][2:-2]), within=0.07) > 0.9
+
+
+def test_two_grids_of_a_tempo_outweigh_one_of_its_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scores(grids: list[beats.BeatGrid], _: tables.Tables) -> F64:
+        tempi = np.array([grid.tempo for grid in grids])
+        row = np.where(np.abs(tempi / 85.7 - 1.0) < 0.03, 0.9, -9.0)
+        row[np.flatnonzero(np.abs(tempi / 171.4 - 1.0) < 0.03)[:1]] = 1.0
+        return row
+
+    monkeypatch.setattr(beats, "grid_scores", scores)
+    assert found(metered(8, 0.35, *METERED[0][1][2:]))["tempo"] == pytest.approx(85.7, rel=0.01)
 
 
 def test_without_its_weights_chords_are_triads(monkeypatch: pytest.MonkeyPatch) -> None:
