@@ -21,7 +21,7 @@ LOG_ODDS_BIAS = 1.1
 """Bias of the log odds, whose mean is that of one beat in four: it draws the path to likely downbeats."""
 _STAY = 0.7
 _ALONE = 0.9
-"""Share of beats without a chord above which a recording counts as drums alone."""
+"""Share of beats without a chord from which a recording counts as drums alone."""
 _FROM_START, _KICK = 2.0, 0.5
 """For drums alone: the log odds of whole bars after the first stroke, and the log odds per standard deviation by which
 low onsets (kick) exceed middle ones (snare)."""
@@ -44,7 +44,7 @@ def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> tuple[F64, 
 def track_bars(curves: MusicCurves, grid: BeatGrid, tables: Tables, meter: int) -> tuple[F64, F64]:
     """Log odds of each beat being a downbeat, `[n]`, and times of the downbeats in seconds; `meter`: beats per bar."""
     four, three = bar_odds(curves, grid, tables)
-    if meter == 4 and grid.drums and len(grid.beats) >= MIN_BEATS and _has_no_chords(curves, grid, tables):
+    if meter == 4 and grid.drums and len(grid.beats) >= MIN_BEATS and has_no_chords(curves, grid, tables):
         four = _odds_of_drums(curves, grid)
     # dotted beats have the chords' changes of other bars of even length
     odds = four if meter in (2, 4) else three
@@ -59,7 +59,8 @@ def _odds_of_drums(curves: MusicCurves, grid: BeatGrid) -> F64:
     return np.asarray(_FROM_START * (places % 4 == 0) + _KICK * (level[:, 0] - level[:, 1]) - LOG_ODDS_BIAS - 1.0)
 
 
-def _has_no_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
+def has_no_chords(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> bool:
+    """Whether at least `_ALONE` of the beats have no chord."""
     scores = harmony.likelihoods(harmony.shares(curves.pitch_classes_by_interval(grid.beats)), tables)
     return bool((harmony.viterbi_states(0.5 * scores, _STAY) == harmony.NO_CHORD).mean() >= _ALONE)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import F64
-from antiphon_listen import beats, signals, spectra
+from antiphon_listen import bars, beats, signals, spectra
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Tables
@@ -81,6 +81,8 @@ def track(curves: MusicCurves, tables: Tables) -> MeteredGrid | None:
     if found is None:
         return None
     grids, scores = found.grids, found.scores[: found.count]
+    if found.count == 1 and bars.has_no_chords(curves, grids[0], tables):  # nothing tells one click from another
+        return MeteredGrid(grids[0], 1.0, 4, 0.0)
     odds = tables.pair_weights[0] * found.scores[:, None] + meter_odds(curves, grids, tables)
     shares = np.exp(odds - odds.max(where=found.possible, initial=-np.inf)) * found.possible
     # a grid that is too irregular for a tempo shows no bars either
