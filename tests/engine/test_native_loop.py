@@ -8,17 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 import pytest
 from tests.each import each
 from tests.graph.test_native_plan import Types
+from tests.local import Gain
 from tests.waiting import until as wait_until
 from tests.workers.rig import Rig
 from tests.workers.test_native_hops import Model, kind_of
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
+from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, CallbackWord, portaudio_process
 from antiphon.kernel.engine.drivers import device
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
@@ -28,7 +31,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import to_line
 from antiphon.kernel.engine.levels import ChosenPairs, fit_channel_count, loop_sound
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
-from antiphon.kernel.engine.loop_words import ExitReason
+from antiphon.kernel.engine.loop_words import CallReason
 from antiphon.kernel.engine.native import loop as native_loop
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.remote import REPORT_KINDS
@@ -45,6 +48,7 @@ from antiphon.kernel.engine.shared import (
 from antiphon.kernel.engine.taps import NodeCapture, NodeTaps
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.plugins import loader
@@ -106,7 +110,7 @@ class Engine:
     shared: Shared = field(init=False)
     loop: EngineLoop = field(init=False)
     ending: list[int] = field(default_factory=list)
-    reasons: list[ExitReason] = field(default_factory=list)
+    reasons: list[CallReason] = field(default_factory=list)
     interpreted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -190,19 +194,23 @@ def engine(plugins: Loaded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     # a device's thread that waits for a processor is not lost
     monkeypatch.setattr(device, "STALL_SECONDS", PATIENCE)
     made: list[Engine] = []
-    play = native_loop.NativeLoop.play
+    prepare, end = native_loop.NativeLoop.prepare, GraphPlayer.end_rows
 
     def make(graph: Graph, *, native: bool = True, **options: object) -> Engine:
         one = Engine(plugins, graph, **options)  # type: ignore[arg-type]
         made.append(one)
 
-        def noted(self: native_loop.NativeLoop, *args: object) -> ExitReason:
-            reason = play(self, *args) if native else ExitReason.DUE  # type: ignore[arg-type]
-            one.reasons.append(reason)
-            one.interpreted += [one.player.sample // BLOCK] * (reason == ExitReason.DUE)
-            return reason
+        def prepared(self: native_loop.NativeLoop, *args: object) -> bool:
+            one.reasons.append(CallReason.DUE)
+            one.interpreted += [one.player.sample // BLOCK - 1]
+            return native and prepare(self, *args)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(native_loop.NativeLoop, "play", noted)
+        def ended(self: GraphPlayer) -> bool:
+            one.reasons.append(CallReason.ROW)
+            return end(self)
+
+        monkeypatch.setattr(native_loop.NativeLoop, "prepare", prepared)
+        monkeypatch.setattr(GraphPlayer, "end_rows", ended)
         return one
 
     yield make
@@ -361,7 +369,7 @@ def test_a_node_that_gives_infinity_fails_in_its_block(engine):
     (by_machine, _), (y, z) = both(engine, overflow, chain("gain", "filter"))
     np.testing.assert_array_equal(y, z)
     # after a long turn of a busy machine a block is the interpreter's, which may be this one
-    assert (ExitReason.ROW in by_machine.reasons) == (1300 not in by_machine.interpreted)
+    assert (CallReason.ROW in by_machine.reasons) == (1300 not in by_machine.interpreted)
     # and again in the block in which it is tried again
     assert {report.state for report in by_machine.loop.to_say} == {"failed"}
 
@@ -421,6 +429,18 @@ def test_commands_and_a_next_plan_end_it(engine, plugins):
     assert loudness[-100:].all()
 
 
+def test_moving_node_is_called_in_machine_codes_blocks(engine):
+    sounds = []
+    for native in (False, True):
+        one = engine(CHAIN, native=native)
+        cells = [param.name for param in one.plugins.catalog["gain"].cells]
+        one.player.take(NodeSet(1, cells.index("gain"), 0.1, 1.9, Sample(1000)))
+        sounds.append(one.run())
+    np.testing.assert_array_equal(*sounds)
+    assert one.reasons.count(CallReason.DUE) < BLOCKS / 6
+    assert one.reasons.count(CallReason.ROW) > BLOCKS * 5 / 6
+
+
 class Software:
     """The engine's loop over the software clock, whose buffer holds out while the machine has no time for it."""
 
@@ -453,6 +473,9 @@ class Software:
         os.write(self.signalling, b"x")
         thread.join(PATIENCE)
         assert not thread.is_alive()
+        self.close()
+
+    def close(self) -> None:
         for descriptor in (self.bell, self.signals, self.signalling, self.shared.fd):
             os.close(descriptor)
 
@@ -487,6 +510,24 @@ def test_blocks_are_played_while_the_interpreters_lock_is_held(software):
         return software.blocks() - before > 40
 
     wait_until(played, PATIENCE, "blocks are played in 0.9 s")
+
+
+@each("call", [1, 10])
+def test_error_of_a_node_is_raised_by_the_loop(monkeypatch, call: int):
+    """In a block that the interpreter begins, the first, and in one of machine code's."""
+    run, calls = Plan.run_node_at, count(1)
+
+    def fail(self: Plan, place: int, time: BlockTime) -> None:
+        if next(calls) == call:
+            raise ZeroDivisionError
+        run(self, place, time)
+
+    monkeypatch.setattr(Plan, "run_node_at", fail)
+    one = Software(Types.of("gain", Gain), chain("gain", pairs=False))
+    with pytest.raises(ZeroDivisionError):
+        one.run()
+    assert one.blocks() == call - 1
+    one.close()
 
 
 def test_the_clock_goes_on_from_where_machine_code_left_it(software):

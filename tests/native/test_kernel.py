@@ -15,8 +15,8 @@ from antiphon.kernel.runtime.processes import child_process
 from antiphon.native import compiling, dsp, loading, resample
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import limit, release_decay_factor
-from antiphon.native.intrinsics import bits_f64, f64_bits, prefetch
-from antiphon.native.kernel import Audio, Kernel, f32, f32p, f64, f64p, i64, i64p
+from antiphon.native.intrinsics import bits_f64, call_c, f64_bits, prefetch
+from antiphon.native.kernel import RAISED, Audio, CallBack, Kernel, f32, f32p, f64, f64p, i64, i64p
 from antiphon.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)
@@ -29,6 +29,18 @@ def whole(a: i64, b: i64) -> i64:
     total = a + b * 3 - (a // b) + a % b
     total = total + ((a & b) | 4) + (a << 2) + (b >> 1)
     return -total if a > b and not b > 3 else abs(total)
+
+
+@kernel
+def call_each(function: i64, times: i64) -> i64:
+    """What a function of the interpreter gave for each number below `times`, added up, as far as it gave any."""
+    total = 0
+    for n in range(times):
+        given = call_c(function, i64(7), n)
+        if given < 0:
+            return given
+        total = total + given
+    return total
 
 
 @kernel
@@ -622,3 +634,13 @@ def test_a_field_of_a_record_is_not_assigned():
 
     with pytest.raises(TypeError, match="only names and pointer elements can be assigned"):
         assigns(Voice(Ring(np.ones((1, 1), np.float32), np.zeros(1, np.int64)), 1.0))
+
+
+def test_call_back_gets_numbers_and_keeps_what_it_raises() -> None:
+    back = CallBack(lambda seven, n: seven * 10 // (3 - n))
+    assert call_each(back.address, 3) == 23 + 35 + 70
+    back.check()
+    assert call_each(back.address, 5) == RAISED
+    with pytest.raises(ZeroDivisionError):
+        back.check()
+    back.check()

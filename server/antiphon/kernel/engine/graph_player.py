@@ -280,18 +280,21 @@ class GraphPlayer:
             return False
         if self.buses.source is not plan.last.buffer or self.buses.sounding is not plan.sounding:
             return False
-        return self.edges.rests and self._levels.rests and self._retries.rests and plan.rests
+        return self.edges.rests and self._levels.rests and self._retries.rests
 
-    def go_on(self, stop: int) -> Samples:
-        """Ends a whole block that machine code began while the player rested; `stop`: a `native_rows.Stop`."""
-        plan, time, frames = self.plan, self.time, self.spec.block
-        assert plan is not None
-        before = time.beat = self.tempo.beat_at(self.sample)
-        time.sample = self.sample
-        self.buses.take(plan.go_on(stop, time), plan.sounding, frames)
-        self._report_nodes(plan, leaving=False)
-        self._close(self.out, frames, before)
-        return self.out
+    def end_rows(self) -> bool:
+        """Does what nodes asked for in machine code's block, which ended at `sample`; True if they moved the clock."""
+        assert self.plan is not None
+        self._report_nodes(self.plan, leaving=False)
+        return self._steer()
+
+    def _steer(self) -> bool:
+        if self._steering is None:
+            return False
+        self.tempo.steer(self.sample, *self._steering)
+        self.found_tempo = self._steering[0]
+        self._steering = None
+        return True
 
     def _close(self, ends: Samples, frames: int, before: float) -> None:
         """Ends a block: level, panic and limiter. `ends`: all sounding channels; `before`: beat at its start."""
@@ -311,10 +314,7 @@ class GraphPlayer:
                 self.plan.clear()
             self.buses.reductions.fill(0.0)
         self.sample += frames
-        if self._steering is not None:
-            self.tempo.steer(self.sample, *self._steering)
-            self.found_tempo = self._steering[0]
-            self._steering = None
+        self._steer()
         while self._synced:
             self._report(PlayerReport("synced", token=self._synced.popleft()))
         if self.tempo.playing:

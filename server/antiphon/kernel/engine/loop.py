@@ -1,18 +1,18 @@
 """Engine's loop; the loader, a second thread, shares one reference (`next_plan`) and one queue (`to_say`) with it."""
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal
 from antiphon.kernel.engine.link import NodeState
-from antiphon.kernel.engine.loop_words import ExitReason, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import CallReason, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.playing import PlayerReport
@@ -80,7 +80,8 @@ class EngineLoop:
         self.journal = Journal(shared, player)
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
-        self._native = NativeLoop(own, player, driver, shared, parts, bell)
+        self._ending: Sequence[int] = ()
+        self._native = NativeLoop(own, player, driver, shared, parts, bell, self._answer)
         self._labels = self._native.labels
         self._use(driver)
         self._loop[LoopWord.METER_EVERY] = max(1, round(driver.rate / driver.block / METER_HZ))
@@ -183,57 +184,77 @@ class EngineLoop:
         x = self._native.input
         if (browser := self._parts.browser) is not None:
             x = browser.add(x) if self._parts.looped is None else browser.replace(x)
-        self._limit_wait(block)
+        self._limit_wait()
         out = player.run(x)
         if player.fading:
             spent = time.monotonic_ns() - self._loop[LoopWord.STARTED]
             self._crowded += CROWDED_SHARE * (spent / self._loads[LoopWord.BLOCK_NS] - self._crowded)
-        self._hand_over(block, x, out)
-        return True
-
-    def _limit_wait(self, block: int) -> None:
-        """Limits the wait for late worker answers to half of the time left after this block's own work."""
-        if (pool := self._parts.pool) is not None:
-            driver, at = self.driver, time.monotonic_ns()
-            work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
-            pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
-
-    def run(self, ending: Sequence[int], signals: int) -> bool:
-        """Runs blocks until the device is lost or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
-        self._loop[LoopWord.SIGNALS] = signals
-        while not ending:
-            if self.turn():
-                self._play_on()
-            elif not self.driver.alive():
-                return False
-        return True
-
-    def _play_on(self) -> None:
-        """Plays blocks in machine code until one needs the interpreter, and completes a block it left."""
-        if self._next_plan is not None or self._next_driver is not None:
-            return
-        reason = self._native.play(self.journal)
-        block, player = self._loop[LoopWord.NUMBER], self.player
-        if reason == ExitReason.ROW:
-            self._limit_wait(block)
-            self._hand_over(block, self._native.input, player.go_on(self._loop[LoopWord.STOP]))
-        elif reason == ExitReason.UNHEARD:
-            self._unheard(block * self.driver.block)
-
-    def _hand_over(self, block: int, x: Samples, out: Samples) -> None:
-        """Delivers and publishes a block that the player has computed from `x`."""
-        driver, player, words, parts = self.driver, self.player, self._words, self._parts
-        sample = block * driver.block
         words[HeaderWord.AT_WORK] = 0
         if (node := words[HeaderWord.ECHO]) != self._echoes:
             self._echoes = node
             self._echoed.clear()
         if node:
             self._echo(node, sample)
-        played = driver.deliver(block, out if parts.pairs is None else parts.pairs.gather(player.buses))
+        pairs = self._parts.pairs
+        played = driver.deliver(block, out if pairs is None else pairs.gather(player.buses))
         metered = self._native.end(block, x, played)
         if not played:
             self._unheard(sample)
+        self._publish(sample, metered=metered)
+        self._native.end_turn()
+        return True
+
+    def _limit_wait(self) -> None:
+        """Limits the wait for late worker answers to half of the time left after this block's own work."""
+        if (pool := self._parts.pool) is not None:
+            driver, block, at = self.driver, self._loop[LoopWord.NUMBER], time.monotonic_ns()
+            work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
+            pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
+
+    def run(self, ending: Sequence[int], signals: int) -> bool:
+        """Runs blocks until the device is lost or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
+        self._loop[LoopWord.SIGNALS], self._ending = signals, ending
+        self._loop[LoopWord.RESTS], self._loop[LoopWord.SAMPLE] = 0, self.player.sample
+        self._native.run()
+        return bool(ending)
+
+    def _answer(self, reason: int, metered: int) -> int:
+        """Does what machine code calls for, a `CallReason`; 1 ends its loop."""
+        loop, player = self._loop, self.player
+        player.sample = loop[LoopWord.SAMPLE]
+        if reason == CallReason.DUE:
+            return self._interpret()
+        sample = loop[LoopWord.NUMBER] * self.driver.block
+        if reason == CallReason.ROW:
+            moved = player.end_rows()
+            loop[LoopWord.WAITING] = int(not metered)
+            self._publish(sample, metered=bool(metered))
+            if moved or not player.rests:
+                loop[LoopWord.RESTS] = self._prepare()
+        else:
+            self._unheard(sample)
+            loop[LoopWord.RESTS] = 0
+        return 0
+
+    def _interpret(self) -> int:
+        """Runs the next block, and prepares the ones after it for machine code; 1 ends the loop."""
+        loop = self._loop
+        if loop[LoopWord.WOKEN]:
+            loop[LoopWord.WOKEN] = 0
+            os.read(loop[LoopWord.SIGNALS], 64)
+        if self._ending:
+            return 1
+        there = self.turn()
+        loop[LoopWord.SAMPLE], loop[LoopWord.RESTS] = self.player.sample, self._prepare() if there else 0
+        return int(not there and not self.driver.alive())
+
+    def _prepare(self) -> int:
+        asked = self._next_plan is not None or self._next_driver is not None
+        return int(not asked and self._native.prepare(self.journal, self._limit_wait))
+
+    def _publish(self, sample: int, *, metered: bool) -> None:
+        """Publishes what the interpreter did in the block at `sample`, with the nodes' values if it was `metered`."""
+        player, words = self.player, self._words
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING], words[HeaderWord.LEADER] = len(player.schedule), player.leader
         self.shared.floats[HeaderWord.FOUND_TEMPO] = player.found_tempo
@@ -251,7 +272,6 @@ class EngineLoop:
             self.journal.tracks(sample, self._labels)
         if player.strips.heard:
             self.journal.record_events(sample, player.strips.heard)
-        self._native.end_turn()
 
     def _unheard(self, sample: int) -> None:
         """Notes a block that was computed too late to be played, and starts a fade-in with the next one."""

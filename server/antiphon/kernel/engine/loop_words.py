@@ -24,7 +24,7 @@ class LoopWord(IntEnum):
     SAMPLE = 8  # the first sample of the next block
     UNTIL = 9  # no block that ends after this sample
     NUMBER = 10  # the block under way
-    STOP = 11  # `Stop` where a row needs the interpreter
+    RESTS = 11  # 1: machine code plays the next block unless something has come for the interpreter
     STARTED = 12  # CLOCK_MONOTONIC when the block under way began, ns
     WAKE = 13  # 1: control is woken at the end of the block
     WOKEN = 14  # 1: a signal has come
@@ -91,6 +91,8 @@ class LoopWord(IntEnum):
     WAKING = 73  # address of the pool's words (`BellWord`), or 0
     FALL = 74  # address and number of the gains of a fall to silence, `missed_fade_out`
     FALL_FRAMES = 75
+    CALL_BACK = 76  # address of the interpreter's function, called with a `CallReason` and whether meters were measured
+    WAITING = 77  # 1: values of nodes that the interpreter ran wait for the meters
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
     COUNTS = 85  # address of `PlayerCounters.sound`
@@ -119,11 +121,11 @@ class LoopWord(IntEnum):
     SIZE = 102 + 4 * TAPS
 
 
-class ExitReason(IntEnum):
-    """Reason why the machine code returned."""
+class CallReason(IntEnum):
+    """Reason why the machine code calls the interpreter."""
 
-    DUE = 0  # between two blocks: the interpreter runs the next one
-    ROW = 1  # in a block: a node needs the interpreter (`LoopWord.STOP`)
+    DUE = 0  # between two blocks: it runs the next one
+    ROW = 1  # at the end of a block in which it ran a node, or whose meters wait for values of such nodes
     UNHEARD = 2  # after a block that was delivered too late
 
 

@@ -4,7 +4,7 @@ A row is valid while its node is at rest: no parameter change or ramp, no pendin
 runs the node of an invalid row (`Plan.run_node_at`), and repacks the row once it rests.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -24,14 +24,12 @@ from antiphon.kernel.graph.native_rows import (
     PackedCalls,
     PlanWord,
     Stop,
-    all_rows_valid,
-    continue_plan,
     run_plan,
 )
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.runtime.platform import c_function
-from antiphon.native.kernel import Kernel, Step, address, words_of
+from antiphon.native.kernel import CallBack, Kernel, Step, address, words_of
 
 
 @dataclass(slots=True)
@@ -201,20 +199,34 @@ class NativePlan:
         self._whole[PlanWord.OPENING], self._whole[PlanWord.OPENING_COUNT] = opening.table, opening.count
         self._whole[PlanWord.CLOSING], self._whole[PlanWord.CLOSING_COUNT] = closing.table, closing.count
         self._nowhere = address(self.words) + 8 * PlanWord.NOWHERE
-        self._run, self._go_on = run_plan.bind(self.words), continue_plan.bind(self.words)
-        self._whole_in_steps = all(place.kernels is not None for place in self._places)
-        self._rest = all_rows_valid.bind(self.words)
+        self._run = run_plan.bind(self.words)
+        self._play: Interpreter | None = None
+        self._time = BlockTime()
+        self._opened: Callable[[], None] | None = None
+        self._call_back = CallBack(self._run_row)
+        self._whole[PlanWord.CALL_BACK] = self._call_back.address
         for place in range(len(nodes)):
             self.settle(place)
 
     def run(self, play: Interpreter, time: BlockTime) -> None:
         """Runs the plan for one whole block."""
         self.begin(play, time)
-        self.go_on(play, self._run(), time)
+        if self._run():
+            self.check()
 
-    def begin(self, play: Interpreter, time: BlockTime) -> None:
-        """Writes the block's time for the kernels."""
+    def check(self) -> None:
+        """Raises what the interpreter raised in a row that machine code called it for."""
+        self._call_back.check()
+
+    def begin(self, play: Interpreter, time: BlockTime, opened: Callable[[], None] | None = None) -> None:
+        """Writes the block's time for the kernels.
+
+        `opened`: called once in each block before its first row that the interpreter runs, where machine code begins
+        the blocks and writes their times; None for one block.
+        """
         whole, real, rate = self._whole, self._real, self._spec.rate
+        self._play, self._time, self._opened = play, time, opened
+        whole[PlanWord.TOUCHED] = 0
         if whole[PlanWord.TIMES]:
             whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = time.sample, int(time.playing)
             real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
@@ -222,25 +234,21 @@ class NativePlan:
         whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
         whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
 
-    def go_on(self, play: Interpreter, stop: int, time: BlockTime) -> None:
-        """Continues a block after an interruption. `stop`: the result of `run_plan`."""
-        whole = self._whole
-        while stop:
-            place = whole[PlanWord.NEXT]
-            if stop == Stop.HELD:
-                play.run_node_at(place, time)
-                self.settle(place)
-            elif stop == Stop.BAD:
-                play.conclude(place, time, NOT_FINITE)
-            else:
-                play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
-            whole[PlanWord.NEXT] = place + 1
-            stop = self._go_on()
-
-    @property
-    def rests(self) -> bool:
-        """True if machine code runs every node in the coming block."""
-        return self._whole_in_steps and bool(self._rest())
+    def _run_row(self, reason: int, place: int) -> int:
+        """Runs or ends the node at that place, for machine code; `reason`: a `Stop`."""
+        whole, time, play = self._whole, self._time, self._play
+        assert play is not None
+        if self._opened is not None and time.sample != whole[PlanWord.SAMPLE]:
+            time.sample, time.beat = whole[PlanWord.SAMPLE], self._real[PlanWord.BEAT]
+            self._opened()
+        if reason == Stop.HELD:
+            play.run_node_at(place, time)
+            self.settle(place)
+        elif reason == Stop.BAD:
+            play.conclude(place, time, NOT_FINITE)
+        else:
+            play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
+        return 0
 
     @property
     def readonly_values(self) -> Iterator[tuple[NodeHost, str, NDArray[Any], int]]:

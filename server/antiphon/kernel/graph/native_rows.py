@@ -5,8 +5,7 @@ with packed arguments, its outputs, and the node version it was packed for.
 
 Plan: for each row the loop compares versions and calls the step's conditions, runs wires, modulation and the
 processor's own kernels, checks the outputs, measures the time, and mixes wet and dry. If a version differs, a condition
-is 0, an output holds NaN or infinity, or a node overran the block, it returns the row's index, and the interpreter
-continues from there.
+is 0, an output holds NaN or infinity, or a node overran the block, it calls the interpreter back for that row.
 
 Warning: all addresses are of arrays that `native_plan` keeps alive.
 """
@@ -24,13 +23,13 @@ from antiphon.kernel.runtime.platform import MONOTONIC
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import finite, peak
 from antiphon.native.intrinsics import address_f32, address_f64, address_i64, call_c, f64_bits, offset
-from antiphon.native.kernel import Step, address, f32, f32p, f64, i64, i64p
+from antiphon.native.kernel import RAISED, Step, address, f32, f32p, f64, i64, i64p
 
 
 class PlanWord(IntEnum):
     """Indices of the 64-bit words that the interpreter and the machine code share."""
 
-    NEXT = 0  # the row to begin with, and after a call the one that it stopped at
+    CALL_BACK = 0  # the address of the interpreter's function, called with a `Stop` and the index of a row
     ROWS = 1
     PERIOD = 2  # nanoseconds after which a node is late
     SPENT = 3  # nanoseconds of the node that was late
@@ -55,7 +54,8 @@ class PlanWord(IntEnum):
     OPENING_COUNT = 23
     CLOSING = 24
     CLOSING_COUNT = 25
-    SIZE = 26
+    TOUCHED = 26  # 1: the interpreter was called since the word was cleared
+    SIZE = 27
 
 
 class NodeRow(IntEnum):
@@ -75,9 +75,8 @@ class NodeRow(IntEnum):
 
 
 class Stop(IntEnum):
-    """Reason why the machine code returned."""
+    """Reason why the machine code calls the interpreter for a row."""
 
-    DONE = 0
     HELD = 1
     BAD = 2
     LATE = 3
@@ -91,8 +90,15 @@ def monotonic_ns(s: i64p) -> i64:
 
 
 @kernel
+def call_interpreter(s: i64p, reason: i64, row: i64) -> i64:
+    """Has the interpreter run or end a row. Returns 0, or `RAISED`."""
+    s[PlanWord.TOUCHED] = 1
+    return call_c(s[PlanWord.CALL_BACK], reason, row)
+
+
+@kernel
 def run_rows(s: i64p) -> i64:
-    """Runs nodes from `PlanWord.NEXT` on, until one needs the interpreter. Returns a member of `Stop`."""
+    """Runs the nodes in order, or has the interpreter run or end them. Returns 0, or `RAISED` where that raised."""
     rows = address_i64(s[PlanWord.NODES])
     calls = address_i64(s[PlanWord.CALLS])
     outs = address_i64(s[PlanWord.OUTS])
@@ -102,7 +108,7 @@ def run_rows(s: i64p) -> i64:
         target[0] = s[times[2 * n]]
     work = address_i64(s[PlanWord.AT_WORK])
     begun = monotonic_ns(s)
-    for k in range(s[PlanWord.NEXT], s[PlanWord.ROWS]):
+    for k in range(s[PlanWord.ROWS]):
         row = offset(rows, k * NodeRow.SIZE)
         version = address_i64(row[NodeRow.HOST])
         if version[0] == row[NodeRow.PACKED]:
@@ -111,8 +117,10 @@ def run_rows(s: i64p) -> i64:
                     version[0] = version[0] + 1
                     break
         if version[0] != row[NodeRow.PACKED]:
-            s[PlanWord.NEXT] = k
-            return Stop.HELD
+            if call_interpreter(s, Stop.HELD, k) != 0:
+                return RAISED
+            begun = monotonic_ns(s)
+            continue
         work[0] = row[NodeRow.NUMBER]
         for n in range(row[NodeRow.CALLS], row[NodeRow.AFTER]):
             call_c(calls[2 * n], calls[2 * n + 1])
@@ -126,24 +134,14 @@ def run_rows(s: i64p) -> i64:
         load = address_f64(row[NodeRow.LOAD])
         load[0] = load[0] + LOAD_SHARE * (f64(spent) / f64_bits(s[PlanWord.BLOCK_NS]) - load[0])
         if bad == 1 or spent > s[PlanWord.PERIOD]:
-            s[PlanWord.NEXT] = k
             s[PlanWord.SPENT] = spent
-            return Stop.BAD if bad == 1 else Stop.LATE
+            if call_interpreter(s, Stop.BAD if bad == 1 else Stop.LATE, k) != 0:
+                return RAISED
+            begun = monotonic_ns(s)
+            continue
         for n in range(row[NodeRow.AFTER], row[NodeRow.END]):
             call_c(calls[2 * n], calls[2 * n + 1])
-    s[PlanWord.NEXT] = s[PlanWord.ROWS]
-    return Stop.DONE
-
-
-@kernel
-def all_rows_valid(s: i64p) -> i64:
-    """1 if every row was packed for its node's present version, so that machine code runs it."""
-    same = 0
-    for k in range(s[PlanWord.ROWS]):
-        row = offset(address_i64(s[PlanWord.NODES]), k * NodeRow.SIZE)
-        version = address_i64(row[NodeRow.HOST])
-        same = same + (1 if version[0] == row[NodeRow.PACKED] else 0)
-    return 1 if same == s[PlanWord.ROWS] else 0
+    return 0
 
 
 @kernel
@@ -180,20 +178,13 @@ def run_calls(calls: i64p, count: i64) -> None:
 
 
 @kernel
-def continue_plan(s: i64p) -> i64:
-    """Runs the nodes from `PlanWord.NEXT` on, then the closing calls. Returns a member of `Stop`, as `run_rows`."""
-    stop = run_rows(s)
-    if stop == 0:
-        run_calls(address_i64(s[PlanWord.CLOSING]), s[PlanWord.CLOSING_COUNT])
-    return stop
-
-
-@kernel
 def run_plan(s: i64p) -> i64:
-    """Runs a plan for a block, from its first node on. Returns a member of `Stop`, as `run_rows`."""
-    s[PlanWord.NEXT] = 0
+    """Runs a plan for a block. Returns what `run_rows` returns."""
     run_calls(address_i64(s[PlanWord.OPENING]), s[PlanWord.OPENING_COUNT])
-    return continue_plan(s)
+    raised = run_rows(s)
+    if raised == 0:
+        run_calls(address_i64(s[PlanWord.CLOSING]), s[PlanWord.CLOSING_COUNT])
+    return raised
 
 
 class PackedCalls:

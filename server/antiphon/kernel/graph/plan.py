@@ -177,12 +177,6 @@ class Plan:
         for feedback in self._feedbacks:
             feedback.read(frames).run()
 
-    def go_on(self, stop: int, time: BlockTime) -> Samples:
-        """Completes a whole block that machine code interrupted; `stop` as in `NativePlan.go_on`."""
-        self.ran = self.spec.block
-        self.native.go_on(self, stop, time)
-        return self.last.buffer
-
     def run_step(self, step: NodeStep, frames: int, time: BlockTime) -> None:
         """Computes a node's inputs and runs it."""
         self.mix_inputs(step, frames)
@@ -302,11 +296,6 @@ class Plan:
                     else:
                         step.host.endings += wire.endings()
                         step.host.wake()
-
-    @property
-    def rests(self) -> bool:
-        """True if machine code runs every node in the coming block, and no value waits for `reports`."""
-        return self.native.rests and not any(step.io.reports for step in self.steps)
 
     def reports(self) -> list[tuple[int, int, float]]:
         """(node, cell, number) of the readonly values that processors have reported since the last call."""

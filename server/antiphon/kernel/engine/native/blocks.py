@@ -4,10 +4,10 @@ Goal: a plan whose nodes are all at rest is played without the interpreter and i
 garbage collection in the loader delays no block.
 
 Plan: every block begins with `begin_block`, is computed, and ends with `end_block` and `end_turn`, on both paths.
-Before each block `play_blocks` checks for an action, a new plan, a starting recording, or a signal. Then it returns,
-with nothing consumed, and `EngineLoop.run_block` computes that block with the `GraphPlayer`. A node that needs the
-interpreter in the middle of a block (it output NaN, it overran) ends the kernel there, and the interpreter computes the
-rest of the block.
+Before each block `play_blocks` checks for an action, a new plan, a starting recording, or a signal. Then it calls back,
+with nothing consumed, and `EngineLoop.run_block` computes that block with the `GraphPlayer`. Any other block is machine
+code's: it calls the interpreter for each node that this has to run (its parameters move, it got a note, it has no
+`step`, it output NaN, it overran), and after such a block once more, for what those nodes asked.
 
 Warning: all addresses are of arrays that `native.loop` keeps alive. The interpreter's thread is inside the call: no
 other thread may take blocks from the driver meanwhile.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from antiphon.kernel.engine.drivers.headless import SECOND
 from antiphon.kernel.engine.levels import copy_rows, guard_buses, take_buses
-from antiphon.kernel.engine.loop_words import ExitReason, LoopWord
+from antiphon.kernel.engine.loop_words import CallReason, LoopWord
 from antiphon.kernel.engine.native.waiting import (
     beat_at,
     block_time,
@@ -52,7 +52,7 @@ from antiphon.native.intrinsics import (
     offset,
     store_release,
 )
-from antiphon.native.kernel import f32, f32p, f64, f64p, i64, i64p
+from antiphon.native.kernel import RAISED, f32, f32p, f64, f64p, i64, i64p
 
 # ---- Machine-code copies of a block's sound: for the recorder, for listeners, and for `/capture`
 
@@ -233,7 +233,7 @@ def note_lateness(s: i64p, block: i64) -> None:
 
 @kernel
 def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
-    """Runs the plan for a block. Returns a member of `Stop`: if not 0, a node needs the interpreter."""
+    """Runs the plan for a block. Returns 0, or `RAISED` where the interpreter raised in a row."""
     frames = s[LoopWord.BLOCK]
     channels = s[LoopWord.CHANNELS]
     x = address_f32(s[LoopWord.INPUT])
@@ -244,9 +244,8 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
     plan = address_i64(s[LoopWord.PLAN])
     plan[PlanWord.SAMPLE] = sample
     plan[PlanWord.BEAT] = bits_f64(beat_at(s, f, sample))
-    stop = run_plan(plan)
-    if stop != 0:
-        return stop
+    if run_plan(plan) != 0:
+        return RAISED
     take_buses(address_i64(s[LoopWord.OUTPUTS]), frames)
     guard_buses(address_i64(s[LoopWord.OUTPUTS]), frames)
     return 0
@@ -298,31 +297,42 @@ def end_turn(s: i64p, f: f64p) -> None:
 
 
 @kernel
-def play_blocks(s: i64p, f: f64p) -> i64:
-    """Runs blocks until the interpreter is needed (`ExitReason`); `s`, `f`: the words of `LoopWord`."""
+def play_blocks(s: i64p, f: f64p) -> None:
+    """Runs blocks, and calls the interpreter where it is needed (`CallReason`), until that does not return 0.
+
+    `s`, `f`: the words of `LoopWord`.
+    """
     header = address_i64(s[LoopWord.HEADER])
     while True:
-        block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
-        if block < 0:
-            return ExitReason.DUE
-        if needs_interpreter(s, block) != 0:
-            return ExitReason.DUE
+        block = 0
+        due = 1
+        if s[LoopWord.RESTS] != 0:
+            block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
+            due = needs_interpreter(s, block) if block >= 0 else 1
+        if due != 0:
+            if call_c(s[LoopWord.CALL_BACK], i64(CallReason.DUE), i64(0)) != 0:
+                return
+            continue
         sample = block * s[LoopWord.BLOCK]
         begin_block(s, block)
         consume(s)
         take_input(s, block)
         publish_clock(s, f, sample, block)
-        stop = play_plan(s, f, sample)
-        if stop != 0:
-            s[LoopWord.STOP] = stop
-            return ExitReason.ROW
+        if play_plan(s, f, sample) != 0:
+            return
         s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
         header[HeaderWord.AT_WORK] = 0
         played = deliver(s, block)
         report_beat(s, f, sample)
-        if end_block(s, block, beat_at(s, f, sample), played) != 0:
+        metered = end_block(s, block, beat_at(s, f, sample), played)
+        plan = address_i64(s[LoopWord.PLAN])
+        if plan[PlanWord.TOUCHED] != 0 or (metered != 0 and s[LoopWord.WAITING] != 0):
+            plan[PlanWord.TOUCHED] = 0
+            if call_c(s[LoopWord.CALL_BACK], i64(CallReason.ROW), metered) != 0:
+                return
+        elif metered != 0:
             report_values(s)
         end_turn(s, f)
-        if played == 0:
-            return ExitReason.UNHEARD
-    return ExitReason.DUE
+        ended = 0 if played != 0 else call_c(s[LoopWord.CALL_BACK], i64(CallReason.UNHEARD), i64(0))
+        if ended != 0:
+            return

@@ -2,8 +2,7 @@
 
 import ctypes
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal, TrackLabel
 from antiphon.kernel.engine.levels import ChosenPairs
-from antiphon.kernel.engine.loop_words import REPORTED_SIZE, ExitReason, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import REPORTED_SIZE, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
 from antiphon.kernel.engine.native.waiting import DLL_HZ, publish_clock, take_input
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
@@ -24,7 +23,7 @@ from antiphon.kernel.engine.taps import BrowserInput, NodeCapture, NodeTaps
 from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.workers.pool import Pool
-from antiphon.native.kernel import address, sound as layout_of
+from antiphon.native.kernel import CallBack, address, sound as layout_of
 
 _NEVER = 1 << 62
 _NO_LABELS: list[TrackLabel] = []
@@ -56,8 +55,9 @@ class NativeLoop:
         shared: Shared,
         parts: LoopParts,
         bell: int,
+        answer: Callable[[int, int], int],
     ) -> None:
-        """Stores addresses that are constant while the engine runs."""
+        """Stores addresses that are constant while the engine runs. `answer`: called by machine code (`CallReason`)."""
         self.words, self._player, self._shared = words, player, shared
         self._taps, self._capture, self._browser = parts.taps, parts.capture, parts.browser
         # held, as their addresses are in the words
@@ -71,6 +71,8 @@ class NativeLoop:
         self._sources = self._owners = self._reported = np.zeros(1, np.int64)
         self._parts = [np.frombuffer(shared.part(name), np.uint8) for name in _PARTS]
         self._fill(driver, parts, bell)
+        self._call_back = CallBack(answer)
+        words.whole[LoopWord.CALL_BACK] = self._call_back.address
         self._run = play_blocks.bind(words.address, words.address)
         self._end_turn = end_turn.bind(words.address, words.address)
         self._take(None)
@@ -173,8 +175,15 @@ class NativeLoop:
         """Publishes the load, and wakes workers and control."""
         self._end_turn()
 
-    def play(self, journal: Journal) -> ExitReason:
-        """Runs blocks until the interpreter is needed, at once unless the player rests; after `ROW` a block is open."""
+    def run(self) -> None:
+        """Runs blocks until the interpreter ends the loop; raises what it raised."""
+        self._run()
+        if self._plan is not None:
+            self._plan.native.check()
+        self._call_back.check()
+
+    def prepare(self, journal: Journal, opened: Callable[[], None]) -> bool:
+        """Prepares the next blocks for machine code; False if the player does not rest. `opened`: of `NativePlan`."""
         player, plan, whole, real = self._player, self._player.plan, self.words.whole, self.words.real
         line = player.tempo.line_at(player.sample)
         header = self._shared.words
@@ -182,17 +191,15 @@ class NativeLoop:
         whole[LoopWord.TAPPING], whole[LoopWord.SESSIONS] = header[HeaderWord.TAPPING], header[HeaderWord.SESSIONS]
         rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
         if plan is None or line is None or not rests:
-            return ExitReason.DUE
+            return False
         self._keep()
         player.strips.take(plan.strips, self.words.whole[LoopWord.BLOCK], fades=False)
         if plan is not self._plan or player.strips.now is not self._strips:
             self._take(plan)
         time = player.time
         # the block before may have ended within a ramp that is over
-        time.sample, time.beat = player.sample, player.tempo.beat_at(player.sample)
         time.tempo, time.playing = player.tempo.tempo_at(player.sample), player.tempo.playing
-        plan.native.begin(plan, time)
-        whole[LoopWord.SAMPLE], whole[LoopWord.WAKE], whole[LoopWord.WOKEN] = player.sample, 0, 0
+        plan.native.begin(plan, time, opened)
         upcoming = player.schedule.upcoming(player.tempo)
         whole[LoopWord.UNTIL] = _NEVER if math.isinf(upcoming) else int(upcoming)
         whole[LoopWord.LINE_SAMPLE], real[LoopWord.LINE_BEAT] = line.sample, line.beat
@@ -200,11 +207,8 @@ class NativeLoop:
         real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = time.tempo, int(time.playing)
         if self._taps is not None:
             self._listen(plan)
-        reason = ExitReason(self._run())
-        player.sample = whole[LoopWord.SAMPLE]
-        if whole[LoopWord.WOKEN]:
-            os.read(whole[LoopWord.SIGNALS], 64)
-        return reason
+        plan.heard, whole[LoopWord.WAITING] = player.strips.heard, int(any(step.io.reports for step in plan.steps))
+        return True
 
     def _take(self, plan: Plan | None) -> None:
         """Stores the table addresses of a plan; None plays no node."""
