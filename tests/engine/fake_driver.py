@@ -4,43 +4,32 @@ import numpy as np
 from tests.local import RATE
 
 from antiphon.kernel.engine.callback import CallbackState, give
-from antiphon.kernel.engine.drivers.base import pace_words
+from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
+from antiphon.kernel.engine.drivers.headless import Headless
 from antiphon.native.kernel import sound
 
 BLOCK = 256
+PATIENT = 1 << 38
+"""Blocks of a buffer that is never late."""
 
 
-class FakeDriver:
-    """A clock that says it is a fake: the next block each time it is asked.
+class FakeDriver(Headless):
+    """A clock that says it is a fake: the next block each time it is asked, whose first is number `first`."""
 
-    given: the blocks it was delivered.  late: numbers of those that it does not play.  first: the number of its first
-    block.
-    """
-
-    name, rate, block, channels, latency, ring = "fake", RATE, BLOCK, 2, 0, 0
-    device, bell, device_rate, device_block = 0, -1, RATE, BLOCK
+    name = "fake"
 
     def __init__(self, first: int = 0) -> None:
-        self.next, self.pace = first - 1, pace_words(BLOCK, RATE)
-        self.given: list[np.ndarray] = []
-        self.late: set[int] = set()
+        super().__init__(DriverOptions(RATE, BLOCK, 2, buffer_blocks=PATIENT))
+        self.latency = 0
+        self.start(first, 1)
 
-    def wait(self) -> int:
-        self.next += 1
-        return self.next
+    @property
+    def next(self) -> int:
+        return self._pace[PaceWord.NEXT]
 
-    def deliver(self, block: int, samples: np.ndarray) -> bool:
-        self.given.append(samples.copy())
-        return block not in self.late
-
-    def time_of(self, block: int) -> int:
-        return 1 + block * BLOCK * 10**9 // RATE
-
-    def deadline(self, block: int) -> int:
-        return self.time_of(block)
-
-    def counts(self) -> tuple[int, int, int]:
-        return 0, 0, 0
+    def play(self, *, plays: bool = True) -> None:
+        """Whether the block under way is played, and the next ones wait for it."""
+        self._pace[PaceWord.BUFFER] = PATIENT if plays else 0
 
 
 def give_block(state: CallbackState, block: int, samples: np.ndarray) -> None:

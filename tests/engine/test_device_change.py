@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from msgspec import convert
+from tests.engine.fake_driver import PATIENT
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.engine.callback import CallbackState
@@ -50,16 +51,9 @@ class Free(Headless):
         self.name, self.closed = name, False
         self.heard: dict[int, Samples] = {}
 
-    def wait(self) -> int:
-        block = self._pace[PaceWord.NEXT]
-        self._pace[PaceWord.NEXT] += 1
-        time.sleep(0.0)
-        return block
-
-    def deliver(self, block: int, samples: Samples) -> bool:
-        assert not self.closed
-        self.heard[block] = samples.copy()
-        return True
+    def start(self, first: int, _origin: int) -> None:
+        super().start(first, 0)
+        self._pace[PaceWord.BUFFER] = PATIENT
 
     def time_of(self, block: int) -> int:
         return time.monotonic_ns()
@@ -112,7 +106,6 @@ class Loop:
         plan = compile_plan(ECHO, loaded.catalog, loaded.make, spec, {"echo": 1})
         self.loop.next_plan = NextPlan(plan, 1, 0.0, 0.0, b"{}")
         self.change = DriverChange(self.loop, OPTIONS, self.make)
-        # the machine code leaves each block to the driver: the clock of a Headless is far behind
         self.first.start(0, 0)
         self.loop.begin(0, 0)
 
@@ -131,9 +124,18 @@ class Loop:
             asking = threading.Thread(target=lambda: self.answers.append(ask()))
             asking.start()
             while asking.is_alive():
-                self.loop.turn()
+                self.turn()
         while self.loop.player.sample < until * BLOCK:
-            self.loop.turn()
+            self.turn()
+
+    def turn(self) -> None:
+        """Changes the driver if asked to, and plays a block."""
+        self.loop.turn()
+        if self.loop.run_block():
+            driver, player = self.loop.driver, self.loop.player
+            assert isinstance(driver, Free)
+            assert not driver.closed
+            driver.heard[player.sample // BLOCK - 1] = player.out.copy()
 
     def heard(self) -> Samples:
         """What all devices have played, by the block."""
@@ -190,13 +192,13 @@ def test_a_device_that_never_asked_for_a_block_is_left_without_a_move_of_the_clo
         before = one.loop.player.sample
         one.loop.change(driver)
         while one.loop.changing:
-            one.loop.turn()
+            one.turn()
     assert one.loop.player.sample == before + BLOCK
     again = Loop(Silent())
     again.shared.words[HeaderWord.HEARTBEAT] = 500  # of an engine that has ended
     again.loop.begin(600, 501)
     again.loop.change(Free("portaudio"))
-    again.loop.turn()
+    again.turn()
     assert again.loop.player.sample == 601 * BLOCK
 
 
@@ -207,7 +209,7 @@ def test_the_time_of_a_change_is_skipped_and_no_block_is_late(monkeypatch: pytes
     one.first.time_of = lambda block: time.monotonic_ns() - 20 * BLOCK * 10**9 // RATE  # type: ignore[method-assign]
     one.loop.change(other := Free("portaudio"))
     while one.loop.changing:
-        one.loop.turn()
+        one.turn()
     assert min(other.heard) >= 100 + 20
     assert late == []
 

@@ -110,14 +110,14 @@ def test_every_block_is_played_or_missed_and_counted_once(delays):
 
 @pytest.mark.parametrize("stalled", range(6))
 def test_a_stall_in_the_middle_of_a_block_is_counted(stalled: int) -> None:
-    class Stalling(FakeDriver):
-        def deliver(self, block: int, samples: np.ndarray) -> bool:
-            if block == stalled:
+    class Stalling(GraphPlayer):
+        def run(self, x: np.ndarray) -> np.ndarray:
+            if self.sample == stalled * BLOCK:
                 time.sleep(0.15)  # it stalls
-            return super().deliver(block, samples)
+            return super().run(x)
 
     shared, bell = Shared.create(MappingShape(RATE, BLOCK, 2, 16)), os.eventfd(0, os.EFD_NONBLOCK)
-    loop = EngineLoop(GraphPlayer(StreamSpec(RATE, BLOCK, 2)), Stalling(), shared, bell)  # type: ignore[arg-type]
+    loop = EngineLoop(Stalling(StreamSpec(RATE, BLOCK, 2)), FakeDriver(), shared, bell)
     for _ in range(8):
         assert loop.run_block()
     assert shared.words[HeaderWord.STALLS] >= 1

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec import to_builtins
+from tests.engine.fake_driver import FakeDriver
 from tests.waiting import until
 
 from antiphon.kernel.contract.block import StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.processor import Processor
-from antiphon.kernel.engine.drivers.base import pace_words
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.levels import fit_channel_count
 from antiphon.kernel.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
@@ -113,32 +113,6 @@ def plugins() -> Loaded:
     return PLUGINS
 
 
-class Driver:
-    """A clock that does not wait for blocks to be due."""
-
-    name, rate, block, channels, latency, ring = "test", SPEC.rate, SPEC.block, SPEC.channels, 0, 0
-    device, bell, pace, device_rate, device_block = 0, -1, pace_words(SPEC.block, SPEC.rate), SPEC.rate, SPEC.block
-
-    def __init__(self, first: int) -> None:
-        self.next = first - 1
-
-    def wait(self) -> int:
-        time.sleep(0.001)  # the pace of a device
-        self.next += 1
-        return self.next
-
-    def deliver(self, _block: int, _samples: np.ndarray) -> bool:
-        return True
-
-    def time_of(self, block: int) -> int:
-        return 1 + block * SPEC.block * 10**9 // SPEC.rate
-
-    deadline = time_of
-
-    def counts(self) -> tuple[int, int, int]:
-        return 0, 0, 0
-
-
 class StartingSynth:
     """Stands for a pool with the synth asked for at the start, whose worker runs once `runs` is set."""
 
@@ -196,14 +170,14 @@ class Rig:
         Rogue.in_engine = True
         gc.disable()  # as the engine does
         words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
-        driver = Driver(died + 7 if died else 0)
+        driver = FakeDriver(died + 7 if died else 0)
         steady = fit_channel_count(np.full((1, SPEC.block), LEVEL, np.float32), SPEC.channels)
-        loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, LoopParts(steady))  # type: ignore[arg-type]
+        loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, LoopParts(steady))
         Loader(loop, self.engine_end, PLUGINS, self.pool, self.asking_end).thread.start()
-        loop.begin(driver.next + 1, died)
+        loop.begin(driver.next, died)
         words[HeaderWord.ENGINE_STATE] = 2
         while loop.run_block():
-            pass
+            time.sleep(0.001)  # the pace of a device
         return 1
 
     def ask(self, *nodes: tuple[str, dict[str, object]], again: bool = False, tempo: float = 0.0) -> int:

@@ -201,12 +201,12 @@ def engine(plugins: Loaded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         made.append(one)
 
         def prepared(self: native_loop.NativeLoop, *args: object) -> bool:
-            one.reasons.append(CallReason.DUE)
+            one.reasons.append(CallReason.PLAY)
             one.interpreted += [one.player.sample // BLOCK - 1]
             return native and prepare(self, *args)  # type: ignore[arg-type]
 
         def ended(self: GraphPlayer) -> bool:
-            one.reasons.append(CallReason.ROW)
+            one.reasons.append(CallReason.PUBLISH)
             return end(self)
 
         monkeypatch.setattr(native_loop.NativeLoop, "prepare", prepared)
@@ -369,7 +369,7 @@ def test_a_node_that_gives_infinity_fails_in_its_block(engine):
     (by_machine, _), (y, z) = both(engine, overflow, chain("gain", "filter"))
     np.testing.assert_array_equal(y, z)
     # after a long turn of a busy machine a block is the interpreter's, which may be this one
-    assert (CallReason.ROW in by_machine.reasons) == (1300 not in by_machine.interpreted)
+    assert (CallReason.PUBLISH in by_machine.reasons) == (1300 not in by_machine.interpreted)
     # and again in the block in which it is tried again
     assert {report.state for report in by_machine.loop.to_say} == {"failed"}
 
@@ -402,9 +402,9 @@ def test_a_device_that_falls_silent_is_lost_after_its_time(engine, monkeypatch):
 
     monkeypatch.setattr(one.driver, "wait", noted)
     assert one.play() is False
-    # a busy machine may have been silent before; the first wait of the last silence is machine code's
+    # a busy machine may have been silent before; every other wait of the last silence is machine code's
     begins = max((n for n, ms in enumerate(silent) if n and ms < silent[n - 1]), default=0)
-    assert [ms for ms in silent[begins:] if ms] == list(range(2 * device.LOOK_MS, 1501, device.LOOK_MS))
+    assert [ms for ms in silent[begins:] if ms] == list(range(2 * device.LOOK_MS, 1501, 2 * device.LOOK_MS))
 
 
 def test_commands_and_a_next_plan_end_it(engine, plugins):
@@ -437,8 +437,8 @@ def test_moving_node_is_called_in_machine_codes_blocks(engine):
         one.player.take(NodeSet(1, cells.index("gain"), 0.1, 1.9, Sample(1000)))
         sounds.append(one.run())
     np.testing.assert_array_equal(*sounds)
-    assert one.reasons.count(CallReason.DUE) < BLOCKS / 6
-    assert one.reasons.count(CallReason.ROW) > BLOCKS * 5 / 6
+    assert one.reasons.count(CallReason.PLAY) < BLOCKS / 6
+    assert one.reasons.count(CallReason.PUBLISH) > BLOCKS * 5 / 6
 
 
 class Software:

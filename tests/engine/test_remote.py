@@ -40,7 +40,7 @@ def test_a_plan_for_an_engine_that_is_away_is_asked_for_later(ends: Ends) -> Non
 
 def test_the_events_of_the_node_that_was_named_and_of_no_other(ends: Ends) -> None:
     stage = staged(graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"]))
-    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)
     engine = ends.link
 
     def told() -> list[Play]:
@@ -72,7 +72,7 @@ def test_the_events_of_the_node_that_was_named_and_of_no_other(ends: Ends) -> No
 def test_a_note_whose_node_leaves_with_its_patch_or_fails_is_ended_for_who_listens(ends: Ends) -> None:
     made = graph({"k": "noteclick", "m": "noteclick", "n": "noteclick"}, ["k > out", "m > out", "n > out"])
     stage = staged(made)
-    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)
 
     def told() -> list[tuple[int, str, int, int]]:
         assert loop.run_block()
@@ -97,7 +97,7 @@ def test_a_note_whose_node_leaves_with_its_patch_or_fails_is_ended_for_who_liste
 @pytest.mark.parametrize(("kind", "number"), [("aftertouch", 1), ("on", 128), ("on", -1)])
 def test_what_no_midi_says_is_not_told(ends: Ends, kind: str, number: int) -> None:
     stage = staged(graph({"k": "noteclick"}, ["k > out"]))
-    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)
     ends.link.echo(1)
     assert stage.plan is not None
     stage.plan.hosts[1].processor.process = lambda io: io.emit(Event(kind, 0, number))  # type: ignore[method-assign]
@@ -108,7 +108,7 @@ def test_what_no_midi_says_is_not_told(ends: Ends, kind: str, number: int) -> No
 def test_a_note_of_a_node_that_is_no_longer_listened_to_is_not_ended(ends: Ends) -> None:
     made = graph({"k": "noteclick", "m": "noteclick"}, ["k > out", "m > out"])
     stage = staged(made)
-    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)  # type: ignore[arg-type]
+    loop = EngineLoop(stage, FakeDriver(), ends.shared, ends.bell)
 
     def told() -> list[tuple[int, str]]:
         assert loop.run_block()

@@ -158,7 +158,7 @@ BAR_FRAMES = 2 * RATE
 @pytest.fixture
 def loop() -> Iterator[EngineLoop]:
     shared, bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, 0x800)
-    yield EngineLoop(staged(GRAPH), FakeDriver(), shared, bell)  # type: ignore[arg-type]
+    yield EngineLoop(staged(GRAPH), FakeDriver(), shared, bell)
     os.close(bell)
 
 

@@ -12,7 +12,7 @@ from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal
 from antiphon.kernel.engine.link import NodeState
-from antiphon.kernel.engine.loop_words import CallReason, LoopWord, LoopWords
+from antiphon.kernel.engine.loop_words import LOST, NO_BLOCK, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.playing import PlayerReport
@@ -81,6 +81,7 @@ class EngineLoop:
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
         self._ending: Sequence[int] = ()
+        self._answers = self.turn, self._wait, self._play, self._publish  # by `CallReason`
         self._native = NativeLoop(own, player, driver, shared, parts, bell, self._answer)
         self._labels = self._native.labels
         self._use(driver)
@@ -158,20 +159,52 @@ class EngineLoop:
         self.player.rise()
         self.journal.record_start(self.player.sample, died * block)
 
-    def turn(self) -> bool:
-        """Changes the driver if asked to, and runs one block; returns what `run_block` returns."""
+    def run_block(self) -> bool:
+        """Runs the next block, which the interpreter plays. Returns False if the device asks for none."""
+        self._loop[LoopWord.RESTS], self._loop[LoopWord.SAMPLE] = 0, self.player.sample
+        return self._native.run_block()
+
+    def run(self, ending: Sequence[int], signals: int) -> bool:
+        """Runs blocks until the device is lost or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
+        loop, self._ending = self._loop, ending
+        loop[LoopWord.SIGNALS], loop[LoopWord.RESTS], loop[LoopWord.SAMPLE] = signals, 0, self.player.sample
+        self._native.run()
+        loop[LoopWord.SIGNALS] = -1
+        return bool(ending)
+
+    def _answer(self, reason: int, block: int) -> int:
+        """Does what machine code calls for, a `CallReason`."""
+        self.player.sample = self._loop[LoopWord.SAMPLE]
+        return self._answers[reason](block)
+
+    def turn(self, _block: int = 0) -> int:
+        """Changes the driver if asked to, and prepares the next blocks for machine code; 1 ends the loop."""
+        loop = self._loop
+        if loop[LoopWord.WOKEN]:
+            loop[LoopWord.WOKEN] = 0
+            os.read(loop[LoopWord.SIGNALS], 64)
+        if self._ending:
+            return 1
         if self._next_driver is not None:
             self._change(self._next_driver)
-        return self.run_block()
+            loop[LoopWord.SAMPLE] = self.player.sample
+        asked = self._next_plan is not None or self._next_driver is not None
+        loop[LoopWord.RESTS] = int(not asked and self._native.prepare(self.journal, self._limit_wait))
+        return 0
 
-    def run_block(self) -> bool:
-        """Runs one block. Returns False if the device no longer asks for blocks."""
-        driver, player, words = self.driver, self.player, self._words
-        block = driver.wait()
+    def _wait(self, _block: int) -> int:
+        """Number of the block that the driver waits for, `NO_BLOCK` or `LOST`."""
+        loop = self._loop
+        block = NO_BLOCK if loop[LoopWord.WOKEN] else self.driver.wait()
         if block < 0:
-            words[HeaderWord.ALIVE_NS] = self._loop[LoopWord.TURNED] = time.monotonic_ns()
-            return False
-        self._native.begin(block)
+            loop[LoopWord.RESTS] = 0
+            self._words[HeaderWord.ALIVE_NS] = loop[LoopWord.TURNED] = time.monotonic_ns()
+            return NO_BLOCK if self.driver.alive() else LOST
+        return block
+
+    def _play(self, block: int) -> int:
+        """Computes a block with the player."""
+        driver, player = self.driver, self.player
         sample = block * driver.block
         if sample != player.sample:
             late = self._loop[LoopWord.STARTED] - driver.time_of(block)
@@ -185,24 +218,17 @@ class EngineLoop:
         if (browser := self._parts.browser) is not None:
             x = browser.add(x) if self._parts.looped is None else browser.replace(x)
         self._limit_wait()
-        out = player.run(x)
+        player.run(x)
         if player.fading:
             spent = time.monotonic_ns() - self._loop[LoopWord.STARTED]
             self._crowded += CROWDED_SHARE * (spent / self._loads[LoopWord.BLOCK_NS] - self._crowded)
-        words[HeaderWord.AT_WORK] = 0
-        if (node := words[HeaderWord.ECHO]) != self._echoes:
+        if (node := self._words[HeaderWord.ECHO]) != self._echoes:
             self._echoes = node
             self._echoed.clear()
         if node:
             self._echo(node, sample)
-        pairs = self._parts.pairs
-        played = driver.deliver(block, out if pairs is None else pairs.gather(player.buses))
-        metered = self._native.end(block, x, played)
-        if not played:
-            self._unheard(sample)
-        self._publish(sample, metered=metered)
-        self._native.end_turn()
-        return True
+        self._native.close(x, player.tempo.beat_at(sample))
+        return 0
 
     def _limit_wait(self) -> None:
         """Limits the wait for late worker answers to half of the time left after this block's own work."""
@@ -211,50 +237,13 @@ class EngineLoop:
             work = int(self._loads[LoopWord.LOAD_MEAN] * driver.block * 1_000_000_000 / driver.rate)
             pool.until_ns = at + max(0, driver.deadline(block) - at - work) // 2
 
-    def run(self, ending: Sequence[int], signals: int) -> bool:
-        """Runs blocks until the device is lost or `ending` is filled; `signals`: of `signal.set_wakeup_fd`."""
-        self._loop[LoopWord.SIGNALS], self._ending = signals, ending
-        self._loop[LoopWord.RESTS], self._loop[LoopWord.SAMPLE] = 0, self.player.sample
-        self._native.run()
-        return bool(ending)
-
-    def _answer(self, reason: int, metered: int) -> int:
-        """Does what machine code calls for, a `CallReason`; 1 ends its loop."""
-        loop, player = self._loop, self.player
-        player.sample = loop[LoopWord.SAMPLE]
-        if reason == CallReason.DUE:
-            return self._interpret()
-        sample = loop[LoopWord.NUMBER] * self.driver.block
-        if reason == CallReason.ROW:
-            moved = player.end_rows()
-            loop[LoopWord.WAITING] = int(not metered)
-            self._publish(sample, metered=bool(metered))
-            if moved or not player.rests:
-                loop[LoopWord.RESTS] = self._prepare()
-        else:
+    def _publish(self, block: int) -> int:
+        """Publishes what the interpreter did in a block, or that it was delivered too late."""
+        player, words, loop = self.player, self._words, self._loop
+        sample, metered = block * self.driver.block, loop[LoopWord.METERED]
+        moved = not loop[LoopWord.DUE] and player.end_rows()
+        if not loop[LoopWord.HEARD]:
             self._unheard(sample)
-            loop[LoopWord.RESTS] = 0
-        return 0
-
-    def _interpret(self) -> int:
-        """Runs the next block, and prepares the ones after it for machine code; 1 ends the loop."""
-        loop = self._loop
-        if loop[LoopWord.WOKEN]:
-            loop[LoopWord.WOKEN] = 0
-            os.read(loop[LoopWord.SIGNALS], 64)
-        if self._ending:
-            return 1
-        there = self.turn()
-        loop[LoopWord.SAMPLE], loop[LoopWord.RESTS] = self.player.sample, self._prepare() if there else 0
-        return int(not there and not self.driver.alive())
-
-    def _prepare(self) -> int:
-        asked = self._next_plan is not None or self._next_driver is not None
-        return int(not asked and self._native.prepare(self.journal, self._limit_wait))
-
-    def _publish(self, sample: int, *, metered: bool) -> None:
-        """Publishes what the interpreter did in the block at `sample`, with the nodes' values if it was `metered`."""
-        player, words = self.player, self._words
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING], words[HeaderWord.LEADER] = len(player.schedule), player.leader
         self.shared.floats[HeaderWord.FOUND_TEMPO] = player.found_tempo
@@ -264,7 +253,7 @@ class EngineLoop:
         if metered and player.plan is not None:
             for node, cell, value in player.plan.reports():
                 self._reports.push((PLACES["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
-                self._loop[LoopWord.WAKE] = 1
+                loop[LoopWord.WAKE] = 1
         if player.applied:
             self.journal.record_actions(player.applied)  # those before a set that begins, for one beside it
         if self.journal.follow() or self._native.labels is not self._labels:
@@ -272,6 +261,10 @@ class EngineLoop:
             self.journal.tracks(sample, self._labels)
         if player.strips.heard:
             self.journal.record_events(sample, player.strips.heard)
+        loop[LoopWord.WAITING] = int(not metered)
+        if loop[LoopWord.DUE] or moved or not player.rests:
+            loop[LoopWord.RESTS] = 0
+        return 0
 
     def _unheard(self, sample: int) -> None:
         """Notes a block that was computed too late to be played, and starts a fade-in with the next one."""

@@ -91,8 +91,12 @@ class LoopWord(IntEnum):
     WAKING = 73  # address of the pool's words (`BellWord`), or 0
     FALL = 74  # address and number of the gains of a fall to silence, `missed_fade_out`
     FALL_FRAMES = 75
-    CALL_BACK = 76  # address of the interpreter's function, called with a `CallReason` and whether meters were measured
+    CALL_BACK = 76  # address of the interpreter's function, called with a `CallReason` and the number of a block
     WAITING = 77  # 1: values of nodes that the interpreter ran wait for the meters
+    DUE = 78  # 1: the interpreter plays the block under way
+    HEARD = 79  # 1: it was delivered in time
+    METERED = 80  # 1: its meters were measured
+    BEAT = 81  # of its first sample, a float, where the interpreter plays it
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
     COUNTS = 85  # address of `PlayerCounters.sound`
@@ -124,9 +128,14 @@ class LoopWord(IntEnum):
 class CallReason(IntEnum):
     """Reason why the machine code calls the interpreter."""
 
-    DUE = 0  # between two blocks: it runs the next one
-    ROW = 1  # at the end of a block in which it ran a node, or whose meters wait for values of such nodes
-    UNHEARD = 2  # after a block that was delivered too late
+    TURN = 0  # between two blocks, where it is wanted; 0 if the loop goes on
+    WAIT = 1  # the driver has to decide: the number of the next block, or `NO_BLOCK` or `LOST`
+    PLAY = 2  # an action is due in the block, or something else than nodes at rest
+    PUBLISH = 3  # after a block that it played, in which it ran a node, or that was delivered too late
+
+
+NO_BLOCK, LOST = -2, -3
+"""What is in place of a block's number: the device has not asked for one, and never will again."""
 
 
 REPORTED_SIZE = 5

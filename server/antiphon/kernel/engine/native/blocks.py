@@ -3,11 +3,10 @@
 Goal: a plan whose nodes are all at rest is played without the interpreter and its lock, so that parsing, compiling or
 garbage collection in the loader delays no block.
 
-Plan: every block begins with `begin_block`, is computed, and ends with `end_block` and `end_turn`, on both paths.
-Before each block `play_blocks` checks for an action, a new plan, a starting recording, or a signal. Then it calls back,
-with nothing consumed, and `EngineLoop.run_block` computes that block with the `GraphPlayer`. Any other block is machine
-code's: it calls the interpreter for each node that this has to run (its parameters move, it got a note, it has no
-`step`, it output NaN, it overran), and after such a block once more, for what those nodes asked.
+Plan: `play_block` waits for each block, begins, delivers and publishes it. It calls the interpreter to compute the
+block with the `GraphPlayer` where an action is due, a new plan, a starting recording, or a signal. Any other block is
+machine code's: it calls the interpreter for each node that this has to run (its parameters move, it got a note, it has
+no `step`, it output NaN, it overran). After a block in which it was called, it is called once more to publish.
 
 Warning: all addresses are of arrays that `native.loop` keeps alive. The interpreter's thread is inside the call: no
 other thread may take blocks from the driver meanwhile.
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 from antiphon.kernel.engine.drivers.headless import SECOND
 from antiphon.kernel.engine.levels import copy_rows, guard_buses, take_buses
-from antiphon.kernel.engine.loop_words import CallReason, LoopWord
+from antiphon.kernel.engine.loop_words import NO_BLOCK, CallReason, LoopWord
 from antiphon.kernel.engine.native.waiting import (
     beat_at,
     block_time,
@@ -200,7 +199,9 @@ STALL_NS = SECOND // 10
 
 @kernel
 def needs_interpreter(s: i64p, block: i64) -> i64:
-    """1 if the interpreter has to run this block, else 0."""
+    """1 if the interpreter has to play this block, else 0."""
+    if s[LoopWord.RESTS] == 0:
+        return 1
     header = address_i64(s[LoopWord.HEADER])
     sample = block * s[LoopWord.BLOCK]
     found = 1 if s[LoopWord.ASKED] != 0 else 0
@@ -242,6 +243,7 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
     if s[LoopWord.PLAYED] != 0:
         copy_rows(address_f32(s[LoopWord.OUT]), frames, address_f32(s[LoopWord.PLAYED]), frames, channels, frames)
     plan = address_i64(s[LoopWord.PLAN])
+    plan[PlanWord.TOUCHED] = 0
     plan[PlanWord.SAMPLE] = sample
     plan[PlanWord.BEAT] = bits_f64(beat_at(s, f, sample))
     if run_plan(plan) != 0:
@@ -297,42 +299,70 @@ def end_turn(s: i64p, f: f64p) -> None:
 
 
 @kernel
-def play_blocks(s: i64p, f: f64p) -> None:
-    """Runs blocks, and calls the interpreter where it is needed (`CallReason`), until that does not return 0.
+def wait_block(s: i64p) -> i64:
+    """Waits for the next block. Returns its number, or what `CallReason.WAIT` returns in place of one."""
+    block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
+    if block < 0:
+        return call_c(s[LoopWord.CALL_BACK], i64(CallReason.WAIT), i64(0))
+    consume(s)
+    return block
 
-    `s`, `f`: the words of `LoopWord`.
-    """
+
+@kernel
+def compute_block(s: i64p, f: f64p, block: i64) -> i64:
+    """Computes a block, in machine code or by the interpreter. Returns 0, or `RAISED`."""
+    s[LoopWord.DUE] = needs_interpreter(s, block)
+    if s[LoopWord.DUE] != 0:
+        return call_c(s[LoopWord.CALL_BACK], i64(CallReason.PLAY), block)
+    sample = block * s[LoopWord.BLOCK]
+    take_input(s, block)
+    if play_plan(s, f, sample) != 0:
+        return RAISED
+    s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
+    f[LoopWord.BEAT] = beat_at(s, f, sample)
+    report_beat(s, f, sample)
+    return 0
+
+
+@kernel
+def was_called(s: i64p) -> i64:
+    """1 if the interpreter has to publish the block, 0 if it took no part in it."""
+    if s[LoopWord.DUE] != 0 or s[LoopWord.HEARD] == 0:
+        return 1
+    plan = address_i64(s[LoopWord.PLAN])
+    return 1 if plan[PlanWord.TOUCHED] != 0 or (s[LoopWord.METERED] != 0 and s[LoopWord.WAITING] != 0) else 0
+
+
+@kernel
+def play_block(s: i64p, f: f64p) -> i64:
+    """Plays the next block. Returns 0, what `wait_block` returns in place of a block, or `RAISED`."""
+    block = wait_block(s)
+    if block < 0:
+        return block
+    begin_block(s, block)
+    publish_clock(s, f, block * s[LoopWord.BLOCK], block)
+    if compute_block(s, f, block) != 0:
+        return RAISED
     header = address_i64(s[LoopWord.HEADER])
+    header[HeaderWord.AT_WORK] = 0
+    s[LoopWord.HEARD] = deliver(s, block)
+    s[LoopWord.METERED] = end_block(s, block, f[LoopWord.BEAT], s[LoopWord.HEARD])
+    called = was_called(s)
+    if called == 0 and s[LoopWord.METERED] != 0:
+        report_values(s)
+    raised = call_c(s[LoopWord.CALL_BACK], i64(CallReason.PUBLISH), block) if called != 0 else 0
+    end_turn(s, f)
+    return raised
+
+
+@kernel
+def play_blocks(s: i64p, f: f64p) -> None:
+    """Plays blocks until the interpreter ends the loop or raises, or the device is lost; `s`, `f`: `LoopWord`."""
     while True:
-        block = 0
-        due = 1
-        if s[LoopWord.RESTS] != 0:
-            block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
-            due = needs_interpreter(s, block) if block >= 0 else 1
-        if due != 0:
-            if call_c(s[LoopWord.CALL_BACK], i64(CallReason.DUE), i64(0)) != 0:
-                return
-            continue
-        sample = block * s[LoopWord.BLOCK]
-        begin_block(s, block)
-        consume(s)
-        take_input(s, block)
-        publish_clock(s, f, sample, block)
-        if play_plan(s, f, sample) != 0:
-            return
-        s[LoopWord.SAMPLE] = sample + s[LoopWord.BLOCK]
-        header[HeaderWord.AT_WORK] = 0
-        played = deliver(s, block)
-        report_beat(s, f, sample)
-        metered = end_block(s, block, beat_at(s, f, sample), played)
-        plan = address_i64(s[LoopWord.PLAN])
-        if plan[PlanWord.TOUCHED] != 0 or (metered != 0 and s[LoopWord.WAITING] != 0):
-            plan[PlanWord.TOUCHED] = 0
-            if call_c(s[LoopWord.CALL_BACK], i64(CallReason.ROW), metered) != 0:
-                return
-        elif metered != 0:
-            report_values(s)
-        end_turn(s, f)
-        ended = 0 if played != 0 else call_c(s[LoopWord.CALL_BACK], i64(CallReason.UNHEARD), i64(0))
+        wanted = s[LoopWord.RESTS] == 0 or s[LoopWord.ASKED] != 0
+        ended = call_c(s[LoopWord.CALL_BACK], i64(CallReason.TURN), i64(0)) if wanted else 0
         if ended != 0:
+            return
+        played = play_block(s, f)
+        if played < 0 and played != NO_BLOCK:
             return

@@ -16,8 +16,8 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal, TrackLabel
 from antiphon.kernel.engine.levels import ChosenPairs
 from antiphon.kernel.engine.loop_words import REPORTED_SIZE, LoopWord, LoopWords
-from antiphon.kernel.engine.native.blocks import begin_block, end_block, end_turn, play_blocks
-from antiphon.kernel.engine.native.waiting import DLL_HZ, publish_clock, take_input
+from antiphon.kernel.engine.native.blocks import play_block, play_blocks
+from antiphon.kernel.engine.native.waiting import DLL_HZ, take_input
 from antiphon.kernel.engine.shared import TRACKS, HeaderWord, Shared
 from antiphon.kernel.engine.taps import BrowserInput, NodeCapture, NodeTaps
 from antiphon.kernel.graph.plan import Plan, Strip
@@ -45,7 +45,7 @@ NO_PARTS = LoopParts()
 
 
 class NativeLoop:
-    """Begins and ends blocks, and plays whole blocks of a resting plan. For the engine loop's thread."""
+    """Plays blocks, whole ones of a resting plan without the interpreter. For the engine loop's thread."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class NativeLoop:
         self._call_back = CallBack(answer)
         words.whole[LoopWord.CALL_BACK] = self._call_back.address
         self._run = play_blocks.bind(words.address, words.address)
-        self._end_turn = end_turn.bind(words.address, words.address)
+        self._play_block = play_block.bind(words.address, words.address)
         self._take(None)
 
     def _fill(self, driver: Driver, parts: LoopParts, bell: int) -> None:
@@ -109,6 +109,7 @@ class NativeLoop:
         buses = self._player.buses
         return {
             LoopWord.ONE: 1,
+            LoopWord.SIGNALS: -1,
             LoopWord.BLOCK: driver.block,
             LoopWord.RATE: driver.rate,
             LoopWord.CHANNELS: driver.channels,
@@ -148,36 +149,34 @@ class NativeLoop:
 
     def read(self, block: int) -> None:
         """Reads the input of block number `block` into `input`."""
+        self._keep()
         take_input.call(self.words.address, block)
 
-    def begin(self, block: int) -> None:
-        """Begins block number `block`, and publishes its clock."""
-        at = self.words.address
-        self._keep()
-        begin_block.call(at, block)
-        publish_clock.call(at, at, block * self.words.whole[LoopWord.BLOCK], block)
-
-    def end(self, block: int, x: Samples, played: bool) -> bool:
-        """Copies and publishes a block computed by the player. `x`: its input, float32 `[channels, block]`."""
-        player, whole, real, header = self._player, self.words.whole, self.words.real, self._shared.words
+    def close(self, x: Samples, beat: float) -> None:
+        """Prepares the end of a block computed by the player. `x`: its input; `beat`: of its first sample."""
+        player, whole, real = self._player, self.words.whole, self.words.real
         if player.plan is not self._plan or player.strips.now is not self._strips:
             self._take(player.plan)
         if x is not self.input:
             self.input[:] = x
         if self._taps is not None:
             self._listen(player.plan)
-        whole[LoopWord.TAPPING] = header[HeaderWord.TAPPING]
+        whole[LoopWord.TAPPING], whole[LoopWord.SAMPLE] = self._shared.words[HeaderWord.TAPPING], player.sample
         real[LoopWord.TEMPO], whole[LoopWord.PLAYING] = player.tempo.tempo_at(player.sample), int(player.tempo.playing)
-        beat = player.tempo.beat_at(block * whole[LoopWord.BLOCK])
-        return bool(end_block.call(self.words.address, block, beat, int(played)))
-
-    def end_turn(self) -> None:
-        """Publishes the load, and wakes workers and control."""
-        self._end_turn()
+        real[LoopWord.BEAT] = beat
 
     def run(self) -> None:
-        """Runs blocks until the interpreter ends the loop; raises what it raised."""
+        """Runs blocks until the interpreter ends the loop or the device is lost; raises what the interpreter raised."""
         self._run()
+        self._check()
+
+    def run_block(self) -> bool:
+        """Runs the next block; False if the device asks for none."""
+        played = self._play_block()
+        self._check()
+        return played == 0
+
+    def _check(self) -> None:
         if self._plan is not None:
             self._plan.native.check()
         self._call_back.check()
