@@ -194,22 +194,26 @@ def engine(plugins: Loaded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     # a device's thread that waits for a processor is not lost
     monkeypatch.setattr(device, "STALL_SECONDS", PATIENCE)
     made: list[Engine] = []
-    prepare, end = native_loop.NativeLoop.prepare, GraphPlayer.end_rows
+    prepare, run, end = native_loop.NativeLoop.prepare, GraphPlayer.run, GraphPlayer.end_rows
 
     def make(graph: Graph, *, native: bool = True, **options: object) -> Engine:
         one = Engine(plugins, graph, **options)  # type: ignore[arg-type]
         made.append(one)
 
         def prepared(self: native_loop.NativeLoop, *args: object) -> bool:
-            one.reasons.append(CallReason.PLAY)
-            one.interpreted += [one.player.sample // BLOCK - 1]
             return native and prepare(self, *args)  # type: ignore[arg-type]
+
+        def interpreted(self: GraphPlayer, x: Samples) -> Samples:
+            one.reasons.append(CallReason.PLAY)
+            one.interpreted.append(self.sample // BLOCK)
+            return run(self, x)
 
         def ended(self: GraphPlayer) -> bool:
             one.reasons.append(CallReason.PUBLISH)
             return end(self)
 
         monkeypatch.setattr(native_loop.NativeLoop, "prepare", prepared)
+        monkeypatch.setattr(GraphPlayer, "run", interpreted)
         monkeypatch.setattr(GraphPlayer, "end_rows", ended)
         return one
 
@@ -360,17 +364,20 @@ def test_an_input_with_nan_or_at_full_scale_is_counted_and_the_output_limited(en
     assert ours.limited_blocks > BLOCKS / 2
 
 
-def test_a_node_that_gives_infinity_fails_in_its_block(engine):
+@each("blocks", [1, BLOCKS - 1300])
+def test_node_that_gives_infinity_fails_and_is_tried_again(engine, blocks: int):
+    first = 300 if blocks == 1 else 1300
+
     def overflow(one: Engine) -> None:
         cells = [param.name for param in one.plugins.catalog["gain"].cells]
         one.player.take(NodeSet(1, cells.index("gain"), 4.0, 0.0, Sample(100)))
-        one.x[:, 1300 * BLOCK :] *= np.float32(1e38)
+        one.x[:, first * BLOCK : (first + blocks) * BLOCK] *= np.float32(3e38)
 
     (by_machine, _), (y, z) = both(engine, overflow, chain("gain", "filter"))
     np.testing.assert_array_equal(y, z)
     # after a long turn of a busy machine a block is the interpreter's, which may be this one
-    assert (CallReason.PUBLISH in by_machine.reasons) == (1300 not in by_machine.interpreted)
-    # and again in the block in which it is tried again
+    assert (CallReason.PUBLISH in by_machine.reasons) == (first not in by_machine.interpreted)
+    # of the long one again in the block in which it is tried again
     assert {report.state for report in by_machine.loop.to_say} == {"failed"}
 
 

@@ -285,7 +285,7 @@ class GraphPlayer:
     def end_rows(self) -> bool:
         """Does what nodes asked for in machine code's block, which ended at `sample`; True if they moved the clock."""
         assert self.plan is not None
-        self._report_nodes(self.plan, leaving=False)
+        self._report_nodes(self.plan, self.sample - self.spec.block, leaving=False)
         return self._steer()
 
     def _steer(self) -> bool:
@@ -339,21 +339,21 @@ class GraphPlayer:
             self._crossing.old.input[:, :frames] = into
             self._hear(self._crossing.old, frames)
             self.buses.take(self._crossing.run(frames, time), self._crossing.sounding, frames)
-        self._report_nodes(plan, leaving=False)
+        self._report_nodes(plan, self.sample, leaving=False)
         if self._crossing is not None:
-            self._report_nodes(self._crossing.old, leaving=True)
+            self._report_nodes(self._crossing.old, self.sample, leaving=True)
 
     def _hear(self, plan: Plan, frames: int) -> None:
         """Copies the output of the previous block to a plan in which a wire carries it."""
         if plan.played is not None:
             plan.played[:, :frames] = self.out[:, :frames]
 
-    def _report_nodes(self, plan: Plan, *, leaving: bool) -> None:
-        """Reports nodes' failures and marks; for a plan that fades out (`leaving`) only to the session log."""
+    def _report_nodes(self, plan: Plan, sample: int, *, leaving: bool) -> None:
+        """Reports failures and marks of the block at `sample`; of a plan that fades out (`leaving`) only to the log."""
         if plan.failures:
             for failure in plan.failures:
                 self._report(PlayerReport("failed", failure.number, leaving, text=failure.reason))
-                self._retries.add(failure, self.sample)
+                self._retries.add(failure, sample)
             plan.failures.clear()
         if plan.marks:
             for number, kind, place in plan.marks:
