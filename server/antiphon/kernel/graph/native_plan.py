@@ -4,6 +4,7 @@ A row is valid while its node is at rest: no parameter change or ramp, no pendin
 runs the node of an invalid row (`Plan.run_node_at`), and repacks the row once it rests.
 """
 
+import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,13 +20,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
-from antiphon.kernel.graph.native_rows import (
-    NodeRow,
-    PackedCalls,
-    PlanWord,
-    Stop,
-    run_plan,
-)
+from antiphon.kernel.graph.native_rows import NodeRow, PackedCalls, PlanWord, Stop, run_plan
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.runtime.platform import c_function
@@ -146,7 +141,7 @@ class Interpreter(Protocol):
     """A plan, as it runs the nodes that machine code does not."""
 
     watched: bool
-    work_at: int
+    at_work: ctypes.c_int64
 
     def run_node_at(self, place: int, time: BlockTime) -> None:
         """Runs the node of that place for a whole block."""
@@ -198,7 +193,6 @@ class NativePlan:
         self._whole[PlanWord.OUTS], self._whole[PlanWord.MOMENTS] = address(self._outs), address(self._times)
         self._whole[PlanWord.OPENING], self._whole[PlanWord.OPENING_COUNT] = opening.table, opening.count
         self._whole[PlanWord.CLOSING], self._whole[PlanWord.CLOSING_COUNT] = closing.table, closing.count
-        self._nowhere = address(self.words) + 8 * PlanWord.NOWHERE
         self._run = run_plan.bind(self.words)
         self._play: Interpreter | None = None
         self._time = BlockTime()
@@ -232,7 +226,7 @@ class NativePlan:
             real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
             real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
         whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
-        whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
+        whole[PlanWord.AT_WORK] = ctypes.addressof(play.at_work)
 
     def _run_row(self, reason: int, place: int) -> int:
         """Runs or ends the node at that place, for machine code; `reason`: a `Stop`."""

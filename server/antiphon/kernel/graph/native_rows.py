@@ -36,7 +36,7 @@ class PlanWord(IntEnum):
     CLOCK = 4  # the address of clock_gettime
     NOW = 5  # and 6: struct timespec
     AT_WORK = 7  # the address of the word that gets the number of the node at work
-    NOWHERE = 8  # AT_WORK where no watchdog reads it
+    TOUCHED = 8  # 1: the interpreter was called since the word was cleared
     TIMES = 9  # how many places of the block's time there are
     SAMPLE = 10
     BEAT = 11  # a float, as TEMPO
@@ -54,8 +54,7 @@ class PlanWord(IntEnum):
     OPENING_COUNT = 23
     CLOSING = 24
     CLOSING_COUNT = 25
-    TOUCHED = 26  # 1: the interpreter was called since the word was cleared
-    SIZE = 27
+    SIZE = 26
 
 
 class NodeRow(IntEnum):

@@ -6,8 +6,9 @@ delayed by exactly `spec.block` frames, so that any split into blocks gives the 
 
 from __future__ import annotations
 
+import ctypes
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,10 +106,7 @@ class NodeFailure:
 
 @dataclass(slots=True)
 class Plan:
-    """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
-
-    `work_at`: address of the 64-bit word to which machine code writes that number; 0 where no watchdog reads it.
-    """
+    """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path."""
 
     spec: StreamSpec
     graph: Graph
@@ -124,7 +122,7 @@ class Plan:
     marks: list[tuple[int, str, int]] = field(default_factory=list)
     steering: list[tuple[int, tuple[float, float, float]]] = field(default_factory=list)  # asked of the clock
     watched: bool = False
-    at_work: Callable[[int], None] | None = None  # called with the number of each node before it runs, or None
+    at_work: ctypes.c_int64 = field(default_factory=ctypes.c_int64)  # gets the number of each node before it runs
     input_at: int = 0
     ran: int = 0  # frames of the last block
     crossing: object = None  # the `PlanCrossfade` to it, if it was made ahead
@@ -134,7 +132,6 @@ class Plan:
     sounding: Sounding = field(init=False)
     strips: Mapping[str, Strip] = field(default_factory=dict)  # what is mixed into `output`, by name
     heard: deque[tuple[str, Sequence[Event]]] | None = None  # where events are kept that nodes with an output get
-    work_at: int = 0
     awaited: int = field(init=False)  # number of the first node that the clock waits for where it is new, 0 for none
     native: NativePlan = field(init=False)
     opening: PackedCalls = field(init=False)
@@ -212,8 +209,7 @@ class Plan:
                 self.heard.append((host.name, tuple(io.events_in)))
         if io.events_out:
             io.events_out.clear()
-        if self.at_work is not None:
-            self.at_work(host.number)
+        self.at_work.value = host.number
         self._failed(host, host.run(io, self.watched, step.moves))
         if io.events_out:
             # machine code runs no node that gets events

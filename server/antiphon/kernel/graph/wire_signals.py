@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Self
 
 import numpy as np
 
@@ -16,15 +17,33 @@ WireKey = tuple[int, str, int, str, int, int]
 """Identifies a wire with a delay: number and port of its source and its destination, lag in frames, channels."""
 
 
-class DelayLine:
+class _Delay:
+    """What is held of a signal, and its delayed copy `out`."""
+
+    def __init__(self, source: Samples, held: int) -> None:
+        """Begins with silence; `held`: frames."""
+        self.source = source  # input buffer, float32 `[channels, block]`
+        self.out = np.zeros_like(source)
+        self._ring = np.zeros((source.shape[0], held), np.float32)
+        self._at = np.zeros(1, np.int64)
+
+    def clear(self) -> None:
+        """Fills the delay with silence."""
+        self._ring.fill(0.0)
+
+    def copy_state(self, old: Self) -> None:
+        """Copies the content of another plan's delay of equal length and channels."""
+        self._ring[:] = old._ring
+        self._at[:] = old._at
+
+
+class DelayLine(_Delay):
     """A delay for latency compensation."""
 
     def __init__(self, source: Samples, lag: int) -> None:
         """Begins with silence, with a delay of `lag` frames, 1 at least."""
-        self.source = source  # input buffer, float32 `[channels, block]`
-        self.out = np.zeros_like(source)
-        self._ring = np.zeros((source.shape[0], lag + 1), np.float32)
-        self._lag, self._at = lag, np.zeros(1, np.int64)
+        super().__init__(source, lag + 1)
+        self._lag = lag
 
     def step(self, frames: int) -> Step:
         """Delays the first `frames` of the source's block."""
@@ -34,25 +53,13 @@ class DelayLine:
         """Runs the step for `frames`."""
         self.step(frames).run()
 
-    def clear(self) -> None:
-        """Fills the delay with silence."""
-        self._ring.fill(0.0)
 
-    def copy_state(self, old: DelayLine) -> None:
-        """Copies the content of another plan's delay line of equal lag and channels."""
-        self._ring[:] = old._ring
-        self._at[:] = old._at
-
-
-class FeedbackDelay:
+class FeedbackDelay(_Delay):
     """A wire that closes a cycle: a delay of one block, whatever the number of frames of each call."""
 
     def __init__(self, source: Samples) -> None:
-        self.source = source  # input buffer, float32 `[channels, block]`
         self.block = source.shape[1]  # the delay, frames
-        self.out = np.zeros_like(source)
-        self._ring = np.zeros((source.shape[0], 2 * self.block), np.float32)
-        self._at = np.zeros(1, np.int64)
+        super().__init__(source, 2 * self.block)
 
     def read(self, frames: int) -> Step:
         """Writes the delayed signal to `out`. It is called before the nodes of a block run."""
@@ -61,15 +68,6 @@ class FeedbackDelay:
     def write(self, frames: int) -> Step:
         """Stores the source's signal. It is called after the nodes of a block have run."""
         return dsp.ring_write.step(self.source, self._ring, self._at, frames)
-
-    def clear(self) -> None:
-        """Fills the delay with silence."""
-        self._ring.fill(0.0)
-
-    def copy_state(self, old: FeedbackDelay) -> None:
-        """Copies the content of another plan's wire of equal channels."""
-        self._ring[:] = old._ring
-        self._at[:] = old._at
 
 
 SourceKey = tuple[int, str, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import math
@@ -322,11 +323,8 @@ class Loader:
     def _fail_blamed(self, load: _Load) -> None:
         """Fails the node that hung or crashed the engine, and lets the watchdog see which node is running."""
         words, plan = self._loop.shared.words, load.made.plan
-
-        def at_work(number: int) -> None:
-            words[HeaderWord.AT_WORK] = number
-
-        plan.watched, plan.at_work, plan.work_at = True, at_work, self._loop.shared.address(HeaderWord.AT_WORK)
+        plan.watched = True
+        plan.at_work = ctypes.c_int64.from_address(self._loop.shared.address(HeaderWord.AT_WORK))
         blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
         if blamed in plan.hosts and not plan.hosts[blamed].prepare_fault:
             load.aside = blamed, "hung or crashed the engine"
