@@ -312,6 +312,18 @@ def test_notes_hold_up_no_sound_however_busy_control_is(jackd: Jackd, home: Path
         assert after["midi"]["dropped"] == 0
 
 
+def move(server: ServerProcess, keys: Keyboard, number: int, value: int) -> None:
+    """Moves a pedal: what JACK left out with a cycle, on a busy machine, is sent again, which is no second press."""
+    before = received(server)
+
+    def came() -> bool:
+        keys.send(0xB0, number, value)
+        play_for(server, 0.1)
+        return received(server) > before
+
+    until(came, 10.0, f"controller {number} at {value}")
+
+
 def test_a_pedal_goes_through_a_set_and_a_learned_pad_takes_back(jackd: Jackd, home: Path) -> None:
     options = ("--audio", "headless", "--set", "evening", "--midi")
     with ServerProcess(*options, home=home, env={"JACK_DEFAULT_SERVER": jackd.name}) as live:
@@ -321,16 +333,16 @@ def test_a_pedal_goes_through_a_set_and_a_learned_pad_takes_back(jackd: Jackd, h
             at = {"file": "evening", "name": "An evening", "place": 1, "patches": patches, "outside": False}
             pedals = {"cc 66": ["next", ""], "cc 67": ["previous", ""]}
             assert live.status()["set"] == {**at, "pedals": pedals}
-            keys.send(0xB0, 66, 127)
+            move(live, keys, 66, 127)
             until(lambda: live.status()["patch"] == "Keys", 8.0, "the second patch")
-            keys.send(0xB0, 66, 0)
-            keys.send(0xB0, 66, 127)
+            move(live, keys, 66, 0)
+            move(live, keys, 66, 127)
             until(lambda: live.status()["patch"] == "Throw", 8.0, "the third")
-            keys.send(0xB0, 67, 127)
+            move(live, keys, 67, 127)
             until(lambda: live.status()["set"]["place"] == 2, 8.0, "back again")
             live.send("/learn", "/patch/undo")
             until(lambda: live.status()["midi"]["learning"] == "/patch/undo", 2.0, "it waits for a pad")
-            keys.send(0xB0, 50, 127)
+            move(live, keys, 50, 127)
             until(lambda: live.status()["patch"] == "Throw", 8.0, "the patch before the last")
 
 
