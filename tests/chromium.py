@@ -159,9 +159,9 @@ class Chromium:
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         return Tab(self, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
 
-    def close_tabs(self) -> None:
-        """Closes all tabs that were opened so far."""
-        while self.contexts:
+    def close_tabs(self, left: int = 0) -> None:
+        """Closes the tabs that were opened so far, but for the first `left`."""
+        while len(self.contexts) > left:
             self.call("Target.disposeBrowserContext", browserContextId=self.contexts.pop())
 
     def call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:

@@ -56,10 +56,7 @@ def test_names_that_are_too_long(antiphon: Antiphon, line: tuple[str, ...]) -> N
     assert antiphon(*line).sentence
 
 
-@pytest.mark.parametrize(
-    ("what", "delay"),
-    [("serve", 0.3), ("run", 0.15), ("render", 0.6), ("replay", 0.15)],
-)
+@pytest.mark.parametrize(("what", "delay"), [("serve", 0.3), ("run", 0.15), ("render", 0.6), ("replay", 0.15)])
 def test_ctrl_c_at_any_moment(folder: Path, tmp_path: Path, what: str, delay: float) -> None:
     """No traceback, no process left, nothing half written. A server that is ready has used .4 s, and uses no more."""
     long = str(folder / "long.wav")

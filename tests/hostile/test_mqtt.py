@@ -11,12 +11,7 @@ from tests.waiting import complaints, until
 
 from antiphon_bench.rig import ServerProcess
 
-TOPICS = (
-    "antiphon/{}/gain/set",
-    "antiphon/gain/{}/set",
-    "antiphon/{}/{}/set",
-    "antiphon/gain/gain/set",
-)
+TOPICS = ("antiphon/{}/gain/set", "antiphon/gain/{}/set", "antiphon/{}/{}/set", "antiphon/gain/gain/set")
 NAMES = ("", " ", "..", "gain ", "\u202e", "a" * 20000, "%s%n", "'; drop", "status", "set", "😀", "/node/gain")
 PAYLOADS = (
     b"", b"nan", b"-inf", b"1e999", b"\x00", b"\xff" * 100, b"[" * 10000, b"1" * 100_000, b"true", b"on", b"1,0",

@@ -22,11 +22,14 @@ from tools.osc_reference import markdown
 from antiphon.cli import help_page
 from antiphon.kernel.contract import hookspecs
 from antiphon.kernel.contract.addresses import AddressList
+from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.hookspecs import hookimpl
+from antiphon.kernel.control import hooks as server_hooks
 from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins import hook_lists, loader
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime import paths
+from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.operations.lists import ask, shared_operations
 from antiphon.operations.shared import add_operation_addresses
 from antiphon_bench.rig import ServerProcess
@@ -618,6 +621,17 @@ def test_what_raises_is_counted() -> None:
         assert failure.name == "bad"
         assert failure.reason.startswith("antiphon_event: ValueError: no")
         assert len(seen) == made.count["bad", "antiphon_event"] == number
+
+
+def test_event_hook_raises_again_log_counts(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def breaks(event: dict[str, str]) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(server_hooks, "EVENT_LOG_SECONDS", 0.0)
+    made, served = dispatcher(bad=breaks), server_hooks.ServerHooks(Catalog(), ServeSettings(), fresh=True)
+    for _ in range(2):
+        served._event(made, None, {"kind": "patch"})
+    assert [" 2 times" in line for line in caplog.messages] == [False, True]
 
 
 def test_an_async_hook_where_nothing_waits_is_refused() -> None:

@@ -112,12 +112,7 @@ def test_processes_that_have_loaded_everything_have_loaded_nothing_heavy():
         "from antiphon.kernel.plugins.loader import load; load(check=False);"
         "assert not {'torch', 'pyo', 'onnxruntime', 'onnx'} & set(sys.modules)"
     )
-    subprocess.run(
-        [sys.executable, "-c", run],
-        check=True,
-        env={**os.environ, "PYTHONPATH": PYTHONPATH},
-        timeout=300,
-    )
+    subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": PYTHONPATH}, timeout=300)
 
 
 def test_a_command_builds_no_other_command_and_imports_no_numpy():

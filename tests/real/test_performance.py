@@ -143,13 +143,7 @@ def stage(jackd: Jackd, tmp_path: Path) -> Iterator[Performer]:
 
 @pytest.mark.timeout(600 + 3 * SECONDS)
 def test_a_performance_is_played_through(stage: Performer, tmp_path: Path) -> None:
-    actions: tuple[Callable[[], object], ...] = (
-        stage.macros,
-        stage.capture,
-        stage.mixer,
-        stage.scenes,
-        stage.page,
-    )
+    actions: tuple[Callable[[], object], ...] = (stage.macros, stage.capture, stage.mixer, stage.scenes, stage.page)
     for phrase in range(round(SECONDS / PHRASE)):
         stage.beats()
         stage.keyboard()

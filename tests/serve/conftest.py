@@ -17,15 +17,23 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    """One browser for the tests of a module; each opens tabs of its own."""
+@pytest.fixture(scope="session")
+def one_chromium() -> Iterator[Chromium]:
+    """One browser for all tests of this process: each tab has storage of its own."""
     with Chromium() as browser:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def chromium(one_chromium: Chromium) -> Iterator[Chromium]:
+    """The browser, whose tabs are closed after a module."""
+    yield one_chromium
+    one_chromium.close_tabs()
+
+
 @pytest.fixture
 def browser(chromium: Chromium) -> Iterator[Chromium]:
-    """The module's browser, whose tabs are closed after a test: its pages cost the next ones nothing."""
+    """The browser; tabs that a test opens are closed after it: its pages cost the next ones nothing."""
+    before = len(chromium.contexts)
     yield chromium
-    chromium.close_tabs()
+    chromium.close_tabs(before)

@@ -43,8 +43,8 @@ OUT = """[...document.querySelectorAll('.on-stage *, .piano *')].filter(one => {
 """What the window does not show of what is played on a stage."""
 
 
-def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerProcess, chromium: Chromium) -> None:
-    tab = opened(chromium, server, phone=True)
+def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server, phone=True)
     press = "(() => {{ [...document.querySelectorAll({where!r})].find(b => b.innerText === {name!r}).click() }})()"
     tab.run(press.format(where=".tabs button", name="Play"))
     tab.until("!!document.querySelector('.on-stage .xy-pad') && !!document.querySelector('.drum-pads button')")
@@ -65,13 +65,12 @@ def test_a_stage_and_a_phone_have_what_is_played_on_one_screen(server: ServerPro
         tab.until(f"{button}.ariaPressed === '{'false' if muted else 'true'}'")
         tab.run(f"{button}.click()")
         until(lambda muted=muted: server.ask("/node/drums/mute")[1] == [muted], 5.0, f"the drums' mute is {muted}")
-    chromium.close_tabs()
 
 
 def test_an_empty_grid_offers_what_the_patch_can_play_and_keeps_it_at_a_click(
-    server: ServerProcess, chromium: Chromium
+    server: ServerProcess, browser: Chromium
 ) -> None:
-    tab = opened(chromium, server)
+    tab = opened(browser, server)
     offered = "document.querySelector('.clip.is-steps')"
     tab.until(f"document.querySelector('.steps b')?.innerText === 'bd' && {offered}?.innerText.startsWith('Pattern A')")
     assert server.ask("/clip/list")[1] == []
@@ -88,11 +87,10 @@ def test_an_empty_grid_offers_what_the_patch_can_play_and_keeps_it_at_a_click(
     for name in ("steps/0", "sound/0/drums/cp"):
         tab.run(f"antiphon.send('/clip/delete', '{name}')")
     tab.until("!document.querySelector('.clip.is-sound')")
-    chromium.close_tabs()
 
 
-def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, chromium: Chromium) -> None:
-    tab = opened(chromium, server)
+def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
     tab.until("document.querySelector('.steps b')?.innerText === 'bd'")
     tab.run("[...document.querySelectorAll('.steps button')].slice(0, 16).forEach((b, n) => n % 4 || b.click())")
     tab.until("document.querySelectorAll('.steps [aria-pressed=true]').length === 4")
@@ -136,11 +134,10 @@ def test_steps_and_clips_begin_on_the_bar_and_end_there(server: ServerProcess, c
     tab.until("document.querySelector('.clip.on') || document.querySelector('.clip.waits')")
     server.send("/panic")  # of a pedal, a surface or another browser
     tab.until(f"!document.querySelector('.clip.on, .clip.waits') && {SILENT}")
-    chromium.close_tabs()
 
 
-def test_a_message_on_a_phone_leaves_the_last_pads_in_sight(server: ServerProcess, chromium: Chromium) -> None:
-    tab = opened(chromium, server, phone=True)
+def test_a_message_on_a_phone_leaves_the_last_pads_in_sight(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server, phone=True)
     tab.run("[...document.querySelectorAll('.rooms button')].find(one => one.innerText === 'Clips').click()")
     tab.until("document.querySelectorAll('main.clips .drum-pads button').length > 0")
     tab.run("(room => room.scrollTop = room.scrollHeight)(document.querySelector('main.clips'))")

@@ -114,8 +114,8 @@ def views(tab: Tab) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_nothing_in_any_view(server: ServerProcess, chromium: Chromium, size: str) -> None:
-    tab = opened(chromium, server, size)
+def test_axe_finds_nothing_in_any_view(server: ServerProcess, browser: Chromium, size: str) -> None:
+    tab = opened(browser, server, size)
     found: dict[str, Any] = {}
     for theme in THEMES:
         dressed(tab, theme)
@@ -125,12 +125,11 @@ def test_axe_finds_nothing_in_any_view(server: ServerProcess, chromium: Chromium
                 found[f"{size}, {theme}, {view}"] = against
             if PICTURES:
                 tab.screenshot(Path(PICTURES) / f"{size}-{theme}-{view.lower().replace(' ', '-')}.png")
-    chromium.close_tabs()
     assert not found, json.dumps(found, indent=1)
 
 
-def test_keys_show_what_the_layout_has(server: ServerProcess, chromium: Chromium) -> None:
-    tab = chromium.tab()
+def test_keys_show_what_the_layout_has(server: ServerProcess, browser: Chromium) -> None:
+    tab = browser.tab()
     layout = "{getLayoutMap: () => Promise.resolve(new Map([['KeyY', 'z'], ['KeyZ', 'y'], ['Semicolon', 'ö']]))}"
     tab.call("Page.enable")
     tab.call(
@@ -143,11 +142,10 @@ def test_keys_show_what_the_layout_has(server: ServerProcess, chromium: Chromium
     press(tab, ".piano-side", "Pads")
     tab.until("document.querySelector('.keys').innerText.replace(/\\s+/g, '') === 'AWSEDFTGZHUJKOLPÖ'")
     assert tab.run("!!document.querySelector('[aria-label=\"An octave down (Y)\"]')")
-    chromium.close_tabs()
 
 
-def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium) -> None:
-    tab = opened(chromium, server, "desktop")
+def test_menus_that_open_over_the_page(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server, "desktop")
     menus = ((".tools", "Add…", ".types li"), (".input", "Input", ".menu"), (".patch", "Page", ".patches li"))
     for where, name, there in menus:
         press(tab, where, name)
@@ -158,14 +156,13 @@ def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium
         tab.run(f"{menu}.querySelector('input, button').focus()")
         tab.key("keyDown", "Escape", "Escape")
         tab.until(f"!document.querySelector('{there}')")
-    chromium.close_tabs()
 
 
 @pytest.mark.parametrize("room", ["Learn", "Instrument", "Clips", "Code", "Files", "Library"])
 def test_tab_reaches_every_control_once_and_in_the_order_of_the_page(
-    server: ServerProcess, chromium: Chromium, room: str
+    server: ServerProcess, browser: Chromium, room: str
 ) -> None:
-    tab = opened(chromium, server, "desktop")
+    tab = opened(browser, server, "desktop")
     press(tab, ".rooms", room)
     tab.until(f"document.querySelector('.app').dataset.room === {json.dumps(room)}")
     if room == "Learn":
@@ -202,4 +199,3 @@ def test_tab_reaches_every_control_once_and_in_the_order_of_the_page(
         # a focus that cannot be seen is none
         assert tab.run("getComputedStyle(document.activeElement).outlineStyle") != "none"
     assert order == list(range(count))
-    chromium.close_tabs()

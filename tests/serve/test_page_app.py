@@ -5,7 +5,6 @@ import hashlib
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,11 +28,10 @@ AWAY = "document.querySelector('.away').innerText.includes('does not answer')"
 
 
 @pytest.fixture
-def tab() -> Iterator[Tab]:
-    with Chromium() as browser:
-        found = browser.tab()
-        found.size(1280, 800)
-        yield found
+def tab(browser: Chromium) -> Tab:
+    found = browser.tab()
+    found.size(1280, 800)
+    return found
 
 
 def test_it_can_be_installed_and_outlives_its_server(tab: Tab, tmp_path: Path) -> None:

@@ -96,24 +96,22 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanRig]:
 
 
 @pytest.fixture(scope="module")
-def pages(stage: LanRig) -> Iterator[tuple[Tab, Tab]]:
+def pages(stage: LanRig, chromium: Chromium) -> tuple[Tab, Tab]:
     """Two browsers, for all tests: each opens in seconds on a busy machine."""
-    with Chromium() as browser:
-        yield stage.opened(browser), stage.opened(browser)
+    return stage.opened(chromium), stage.opened(chromium)
 
 
-def test_a_page_of_another_machine_says_on_which_one_its_key_is(stage: LanRig) -> None:
+def test_a_page_of_another_machine_says_on_which_one_its_key_is(stage: LanRig, browser: Chromium) -> None:
     outside = [ip for ip in local_addresses() if not ip.startswith("127.")]
     if not outside:
         pytest.skip("this machine has no address but loopback's, so that no page is another's")
-    with Chromium() as browser:
-        tab = browser.tab()
-        tab.call("Security.setIgnoreCertificateErrors", ignore=True)
-        tab.go(f"https://{outside[0]}:{stage.server.http}/")
-        tab.until("!!document.querySelector('.ask')")
-        said = tab.run("document.querySelector('.ask').innerText")
-        assert "On the machine that runs Antiphon, type antiphon qr in a terminal and scan the code" in said
-        assert "antiphon page" not in said
+    tab = browser.tab()
+    tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+    tab.go(f"https://{outside[0]}:{stage.server.http}/")
+    tab.until("!!document.querySelector('.ask')")
+    said = tab.run("document.querySelector('.ask').innerText")
+    assert "On the machine that runs Antiphon, type antiphon qr in a terminal and scan the code" in said
+    assert "antiphon page" not in said
 
 
 def click(tab: Tab, label: str) -> None:
@@ -200,71 +198,68 @@ def touch(tab: Tab, where: str, text: str) -> None:
     tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
 
-def test_a_scene_has_its_name_stays_lit_and_moves_what_is_shown(stage: LanRig) -> None:
-    with Chromium() as browser:
-        phone = stage.opened(browser)
-        phone.size(*PHONE, phone=True)
-        touch(phone, ".tabs", "Play")
-        slider = "document.querySelector('.on-stage [role=slider][aria-label=mix]').innerText"
-        phone.until(f"{slider} === '1.0'")
-        phone.until("/^\\d+\\.\\d\\n120 bpm\\n.*\\d %/s.test(document.querySelector('.on-stage .line').innerText)")
-        touch(phone, ".on-stage", "1\\ndry at last")
-        phone.until(f"{slider} === '0.25'")
-        phone.until("document.querySelector('.on-stage .stored').ariaPressed === 'true'")
-        assert phone.run("document.querySelectorAll('.on-stage [aria-pressed=true]').length") == 1
-        touch(phone, ".rooms", "Clips")
-        phone.until("document.querySelector('.clip.is-scene')?.innerText.startsWith('dry at last')")
+def test_a_scene_has_its_name_stays_lit_and_moves_what_is_shown(stage: LanRig, browser: Chromium) -> None:
+    phone = stage.opened(browser)
+    phone.size(*PHONE, phone=True)
+    touch(phone, ".tabs", "Play")
+    slider = "document.querySelector('.on-stage [role=slider][aria-label=mix]').innerText"
+    phone.until(f"{slider} === '1.0'")
+    phone.until("/^\\d+\\.\\d\\n120 bpm\\n.*\\d %/s.test(document.querySelector('.on-stage .line').innerText)")
+    touch(phone, ".on-stage", "1\\ndry at last")
+    phone.until(f"{slider} === '0.25'")
+    phone.until("document.querySelector('.on-stage .stored').ariaPressed === 'true'")
+    assert phone.run("document.querySelectorAll('.on-stage [aria-pressed=true]').length") == 1
+    touch(phone, ".rooms", "Clips")
+    phone.until("document.querySelector('.clip.is-scene')?.innerText.startsWith('dry at last')")
     stage.server.send("/node/keys/wet", 1.0)
 
 
 @pytest.mark.needs("answer")
-def test_a_phone_says_whose_turn_it_is_once_in_every_view(stage: LanRig) -> None:
+def test_a_phone_says_whose_turn_it_is_once_in_every_view(stage: LanRig, browser: Chromium) -> None:
     stage.server.send("/patch/load", "turns", 0.0)
-    with Chromium() as browser:
-        phone = stage.opened(browser)
-        phone.size(*PHONE, phone=True)
-        told = "[...document.querySelectorAll('.told p')].filter(p => p.checkVisibility()).map(p => p.innerText).join()"
-        for view in ("Patch", "Controls", "Sound", "Desk", "Play"):
-            touch(phone, ".tabs", view)
-            phone.until(f"{told} === 'Begin when you like'")
-        stage.server.send("/note/on", 60, 100)
-        phone.until(f"{told} === 'Your turn'")
-        for pitch in (62, 64, 65):
-            stage.server.send("/note/on", pitch, 100)
-        stage.server.send("/tempo", 480.0)
-        phone.until(f"{told} === 'It answers: listen'")
+    phone = stage.opened(browser)
+    phone.size(*PHONE, phone=True)
+    told = "[...document.querySelectorAll('.told p')].filter(p => p.checkVisibility()).map(p => p.innerText).join()"
+    for view in ("Patch", "Controls", "Sound", "Desk", "Play"):
+        touch(phone, ".tabs", view)
+        phone.until(f"{told} === 'Begin when you like'")
+    stage.server.send("/note/on", 60, 100)
+    phone.until(f"{told} === 'Your turn'")
+    for pitch in (62, 64, 65):
+        stage.server.send("/note/on", pitch, 100)
+    stage.server.send("/tempo", 480.0)
+    phone.until(f"{told} === 'It answers: listen'")
     stage.server.send("/tempo", 120.0)
     stage.server.send("/patch/load", "stage", 0.0)
 
 
-def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig) -> None:
-    with Chromium() as browser:
-        phone = stage.opened(browser)
-        phone.size(*PHONE, phone=True)
-        touch(phone, ".tabs", "Play")
-        touch(phone, ".on-stage", "● Record")
-        until(lambda: stage.status()["recording_tracks"], 60.0, "the tracks are recorded")
-        stage.server.send("/note/on", 60, 100)
-        # a finger that goes to the right over the tracks leaves the page no more than any other
-        touch(phone, ".on-stage", "Tracks")
-        phone.until("!!document.querySelector('.on-stage .levels')")
-        for place in range(40, 380, 12):
-            kind = "touchMove" if place > 40 else "touchStart"
-            phone.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": place, "y": 500}])
-        phone.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
-        touch(phone, ".on-stage", "Tracks")
-        # that it runs, and for how long, is seen in every room, and at once by a page that comes later
-        where = "document.querySelector('.hand .record')"
-        phone.until(f"/^● End 0:0[1-9]$/.test({where}?.innerText)")
-        late = stage.opened(browser)
-        late.until("/^● Recording 0:(0[1-9]|[1-5]\\d)$/.test(document.querySelector('.foot .rec')?.innerText)")
-        panics = "[...document.querySelectorAll('.panic')].filter(one => one.checkVisibility()).length"
-        assert phone.run(panics) == 1, "one panic, in the place that it has in every room"
-        phone.run(f"{where}.click()")
-        until(lambda: list(stage.server.home.rglob("set.dawproject")), 60.0, "the projects are written")
-        phone.until(f"{where}.innerText === '● Record'")
-        phone.until("document.querySelector('.toast').innerText.includes('under Recordings')")
-        phone.run("document.querySelector('.toast button').click()")
-        phone.until("document.querySelector('.app').dataset.room === 'Files'")
+def test_a_phone_records_the_tracks_and_ends_them(stage: LanRig, browser: Chromium) -> None:
+    phone = stage.opened(browser)
+    phone.size(*PHONE, phone=True)
+    touch(phone, ".tabs", "Play")
+    touch(phone, ".on-stage", "● Record")
+    until(lambda: stage.status()["recording_tracks"], 60.0, "the tracks are recorded")
+    stage.server.send("/note/on", 60, 100)
+    # a finger that goes to the right over the tracks leaves the page no more than any other
+    touch(phone, ".on-stage", "Tracks")
+    phone.until("!!document.querySelector('.on-stage .levels')")
+    for place in range(40, 380, 12):
+        kind = "touchMove" if place > 40 else "touchStart"
+        phone.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": place, "y": 500}])
+    phone.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+    touch(phone, ".on-stage", "Tracks")
+    # that it runs, and for how long, is seen in every room, and at once by a page that comes later
+    where = "document.querySelector('.hand .record')"
+    phone.until(f"/^● End 0:0[1-9]$/.test({where}?.innerText)")
+    late = stage.opened(browser)
+    late.until("/^● Recording 0:(0[1-9]|[1-5]\\d)$/.test(document.querySelector('.foot .rec')?.innerText)")
+    panics = "[...document.querySelectorAll('.panic')].filter(one => one.checkVisibility()).length"
+    assert phone.run(panics) == 1, "one panic, in the place that it has in every room"
+    phone.run(f"{where}.click()")
+    until(lambda: list(stage.server.home.rglob("set.dawproject")), 60.0, "the projects are written")
+    phone.until(f"{where}.innerText === '● Record'")
+    phone.until("document.querySelector('.toast').innerText.includes('under Recordings')")
+    phone.run("document.querySelector('.toast button').click()")
+    phone.until("document.querySelector('.app').dataset.room === 'Files'")
     (listed,) = stage.server.home.rglob("tracks.json")
     assert [one["name"] for one in json.loads(listed.read_text())["tracks"]] == ["input", "output", "keys"]

@@ -11,6 +11,7 @@ from tests import accepted
 from tests.each import each
 
 from antiphon.api.backends.analysis import analyse_file as analyse_catalogued
+from antiphon_loops.analysis import tables
 from antiphon_loops.analysis.analyse import analyse, analyse_file
 from antiphon_loops.analysis.catalogued import LoopAnalysis
 from antiphon_loops.analysis.reading import TempoLabel, number_in, read_tempo_label, tempo_in
@@ -230,3 +231,11 @@ def test_a_new_name_is_a_new_analysis(tmp_path: Path):
     for name, origin in (("x-92.7bpm.wav", "name"), ("x 92.7.wav", "number"), ("y.wav", "sound")):
         next(tmp_path.glob("*.wav")).rename(tmp_path / name)
         assert [x.tempo_from for x in analyse_folder(tmp_path).loops] == [origin]
+
+
+def test_key_features_begin_and_end_are_an_eighth_each():
+    notes = np.zeros((12, 64))
+    notes[0, :4] = notes[2, 4:8] = notes[9, 8:56] = notes[4, 56:60] = notes[7, 60:] = 1.0
+    rows = tables.key_features(notes)
+    pitches = [sorted((np.flatnonzero(rows[at]) - tables.LOWEST) % 12) for at in (4, 6)]
+    assert pitches == [[0, 2], [4, 7]]
