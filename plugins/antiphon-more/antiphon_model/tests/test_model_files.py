@@ -22,7 +22,7 @@ from tests.waiting import until
 
 from antiphon.api.backends.models import ModelError
 from antiphon.doctor import software
-from antiphon.networks import info
+from antiphon.networks import info, onnx_wire
 from antiphon_model import landlock, model_file, probe
 from antiphon_model.tests import exports
 from antiphon_model.tests.exports import refusal
@@ -55,6 +55,29 @@ def test_a_codec_has_ratios_and_attributes() -> None:
     assert [methods["decode"][k] for k in ("inputs", "in_ratio", "outputs", "out_ratio")] == [2, 256, 1, 1]
     assert (said["rate"], said["hop"], said["attributes"]) == (24000, 256, [["gain", "float"]])
     assert methods["decode"]["source"] == "assumed"
+
+
+def nest_graphs(count: int) -> bytes:
+    """Bytes of a model with a graph, in a node of which is a graph, and so on."""
+    inner = b""
+    for field in (6, 5, 1) * (count - 1):
+        inner = field_bytes(field, inner)
+    return field_bytes(7, inner)
+
+
+def field_bytes(field: int, data: bytes) -> bytes:
+    """A field of bytes as protobuf has it."""
+    size, length = len(data), bytearray()
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    return bytes([field << 3 | 2, *length, size]) + data
+
+
+def test_onnx_graphs_nested_too_deep_are_no_model() -> None:
+    onnx_wire.check(nest_graphs(16))
+    with pytest.raises(ModelError, match="it is no ONNX model"):
+        onnx_wire.check(nest_graphs(1000))
 
 
 def test_an_onnx_file_with_states_is_described() -> None:
