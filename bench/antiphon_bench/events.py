@@ -58,7 +58,7 @@ def offline() -> dict[str, Any]:
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         onset_samples = onsets(folder / "out.wav")
-    return _compare("offline", onset_samples, want, ONSETS, 0)
+    return _compare("offline", onset_samples, want, 0)
 
 
 def live(busy: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def live(busy: int) -> dict[str, Any]:
             server.stop()
         onset_samples = onsets(path)
     want = onset_samples[0] + np.arange(ONSETS) * GAP if len(onset_samples) else np.zeros(0, np.int64)
-    return _compare(f"live headless, {busy} busy processes", onset_samples, want, ONSETS, late)
+    return _compare(f"live headless, {busy} busy processes", onset_samples, want, late)
 
 
 def immediate(seed: int) -> dict[str, Any]:
@@ -106,11 +106,8 @@ def immediate(seed: int) -> dict[str, Any]:
             server.stop()
         onset_samples = onsets(path)
     if len(onset_samples) != len(sent):
-        return {
-            "n": len(onset_samples),
-            "sent": len(sent),
-            **dict.fromkeys(("min", "p50", "p99", "max", "spread", "allowed"), 0.0),
-        }
+        unknown = dict.fromkeys(("min", "p50", "p99", "max", "spread", "allowed"), 0.0)
+        return {"n": len(onset_samples), "sent": len(sent), **unknown}
     # the recording's origin on the clock is not known: only differences count, the least is set to 0
     delays = onset_samples / RATE * 1e3 - np.asarray(sent) * 1e3
     delays -= delays.min()
@@ -128,12 +125,10 @@ def onsets(path: Path) -> NDArray[np.int64]:
     return np.flatnonzero(loud & ~np.concatenate([[False], loud[:-1]])).astype(np.int64)
 
 
-def _compare(
-    run: str, onset_samples: NDArray[np.int64], want: NDArray[np.int64], sent: int, late: int
-) -> dict[str, Any]:
+def _compare(run: str, onset_samples: NDArray[np.int64], want: NDArray[np.int64], late: int) -> dict[str, Any]:
     if len(onset_samples) == len(want):
         error = onset_samples - want
         exact, worst = int(np.count_nonzero(error == 0)), int(np.abs(error).max(initial=0))
     else:
         exact, worst = int(np.isin(onset_samples, want).sum()), -1
-    return {"run": run, "sent": sent, "found": len(onset_samples), "exact": exact, "worst": worst, "late": late}
+    return {"run": run, "sent": ONSETS, "found": len(onset_samples), "exact": exact, "worst": worst, "late": late}

@@ -16,6 +16,8 @@ RATES = (5000, 20000, 40000)
 BURSTS = (10_000, 100_000)
 PATCH = "bench8"
 HANDLERS = 50
+COUNTED = ("load", "sent", "lost", "kernel", "dropped", "wrong")
+"""Keys of a run's result that its table shows, before the pings."""
 
 
 def main(seconds: float) -> None:
@@ -27,12 +29,7 @@ def main(seconds: float) -> None:
     table(
         "OSC by UDP (lost: sent - received; kernel: its own drop count; values: last value of every address read back)",
         ("load", "sent", "lost", "kernel drops", "ours dropped", "values wrong", "ping p50", "p99", "max ms"),
-        [
-            (r["load"], r["sent"], r["lost"], r["kernel"], r["dropped"], r["wrong"], *r["ping"].values())
-            if r["ping"]
-            else (r["load"], r["sent"], r["lost"], r["kernel"], r["dropped"], r["wrong"], "-", "-", "-")
-            for r in rows
-        ],
+        [(*(r[name] for name in COUNTED), *(r["ping"].values() or ("-", "-", "-"))) for r in rows],
     )
     table(
         "beside it: 100,000 flat out",
