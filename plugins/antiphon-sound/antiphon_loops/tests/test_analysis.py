@@ -72,6 +72,12 @@ def test_confidence_of_bars_with_a_decayed_end_is_0():
     assert analyse(played, RATE, label=stated).confidence > 0.9, "a file that says so is a loop"
 
 
+@each("bpm, pitch", [(120.0, 1000.0), (60.0, 440.0)])
+def test_the_key_of_clicks_has_no_confidence(bpm: float, pitch: float):
+    times = np.arange(8 * RATE) / RATE % (60.0 / bpm)
+    assert analyse(stereo(np.sin(2 * np.pi * pitch * times) * np.exp(-60.0 * times)), RATE).key_sure == 0.0
+
+
 @each("beats, likely", [(0.0, True), (0.5, True), (0.25, False), (3.25, False)])
 def test_a_long_sound_cut_between_eighths_is_no_loop(beats: float, likely: bool):
     cut = np.roll(drums(104.0, 12, 0), -round(beats * 60.0 / 104.0 * RATE))
