@@ -136,12 +136,8 @@ def registrations(kind: str) -> dict[str, Registration]:
     def register(name: str, factory: str | Factory, doc: str = "") -> None:
         result.setdefault(name, Registration(resolve(factory), doc))
 
-    import_plugins(hook_lists().plugins_with_hook(hook), _left_out).call(hook, register=register)
+    import_plugins(hook_lists().plugins_with_hook(hook), lambda name, error: None).call(hook, register=register)
     return result
-
-
-def _left_out(name: str, error: BaseException) -> None:
-    pass
 
 
 @cache

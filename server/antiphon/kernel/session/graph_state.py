@@ -132,9 +132,8 @@ class GraphState:
 
     def current(self) -> Graph:
         """The graph with the present values in it: those that differ from their defaults."""
-        return replace(
-            self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
-        )
+        nodes = tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
+        return Graph(nodes, self.graph.wires, self.graph.macros)
 
     def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
         """Stores the value of a readonly parameter.
@@ -273,19 +272,26 @@ class GraphState:
         return effects
 
     def _show(
-        self, before: PatchState, graph: Graph, due: Transition = (FADE, 0.0, 0.0), **changes: Any
+        self,
+        before: PatchState,
+        graph: Graph,
+        due: Transition = (FADE, 0.0, 0.0),
+        tempo: float | None = None,
+        **changes: Any,
     ) -> list[Effect]:
         """Shows another graph, which is valid but for its values, than the present one, and requests its plan.
 
-        `before`: the present patch; `changes`: its other attributes that are new.
+        `before`: the present patch; `tempo`: in bpm, None keeps it; `changes`: its other attributes that are new.
         """
-        new = replace(before, graph=graph, **{"edits": before.edits + 1, **changes})
-        nodes = self.nodes_of(graph, new.catalog, [state.nodes for state in self.states.states])
+        catalog = changes.get("catalog", before.catalog)
+        nodes = self.nodes_of(graph, catalog, [state.nodes for state in self.states.states])
         graph, numbers = values_in(graph, nodes, before)
-        new = replace(new, graph=graph, nodes=nodes, numbers={0: new.numbers[0], **numbers})
+        numbers[0] = before.tempo if tempo is None else tempo
+        fixed = {"graph": graph, "nodes": nodes, "numbers": numbers}
+        new = replace(before, **{"edits": before.edits + 1, **changes, **fixed})
         self._write(new)
-        places = self._place_macros(before)
-        return self._step(self.states.show(before, replace(new, numbers={**new.numbers, **places}), due))
+        numbers |= self._place_macros(before)
+        return self._step(self.states.show(before, new, due))
 
     def _place_macros(self, before: PatchState) -> dict[int, float]:
         """Places each macro where its first target has its value, if it is not where it has it; returns the numbers."""
@@ -352,9 +358,8 @@ class GraphState:
         graphs.check(graph, self.catalog)
         before = self.present()
         had = {spec.name: spec.values for spec in before.graph.nodes}
-        numbers = {0: before.tempo if tempo is None else tempo}
-        changed: list[Effect] = [] if numbers[0] == before.tempo else [TempoChanged(numbers[0])]
-        effects = self._show(before, graph, (fade, 0.0, TAIL), numbers=numbers, name=name, path=path)
+        changed: list[Effect] = [] if tempo is None or tempo == before.tempo else [TempoChanged(tempo)]
+        effects = self._show(before, graph, (fade, 0.0, TAIL), tempo, name=name, path=path)
         for spec in self.graph.nodes:
             node = self.nodes[spec.name]
             if before.nodes.get(spec.name) is node and spec.values != (was := had[spec.name]):
@@ -507,7 +512,7 @@ def values_in(graph: Graph, nodes: Mapping[str, Node], before: PatchState) -> tu
                 if param.kind not in ("text", "file"):
                     numbers[node.base + cell] = param.encode(value)
         specs.append(NodeSpec(spec.name, spec.type, values))
-    return replace(graph, nodes=tuple(specs)), numbers
+    return Graph(tuple(specs), graph.wires, graph.macros), numbers
 
 
 _SHARE, _FLOOR = 5e-4, 1e-3

@@ -56,11 +56,6 @@ class _Child:
     away: bool = False  # it waited for what did not answer
 
 
-@dataclass(slots=True)
-class _Record:
-    failures: list[float] = field(default_factory=list)
-
-
 class Zygote:
     """The parent of the workers of one kind."""
 
@@ -69,7 +64,7 @@ class Zygote:
         self._kind, self._arena, self._bells, self._lifeline = kind, arena, bells, lifeline
         self._bell = bells.zygotes[arena.place_of(kind)]
         self._children: dict[int, _Child] = {}
-        self._records: dict[int, _Record] = {}
+        self._failures: dict[int, list[float]] = {}  # by the entry's number, when its workers have failed
         self.module = imports or module_of(kind, arena)  # what workers import
 
     def run(self) -> None:
@@ -148,11 +143,11 @@ class Zygote:
         words = entry.words
         if words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
             words[WorkerWord.RETRIED] = words[WorkerWord.RETRY]
-            self._records.pop(entry.number, None)
+            self._failures.pop(entry.number, None)
             if words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED):
                 words[WorkerWord.STATE] = State.RESTARTING
         if not words[WorkerWord.WANTED]:
-            self._records.pop(entry.number, None)
+            self._failures.pop(entry.number, None)
             words[WorkerWord.STATE] = State.NONE
         elif words[WorkerWord.STATE] == State.WAITING:
             if time.monotonic_ns() - words[WorkerWord.STARTED_NS] > RETRY_SECONDS * 1e9 and entry.kind == self._kind:
@@ -220,7 +215,7 @@ class Zygote:
             self._kill(child, "gave what cannot be played")
         elif words[WorkerWord.RETRY] != words[WorkerWord.RETRIED]:
             words[WorkerWord.RETRIED] = words[WorkerWord.RETRY]
-            self._records.pop(entry.number, None)
+            self._failures.pop(entry.number, None)
         elif not words[WorkerWord.WANTED]:
             if now - words[WorkerWord.LEFT_NS] > IDLE_SECONDS * 1e9:
                 self._kill(child, "")
@@ -255,7 +250,7 @@ class Zygote:
         _end_group(child.pid)
         del self._children[entry.number]
         if child.killed == "not wanted":
-            self._records.pop(entry.number, None)  # the next worker in this entry has not failed yet
+            self._failures.pop(entry.number, None)  # the next worker in this entry has not failed yet
             entry.set_reason("")
             words[WorkerWord.DIED_NS], words[WorkerWord.PID] = time.monotonic_ns(), 0
             # last: NONE frees the entry
@@ -277,10 +272,10 @@ class Zygote:
         if code == worker.REFUSED:
             words[WorkerWord.STATE] = State.REFUSED
             return
-        record = self._records.setdefault(entry.number, _Record())
         now = time.monotonic()
-        record.failures = [t for t in record.failures if now - t < WITHIN] + [now]
-        if len(record.failures) >= QUARANTINE:
+        failures = [t for t in self._failures.get(entry.number, []) if now - t < WITHIN] + [now]
+        self._failures[entry.number] = failures
+        if len(failures) >= QUARANTINE:
             words[WorkerWord.STATE] = State.QUARANTINED
         else:
             self._update_wanted_worker(entry)

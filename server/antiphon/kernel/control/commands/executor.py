@@ -193,9 +193,9 @@ class Outbox:
                 return node in state.by_id and (type(action.when) is not Now or self._is_trigger(action))
             case Sync():
                 return state.loading
-            case NodeReset():
+            case NodeReset() | Play():
                 return action.node not in state.engine_nodes and state.loading
-        return isinstance(action, Play) and action.node not in state.engine_nodes and state.loading
+        return False
 
     def _try(self, action: Action) -> bool:
         if isinstance(action, _PLAYED) and action.node not in self._state.engine_nodes:
