@@ -140,7 +140,6 @@ class _NodeIndices:
 class Interpreter(Protocol):
     """A plan, as it runs the nodes that machine code does not."""
 
-    watched: bool
     at_work: ctypes.c_int64
 
     def run_node_at(self, place: int, time: BlockTime) -> None:
@@ -153,9 +152,11 @@ class Interpreter(Protocol):
 class NativePlan:
     """The rows of one plan. Built off the block path. `words`: of the plan, for machine code (`PlanWord`)."""
 
-    def __init__(self, nodes: Sequence[NodeStep], spec: StreamSpec, opening: PackedCalls, closing: PackedCalls) -> None:
+    def __init__(
+        self, play: Interpreter, nodes: Sequence[NodeStep], spec: StreamSpec, opening: PackedCalls, closing: PackedCalls
+    ) -> None:
         """Packs the rows of the nodes at rest. `opening`, `closing`: the calls before the nodes, and after them."""
-        self._spec, self._period = spec, spec.block * 1e9 / spec.rate
+        self._play, self._spec, self._period = play, spec, spec.block * 1e9 / spec.rate
         self._places: list[_NodeIndices] = []
         outs: list[tuple[int, int, int]] = []
         times: list[tuple[int, int]] = []
@@ -194,17 +195,21 @@ class NativePlan:
         self._whole[PlanWord.OPENING], self._whole[PlanWord.OPENING_COUNT] = opening.table, opening.count
         self._whole[PlanWord.CLOSING], self._whole[PlanWord.CLOSING_COUNT] = closing.table, closing.count
         self._run = run_plan.bind(self.words)
-        self._play: Interpreter | None = None
         self._time = BlockTime()
         self._opened: Callable[[], None] | None = None
         self._call_back = CallBack(self._run_row)
         self._whole[PlanWord.CALL_BACK] = self._call_back.address
+        self._whole[PlanWord.PERIOD], self._whole[PlanWord.AT_WORK] = _NEVER, ctypes.addressof(play.at_work)
         for place in range(len(nodes)):
             self.settle(place)
 
-    def run(self, play: Interpreter, time: BlockTime) -> None:
+    def watch(self, at_work: ctypes.c_int64) -> None:
+        """Does what `Plan.watch` does, for machine code."""
+        self._whole[PlanWord.PERIOD], self._whole[PlanWord.AT_WORK] = int(self._period), ctypes.addressof(at_work)
+
+    def run(self, time: BlockTime) -> None:
         """Runs the plan for one whole block."""
-        self.begin(play, time)
+        self.begin(time)
         if self._run():
             self.check()
 
@@ -212,26 +217,22 @@ class NativePlan:
         """Raises what the interpreter raised in a row that machine code called it for."""
         self._call_back.check()
 
-    def begin(self, play: Interpreter, time: BlockTime, opened: Callable[[], None] | None = None) -> None:
+    def begin(self, time: BlockTime, opened: Callable[[], None] | None = None) -> None:
         """Writes the block's time for the kernels.
 
         `opened`: called once in each block before its first row that the interpreter runs, where machine code begins
         the blocks and writes their times; None for one block.
         """
         whole, real, rate = self._whole, self._real, self._spec.rate
-        self._play, self._time, self._opened = play, time, opened
-        whole[PlanWord.TOUCHED] = 0
+        self._time, self._opened = time, opened
         if whole[PlanWord.TIMES]:
             whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = time.sample, int(time.playing)
             real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
             real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
-        whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
-        whole[PlanWord.AT_WORK] = ctypes.addressof(play.at_work)
 
     def _run_row(self, reason: int, place: int) -> int:
         """Runs or ends the node at that place, for machine code; `reason`: a `Stop`."""
         whole, time, play = self._whole, self._time, self._play
-        assert play is not None
         if self._opened is not None and time.sample != whole[PlanWord.SAMPLE]:
             time.sample, time.beat = whole[PlanWord.SAMPLE], self._real[PlanWord.BEAT]
             self._opened()

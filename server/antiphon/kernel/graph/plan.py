@@ -122,7 +122,7 @@ class Plan:
     marks: list[tuple[int, str, int]] = field(default_factory=list)
     steering: list[tuple[int, tuple[float, float, float]]] = field(default_factory=list)  # asked of the clock
     watched: bool = False
-    at_work: ctypes.c_int64 = field(default_factory=ctypes.c_int64)  # gets the number of each node before it runs
+    at_work: ctypes.c_int64 = field(default_factory=ctypes.c_int64)
     input_at: int = 0
     ran: int = 0  # frames of the last block
     crossing: object = None  # the `PlanCrossfade` to it, if it was made ahead
@@ -151,19 +151,24 @@ class Plan:
             step.listeners = tuple(other.host for other in notes)
         self.opening = PackedCalls(feedback.read(self.spec.block) for feedback in self._feedbacks)
         self.closing = PackedCalls(self._after(self.spec.block))
-        self.native = NativePlan(self.steps, self.spec, self.opening, self.closing)
+        self.native = NativePlan(self, self.steps, self.spec, self.opening, self.closing)
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
         if frames == self.spec.block:
             self.ran = frames
-            self.native.run(self, time)
+            self.native.run(time)
             return self.last.buffer
         self.begin_block(frames)
         for step in self.steps:
             self.run_step(step, frames, time)
         self.after(frames)
         return self.last.buffer[:, :frames]
+
+    def watch(self, at_work: ctypes.c_int64) -> None:
+        """Counts overruns as failures; `at_work` gets the number of each node before it runs."""
+        self.watched, self.at_work = True, at_work
+        self.native.watch(at_work)
 
     def begin_block(self, frames: int) -> None:
         """Begins a block: reads the feedback wires."""

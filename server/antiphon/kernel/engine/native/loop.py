@@ -198,7 +198,7 @@ class NativeLoop:
         time = player.time
         # the block before may have ended within a ramp that is over
         time.tempo, time.playing = player.tempo.tempo_at(player.sample), player.tempo.playing
-        plan.native.begin(plan, time, opened)
+        plan.native.begin(time, opened)
         upcoming = player.schedule.upcoming(player.tempo)
         whole[LoopWord.UNTIL] = _NEVER if math.isinf(upcoming) else int(upcoming)
         whole[LoopWord.LINE_SAMPLE], real[LoopWord.LINE_BEAT] = line.sample, line.beat

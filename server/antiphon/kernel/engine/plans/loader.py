@@ -323,8 +323,7 @@ class Loader:
     def _fail_blamed(self, load: _Load) -> None:
         """Fails the node that hung or crashed the engine, and lets the watchdog see which node is running."""
         words, plan = self._loop.shared.words, load.made.plan
-        plan.watched = True
-        plan.at_work = ctypes.c_int64.from_address(self._loop.shared.address(HeaderWord.AT_WORK))
+        plan.watch(ctypes.c_int64.from_address(self._loop.shared.address(HeaderWord.AT_WORK)))
         blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
         if blamed in plan.hosts and not plan.hosts[blamed].prepare_fault:
             load.aside = blamed, "hung or crashed the engine"
