@@ -41,18 +41,17 @@ class ActionSchedule:
 
     def at_sample(self, sample: int, action: Action) -> bool:
         """Schedules an action for a sample of the engine's clock. Returns False when the schedule is full."""
-        if len(self) >= CAPACITY:
-            return False
-        self._count += 1
-        heapq.heappush(self._by_sample, (sample, self._count, action))
-        return True
+        return self._push(self._by_sample, sample, action)
 
     def at_beat(self, beat: float, action: Action) -> bool:
         """Schedules an action for a beat of the tempo map, with its swing. Returns False when the schedule is full."""
+        return self._push(self._by_beat, beat, action)
+
+    def _push(self, heap: list[tuple[N, int, Action]], at: N, action: Action) -> bool:
         if len(self) >= CAPACITY:
             return False
         self._count += 1
-        heapq.heappush(self._by_beat, (beat, self._count, action))
+        heapq.heappush(heap, (at, self._count, action))
         return True
 
     @property

@@ -288,20 +288,17 @@ class RemoteEngine:
     def meters(self) -> dict[int, tuple[float, float]]:
         """(peak, rms) of a recent block of each node's output, by node number; 0 is the master output, -1 the input."""
         view = self._shared.meters
-        levels = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
-        for row in range(8, 4 * METERS, 4):
-            number = int(view[row])
-            if number == 0:
-                break
-            levels[number] = (view[row + 1], view[row + 2])
-        return levels
+        ends = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
+        return ends | {number: (peak, rms) for number, peak, rms, _ in self._metered()}
 
     def node_loads(self) -> dict[int, float]:
         """Mean load of each node's processor in the engine, as a share of a block, by node number."""
-        view, loads = self._shared.meters, {}
+        return {number: load for number, _, _, load in self._metered()}
+
+    def _metered(self) -> Iterator[tuple[int, float, float, float]]:
+        """Number, peak, RMS and load of each node."""
+        view = self._shared.meters
         for row in range(8, 4 * METERS, 4):
-            number = int(view[row])
-            if number == 0:
-                break
-            loads[number] = view[row + 3]
-        return loads
+            if not view[row]:
+                return
+            yield int(view[row]), view[row + 1], view[row + 2], view[row + 3]

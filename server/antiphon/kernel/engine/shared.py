@@ -167,11 +167,9 @@ class Shared:
     def create(shape: MappingShape) -> Shared:
         """Creates a mapping with an inheritable descriptor."""
         shared = Shared(-1, shape)
-        shared.words[HeaderWord.RATE], shared.words[HeaderWord.BLOCK], shared.words[HeaderWord.CHANNELS] = (
-            shape.rate,
-            shape.block,
-            shape.channels,
-        )
+        words = shared.words
+        words[HeaderWord.RATE], words[HeaderWord.BLOCK] = shape.rate, shape.block
+        words[HeaderWord.CHANNELS] = shape.channels
         return shared
 
     def address(self, word: HeaderWord) -> int:

@@ -157,6 +157,7 @@ class NativePlan:
     ) -> None:
         """Packs the rows of the nodes at rest. `opening`, `closing`: the calls before the nodes, and after them."""
         self._play, self._spec, self._period = play, spec, spec.block * 1e9 / spec.rate
+        self._around = opening, closing  # held, as their addresses are in the words
         self._places: list[_NodeIndices] = []
         outs: list[tuple[int, int, int]] = []
         times: list[tuple[int, int]] = []

@@ -202,9 +202,3 @@ class PackedCalls:
             at += item.size
         self._words, self._table = words, table
         self.table = address(table)  # address of the table that `run_calls` reads
-        self._run = run_calls.bind(table, self.count)
-
-    def run(self) -> None:
-        """Runs the calls."""
-        if self.count:
-            self._run()

@@ -134,8 +134,6 @@ class Plan:
     heard: deque[tuple[str, Sequence[Event]]] | None = None  # where events are kept that nodes with an output get
     awaited: int = field(init=False)  # number of the first node that the clock waits for where it is new, 0 for none
     native: NativePlan = field(init=False)
-    opening: PackedCalls = field(init=False)
-    closing: PackedCalls = field(init=False)
     _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
     _back: Mapping[WireKey, FeedbackDelay] = field(default_factory=dict)
 
@@ -149,9 +147,8 @@ class Plan:
         for step in self.steps:
             notes = [other for other in self.steps if any(wire.key[0] == step.host.number for wire in other.notes)]
             step.listeners = tuple(other.host for other in notes)
-        self.opening = PackedCalls(feedback.read(self.spec.block) for feedback in self._feedbacks)
-        self.closing = PackedCalls(self._after(self.spec.block))
-        self.native = NativePlan(self, self.steps, self.spec, self.opening, self.closing)
+        opening = PackedCalls(feedback.read(self.spec.block) for feedback in self._feedbacks)
+        self.native = NativePlan(self, self.steps, self.spec, opening, PackedCalls(self._after(self.spec.block)))
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
@@ -173,9 +170,6 @@ class Plan:
     def begin_block(self, frames: int) -> None:
         """Begins a block: reads the feedback wires."""
         self.ran = frames
-        if frames == self.spec.block:
-            self.opening.run()
-            return
         for feedback in self._feedbacks:
             feedback.read(frames).run()
 
@@ -244,9 +238,6 @@ class Plan:
 
     def after(self, frames: int) -> None:
         """Ends a block: stores the feedback wires, and computes the output."""
-        if frames == self.spec.block:
-            self.closing.run()
-            return
         for step in self._after(frames):
             step.run()
 

@@ -8,8 +8,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.kernel.contract.block import Samples
-
 OF_OUTPUT = "="
 """Input device of PortAudio: the one with the output's name, or none where it has no input at the rate."""
 
@@ -117,9 +115,6 @@ class Driver(Protocol):
 
     def wait(self) -> int:
         """Waits for the block now due; returns its number. Skipped ones are missed; -1: no request in time."""
-
-    def deliver(self, block: int, samples: Samples) -> bool:
-        """Delivers the output of a block, float32 `[channels, frames]`. Returns False if it is too late to play."""
 
     def time_of(self, block: int) -> int:
         """CLOCK_MONOTONIC, ns, at which the device asked for the block."""
