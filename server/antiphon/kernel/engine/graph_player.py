@@ -241,9 +241,11 @@ class GraphPlayer:
         for _ in range(len(waiting)):
             self._event(*waiting.popleft())
         self._now.extend(self._retries.due_resets(self.sample, self.plan))
-        while self._now:
-            self._apply(self.sample, self._now.popleft())
-        beat, place = self.tempo.beat_at(self.sample), self.sample
+        beat, place = before, self.sample
+        if self._now:
+            while self._now:
+                self._apply(self.sample, self._now.popleft())
+            beat = self.tempo.beat_at(self.sample)
         for sample, action in self.schedule.take_due(self.sample + frames, self.tempo):
             if sample < self.sample:
                 self._count_late(sample, action)
