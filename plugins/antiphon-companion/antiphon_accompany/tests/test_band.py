@@ -1,5 +1,6 @@
 """The band: parts on ports and channels, chords of a left hand and of a text, sections that are called, user styles."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,13 +36,14 @@ def on(events: Played, part: str = "", since: float = 0.0, until: float = 1e9) -
     ]
 
 
+SPANS = spans_of("| C | F | G | Am |", 4.0, None, 0.0, 32.0)
 C, F, G7, AM = (48, 52, 55), (48, 53, 57), (43, 53, 55, 59), (45, 48, 52)
 TWO = hand((0.0, 15.9, C), (16.0, 31.9, F))
 
 
 @pytest.mark.parametrize("style", NAMES)
 def test_every_style_plays_given_chords_in_every_part(style: str) -> None:
-    made = accompany_file(TUNE, {"style": style, "parts": "all"}, 100.0, spans=_spans("C F G Am"))
+    made = accompany_file(TUNE, {"style": style, "parts": "all"}, 100.0, spans=SPANS)
     chords = [(0, 5, 7, 21)[beat // 4 % 4] for beat in range(32)]
     assert {n.part for n in made} == set(PARTS)
     for part in ("piano", "guitar", "bass", "pad"):
@@ -53,24 +55,29 @@ def test_every_style_plays_given_chords_in_every_part(style: str) -> None:
     assert all(set(part.sections) == set(SECTIONS) for part in shipped_style(style).parts.values())
 
 
+STEPS = [
+    (read_chord(name), root)
+    for name, root in (("Ab", 44), ("G", 43), ("F", 41), ("G", 43), ("Ab", 44), ("Bb", 46), ("Ab", 44))
+]
+"""Chords whose roots are steps apart, and their basses."""
+
+
+def beneath(melody: int) -> Callable[[int], int]:
+    """Moves a key that is above a melody an octave down."""
+    return lambda pitch: pitch - 12 if pitch > melody else pitch
+
+
 @each("voicing, melody", [(voicing, key) for voicing in ("close", "open", "triad", "choir") for key in (127, 64, 58)])
 def test_no_fifths_and_octaves_follow_the_bass_in_the_keys_that_are_struck(voicing: str, melody: int) -> None:
-    """Chords whose roots are steps apart, beneath a melody that some of their keys are moved an octave for."""
-
-    def below(pitch: int) -> int:
-        return pitch - 12 if pitch > melody else pitch
-
-    voices, bass, before = PartVoices(), 44, []
-    for name, root in (("Ab", 44), ("G", 43), ("F", 41), ("G", 43), ("Ab", 44), ("Bb", 46), ("Ab", 44)):
-        chord = read_chord(name)
-        assert chord is not None
+    below, voices, bass, before = beneath(melody), PartVoices(), 44, []
+    for chord, root in STEPS:
         voices.place(Placing(chord, voicing, 60, melody, (bass, root), strict=True), below)
         # a chord strikes three of them
         struck = sorted(map(below, voices.held[:3]))
         for pitch in voices.held:
             voices.strike(pitch, below(pitch))
         if before:
-            assert parallels((bass, *before), (root, *struck)) == 0, (name, before, struck)
+            assert parallels((bass, *before), (root, *struck)) == 0, (chord.name, before, struck)
         bass, before = root, struck
 
 
@@ -80,30 +87,19 @@ def test_no_fifths_and_octaves_follow_the_bass_in_the_keys_that_are_struck(voici
 def test_keys_are_chosen_again_as_they_are_struck_below_a_melody_that_came_after_the_chord(
     lanes: str, melody: int
 ) -> None:
-    def below(pitch: int) -> int:
-        return pitch - 12 if pitch > melody else pitch
-
-    voices, bass, left = PartVoices(), 44, []
-    for name, root in (("Ab", 44), ("G", 43), ("F", 41), ("G", 43), ("Ab", 44), ("Bb", 46), ("Ab", 44)):
-        chord = read_chord(name)
-        assert chord is not None
+    below, voices, bass, left = beneath(melody), PartVoices(), 44, []
+    for chord, root in STEPS:
         voices.place(Placing(chord, "close", 60, 80, (bass, root), strict=True))
         voices.settle(below, left, lanes.split())
         now = sorted([root, *(below(pitch) for lane in lanes.split() for pitch in voices.pitches(lane))])
-        assert parallels(*outer(left, now)) == 0, (name, left, now)
+        assert parallels(*outer(left, now)) == 0, (chord.name, left, now)
         bass, left = root, now
 
 
 def test_styles_share_less_than_half_of_their_notes() -> None:
-    made = {s: accompany_file(TUNE, {"style": s, "parts": "all"}, 100.0, spans=_spans("C F G Am")) for s in NAMES[:8]}
+    made = {s: accompany_file(TUNE, {"style": s, "parts": "all"}, 100.0, spans=SPANS) for s in NAMES[:8]}
     pairs = [shared_notes(made[a], made[b]) for n, a in enumerate(made) for b in list(made)[n + 1 :]]
     assert sum(pairs) / len(pairs) < 0.35
-
-
-def _spans(words: str) -> list[object]:
-    from antiphon_accompany.harmony.chordtext import spans_of
-
-    return list(spans_of("|" + "|".join(words.split()) + "|", 4.0, None, 0.0, 32.0))
 
 
 def recognised(keys: tuple[int, ...]) -> str:

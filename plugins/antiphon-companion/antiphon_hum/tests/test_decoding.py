@@ -241,17 +241,17 @@ def test_a_note_is_sent_at_once_and_bent_to_the_pitch_that_it_reaches(monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("correction", "wanted"),
-    [("note", [("on", 59), ("off", 59), ("on", 60), ("off", 60)]), ("off", [("on", 59), ("off", 59)])],
+    ("below", "settings", "numbers"),
+    [
+        pytest.param(1.5, {"correction": "note"}, [59, 60], id="by another note"),
+        pytest.param(1.5, {"correction": "off"}, [59], id="by none"),
+        pytest.param(4.0, {}, [56, 60], id="further than a bend reaches"),
+        pytest.param(1.5, {"quantise": "1/4"}, [60], id="while it waits for its line"),
+    ],
 )
-def test_a_correction_may_be_another_note_or_none(monkeypatch, correction, wanted):
-    found = events(monkeypatch, scoop(1.5), [20], correction=correction)
-    assert [(e.kind, e.number) for e in found] == wanted
-
-
-def test_what_is_further_than_a_bend_reaches_is_another_note(monkeypatch):
-    found = events(monkeypatch, scoop(4.0), [20])
-    assert [(e.kind, e.number) for e in found] == [("on", 56), ("off", 56), ("on", 60), ("off", 60)]
+def test_a_scooped_note_is_corrected(monkeypatch, below, settings, numbers):
+    found = events(monkeypatch, scoop(below), [20], **settings)
+    assert [(e.kind, e.number) for e in found] == [(kind, number) for number in numbers for kind in ("on", "off")]
 
 
 def test_vibrato_and_glides_are_the_pitch_of_the_note_where_they_are_wanted(monkeypatch):
@@ -292,11 +292,6 @@ def test_any_block_split_gives_the_same_corrections(monkeypatch):
     whole = events(monkeypatch, voice, [20, 74])
     assert [e.kind for e in whole].count("bend") == 2
     assert events(monkeypatch, voice, [20, 74], sizes=[1, 255, 17, 256, 100]) == whole
-
-
-def test_a_note_that_waits_for_its_line_begins_on_its_last_pitch(monkeypatch):
-    found = events(monkeypatch, scoop(1.5), [20], quantise="1/4")
-    assert [(e.kind, e.number) for e in found] == [("on", 60), ("off", 60)]
 
 
 def test_a_bent_note_is_counted_with_the_pitch_that_it_was_bent_to(monkeypatch):

@@ -1,5 +1,6 @@
 """`antiphon run hum`: a sound in, as much sound out, and the notes as MIDI."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from antiphon.api.backends.synths import BackendChoice, SynthInfo, use_backend
 from antiphon.api.backends.workers import current_pool
 from antiphon.api.jobs import FileJob
 from antiphon.testing import use_pool
-from antiphon_hum.jobs import run
-from antiphon_hum.notes import notes_of
+from antiphon_hum import jobs
+from antiphon_hum.jobs import describe_transcription, run, write_notes
+from antiphon_hum.notes import Transcription, notes_of
+from antiphon_hum.quantise import FrameNote, on_grid
 
 TUNE = [60, 64, 67, 64]
 
@@ -82,11 +85,6 @@ def test_the_clock_of_quantise_is_that_of_the_midi_file(tmp_path):
 
 @pytest.mark.parametrize("beat", [452.262 / 44100, 452.7 / 44100, 0.0])
 def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi_file(tmp_path, beat):
-    from antiphon.api.backends.files import read_midi
-    from antiphon_hum.jobs import write_notes
-    from antiphon_hum.notes import Transcription
-    from antiphon_hum.quantise import FrameNote, on_grid
-
     sung = [
         FrameNote(round(44100 * (beat + 0.5 * n)) + 200, round(44100 * (beat + 0.5 * n)) + 9000, 60, 0.5)
         for n in range(4)
@@ -99,9 +97,6 @@ def test_a_first_note_whose_line_is_rounded_down_is_at_the_beginning_of_the_midi
 
 
 def test_what_was_found_and_what_it_cost_is_told():
-    from antiphon_hum.jobs import describe_transcription
-    from antiphon_hum.notes import Transcription
-
     plain = Transcription((), 48000)
     assert describe_transcription(plain, "auto", "off", 0.0) == ""
     both = Transcription((), 48000, (2, "minor"), 92.04, left=1)
@@ -135,10 +130,6 @@ def test_a_file_is_judged_by_all_of_it_and_live_by_what_has_been():
 
 
 def test_with_lead_the_notes_are_those_of_the_voice_that_is_taken_out(tmp_path, monkeypatch):
-    from contextlib import contextmanager
-
-    from antiphon_hum import jobs
-
     voice, asked = hummed(16000), []
     soundfile.write(tmp_path / "voice.wav", voice, 16000, "FLOAT")
 

@@ -1,5 +1,6 @@
 """The node `listen` and its worker: what is known of music as it goes on, and beats that come at their time."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -217,14 +218,18 @@ def test_the_control_outputs_fall_from_beat_to_beat() -> None:
     assert result.audio[2][0][4 * RATE :].min() > 0.2, "the loudness of what sounds"
 
 
+def silent_blocks(node: Listen, frames: int) -> Iterator[IO]:
+    """What a prepared node is given in each block of silence."""
+    node.prepare(STREAM)
+    silence, *outs = (np.zeros((1, STREAM.block), np.float32) for _ in range(5))
+    cells = {param.name: ParamCell(param, STREAM.rate, STREAM.block) for param in node.params}
+    for block in range(frames // STREAM.block):
+        yield IO((silence,), outs, cells, BlockTime(sample=block * STREAM.block), STREAM.block)
+
+
 def test_what_does_not_change_is_reported_every_two_seconds_alone() -> None:
     node, told = Listen(), 0
-    node.prepare(STREAM)
-    silence = np.zeros((1, STREAM.block), np.float32)
-    outs = [np.zeros((1, STREAM.block), np.float32) for _ in range(4)]
-    cells = {param.name: ParamCell(param, STREAM.rate, STREAM.block) for param in node.params}
-    for block in range(4 * RATE // STREAM.block):
-        io = IO((silence,), outs, cells, BlockTime(sample=block * STREAM.block), STREAM.block)
+    for io in silent_blocks(node, 4 * RATE):
         node.process(io)
         told += "tempo" in io.reports
     assert told == 2
@@ -232,13 +237,9 @@ def test_what_does_not_change_is_reported_every_two_seconds_alone() -> None:
 
 def test_notes_end_where_the_worker_gives_no_answer_any_more() -> None:
     node = Listen()
-    node.prepare(STREAM)
-    sound, outs = np.zeros((1, STREAM.block), np.float32), [np.zeros((1, STREAM.block), np.float32) for _ in range(4)]
-    cells = {param.name: ParamCell(param, STREAM.rate, STREAM.block) for param in node.params}
     emitted: list[str] = []
-    for block in range(30 * live.HOP // STREAM.block):
-        io = IO((sound,), outs, cells, BlockTime(sample=block * STREAM.block), STREAM.block)
-        if block == 0:
+    for io in silent_blocks(node, 30 * live.HOP):
+        if io.time.sample == 0:
             node._known[live.CHORD] = 1.0
             node._update_played_chord(io, 0)
         node.process(io)

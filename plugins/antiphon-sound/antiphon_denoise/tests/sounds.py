@@ -5,6 +5,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon_denoise.learned import UNITS
+
 F32 = NDArray[np.float32]
 
 
@@ -64,6 +66,15 @@ def _voice(rate: int, seconds: float, seed: int) -> F32:
 def white(frames: int, level: float, seed: int = 0, channels: int = 1) -> F32:
     """White noise `[channels, frames]` of this RMS."""
     return (level * np.random.default_rng(seed).standard_normal((channels, frames))).astype(np.float32)
+
+
+def spectra(hops: int, seed: int) -> F32:
+    """Log powers `[hops, UNITS]`: noise that falls with frequency, tones that come and go, a silence."""
+    rng = np.random.default_rng(seed)
+    x = -4.0 - np.linspace(0.0, 8.0, UNITS) + 1.5 * rng.standard_normal((hops, UNITS))
+    x[:, 40:400:25] += 6.0 * (np.sin(np.arange(hops) / 9.0) > 0.0)[:, None]
+    x[20:35] = np.log(1e-10)
+    return x.astype(np.float32)
 
 
 def decibels(ratio: float) -> float:

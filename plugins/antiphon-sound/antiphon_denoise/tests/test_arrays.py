@@ -5,28 +5,11 @@ import pytest
 
 from antiphon.api.backends.models import load_arrays
 from antiphon_denoise.learned import AUTOENCODER, MASK, NO_NOISE, UNITS
+from antiphon_denoise.tests.sounds import spectra
 
 pytest.importorskip("antiphon_models")  # which has the networks as modules of torch
 HOPS = 300
 """Longer than the floor remembers: what was silent at first is forgotten at the end."""
-
-
-def spectra(known: bool, seed: int) -> np.ndarray:
-    """Log powers `[HOPS, 2, UNITS]`: noise that falls with frequency, tones that come and go, a silence."""
-    rng = np.random.default_rng(seed)
-    floor = -4.0 - np.linspace(0.0, 8.0, UNITS)
-    x = np.zeros((HOPS, 2, UNITS), np.float32)
-    x[:, 0] = floor + 1.5 * rng.standard_normal((HOPS, UNITS))
-    x[:, 0, 40:400:25] += 6.0 * (np.sin(np.arange(HOPS) / 9.0) > 0.0)[:, None]
-    x[20:35, 0] = np.log(1e-10)
-    x[:, 1] = NO_NOISE
-    if known:
-        x[50:, 1] = floor
-    return x
-
-
-def made(model):
-    return load_arrays(model.array_network, model.weights, "", (2, UNITS), (1, UNITS))
 
 
 @pytest.mark.parametrize(("model", "known"), [(MASK, False), (MASK, True), (AUTOENCODER, True)])
@@ -34,8 +17,12 @@ def test_gains_are_those_of_torch_hop_by_hop_and_at_once(model, known) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
     from antiphon.networks.torch_network import load as load_network
 
-    theirs, ours = load_network(model.torch_worker("cpu"), torch.device("cpu")), made(model)
-    x, state, y = spectra(known, 1), theirs.start(1), np.zeros((1, UNITS), np.float32)
+    theirs = load_network(model.torch_worker("cpu"), torch.device("cpu"))
+    ours = load_arrays(model.array_network, model.weights, "", (2, UNITS), (1, UNITS))
+    x, state, y = np.full((HOPS, 2, UNITS), NO_NOISE, np.float32), theirs.start(1), np.zeros((1, UNITS), np.float32)
+    x[:, 0] = spectra(HOPS, 1)
+    if known:
+        x[50:, 1] = -4.0 - np.linspace(0.0, 8.0, UNITS)
     gains = []
     with torch.inference_mode():
         for hop in x:

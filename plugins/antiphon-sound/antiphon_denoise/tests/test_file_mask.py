@@ -6,18 +6,10 @@ import pytest
 from antiphon_denoise.learned import DETAILS, FEATURES, NO_NOISE, UNITS, file_mask
 from antiphon_denoise.learned.file_mask import FileMask, compute_file_gains, file_mask_features
 from antiphon_denoise.learned.mask_network import HopFeatures
+from antiphon_denoise.tests.sounds import spectra
 
 HOPS = 250
 """More than the floor's four blocks, and an odd part of one."""
-
-
-def spectra(hops: int, seed: int) -> np.ndarray:
-    """Log powers: noise that falls with frequency, tones that come and go, a silence."""
-    rng = np.random.default_rng(seed)
-    x = -4.0 - np.linspace(0.0, 8.0, UNITS) + 1.5 * rng.standard_normal((hops, UNITS))
-    x[:, 40:400:25] += 6.0 * (np.sin(np.arange(hops) / 9.0) > 0.0)[:, None]
-    x[20:35] = np.log(1e-10)
-    return x.astype(np.float32)
 
 
 @pytest.fixture(scope="module")

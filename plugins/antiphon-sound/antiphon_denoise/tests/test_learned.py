@@ -17,6 +17,7 @@ from antiphon.kernel.workers import devices
 from antiphon.networks import model_client
 from antiphon.operations import run_file
 from antiphon.operations.requests import Reporting
+from antiphon.testing import level
 from antiphon_denoise import processor
 from antiphon_denoise.gate import network
 from antiphon_denoise.learned.file_confidence import SteadyNoise
@@ -45,11 +46,6 @@ def whatever_their_floor() -> Iterator[None]:
 
 def through(sound, mode="learned", **how):
     return plainly(sound, mode, **how)
-
-
-def level(sound) -> float:
-    """RMS, dB."""
-    return sounds.decibels(float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))))
 
 
 def hummed(frames: int) -> F32:

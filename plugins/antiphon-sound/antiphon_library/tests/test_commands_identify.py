@@ -14,11 +14,6 @@ from antiphon_library.operations import IdentifyRequest
 from antiphon_library.tests.conftest import Library
 
 
-def landmarks(seed: int, count: int = 2000, seconds: float = 60.0) -> SoundLandmarks:
-    rng = np.random.default_rng(seed)
-    return SoundLandmarks(np.sort(rng.uniform(0.0, seconds, count)), rng.uniform(180.0, 3400.0, count))
-
-
 def test_another_rendering_of_the_same_notes_is_no_recording_of_them() -> None:
     rng = np.random.default_rng(5)
     seconds, hertz = np.sort(rng.uniform(0.0, 10.0, 120)), rng.uniform(300.0, 3000.0, 120)
