@@ -1,11 +1,9 @@
 """Classifiers by HTTP: a sound that is sent, one that was sent before, one that is sent as it is made."""
 
 import asyncio
-import http.client
 import io
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 from tests import accepted
+from tests.http_client import owner_of_server
 from tests.waiting import comes
-from tests.web.test_lan import serving
 
 from antiphon.kernel.runtime import paths
-from antiphon.web.server import HttpServer
 from antiphon_classify import routes
 
 RATE = 8000
@@ -115,42 +112,7 @@ def tone(hertz: float, seconds: float = 1.0, format: str = "WAV", rate: int = RA
     return file.getvalue()
 
 
-class Client:
-    """Requests with the token."""
-
-    def __init__(self, server: HttpServer, token: str) -> None:
-        self.server, self.token = server, token
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        return (await self._ask("GET", path, None, {}))[:2]
-
-    async def post(self, path: str, body: Any, kind: str = "", **headers: str) -> tuple[int, Any]:
-        return (await self.reply(path, body, kind, **headers))[:2]
-
-    async def reply(self, path: str, body: Any, kind: str = "", **headers: str) -> tuple[int, Any, Any]:
-        sent = {"Authorization": f"Bearer {self.token}", **({"Content-Type": kind} if kind else {}), **headers}
-        return await self._ask("POST", path, body, sent)
-
-    async def _ask(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any, Any]:
-        def blocking() -> tuple[int, Any, Any]:
-            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=120)
-            try:
-                connection.request(method, path, body, headers)
-                reply = connection.getresponse()
-                data = reply.read()
-                lined = reply.headers["Content-Type"] == "application/x-ndjson"
-                found = [json.loads(line) for line in data.splitlines()] if lined else json.loads(data)
-                return reply.status, found, reply.headers
-            finally:
-                connection.close()
-
-        return await asyncio.to_thread(blocking)
-
-
-@asynccontextmanager
-async def client(folder: Path) -> AsyncIterator[Client]:
-    async with serving(folder, jobs=folder / "jobs", plugins=["antiphon_classify"]) as server:
-        yield Client(server, (folder / "token").read_text().strip())
+client = partial(owner_of_server, plugin="antiphon_classify")
 
 
 async def test_what_there_is_and_a_sound_that_is_sent(tmp_path: Path) -> None:
@@ -177,7 +139,7 @@ async def test_what_there_is_and_a_sound_that_is_sent(tmp_path: Path) -> None:
         assert not list((tmp_path / "jobs" / "classify").iterdir())
         # a file that was sent before
         status, file = await asking.post("/api/files?name=a.wav", tone(1000))
-        status, found = await asking.post("/api/classify/height", json.dumps({"file": file["id"]}), "application/json")
+        status, found = await asking.post("/api/classify/height", {"file": file["id"]}, "application/json")
         assert (status, found["labels"][0][0]) == (200, "high")
         status, found = await asking.get("/api/status")
         counts = {name: value for name, value in found.items() if name.startswith("classify")}

@@ -1,7 +1,6 @@
 """The library by HTTP and by OSC: the map, excerpts of catalogued files alone, and what comes next with the token."""
 
 import asyncio
-import http.client
 import json
 import shutil
 import threading
@@ -10,6 +9,7 @@ import wave
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ import pytest
 import soundfile
 from tests.cli.test_osc_cli import asked
 from tests.control.rig import CATALOG, Rig, rig
+from tests.http_client import HttpClient, owner_of_server
 from tests.waiting import comes
-from tests.web.test_lan import serving
 
 import antiphon_library
 from antiphon.kernel.control.hooks import ServerHooks
@@ -56,20 +56,7 @@ def library(tmp_path: Path) -> Path:
     return music
 
 
-async def answered(server: Any, method: str, path: str, data: Any = None, token: str = "") -> tuple[int, Any]:
-    """The status and the JSON of an answer."""
-
-    def blocking() -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        connection.request(method, path, None if data is None else json.dumps(data), headers)
-        reply = connection.getresponse()
-        try:
-            return reply.status, json.loads(reply.read())
-        finally:
-            connection.close()
-
-    return await asyncio.to_thread(blocking)
+client = partial(owner_of_server, plugin="antiphon_library")
 
 
 async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Path) -> None:
@@ -79,11 +66,10 @@ async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Pa
             loop = {"loop_bpm": 100.0 + 20.0 * (n > 3), "loop_chroma": chroma, "loop_pattern": [1.0, 0.0] * 8}
             loop |= {"loop_confidence": 0.9, "loop_tempo_sure": 0.9}
             catalogue.put_results(digest, {"loop": (4, loop, "")})
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        token = (tmp_path / "token").read_text().strip()
+    async with client(tmp_path) as asking:
         path = "/api/library/fits"
-        assert (await answered(server, "POST", path, {"file": 1}))[0] == 401
-        status, body = await answered(server, "POST", path, {"file": str(library / "0.wav"), "count": 3}, token)
+        assert (await HttpClient(asking.server).post(path, {"file": 1}))[0] == 401
+        status, body = await asking.post(path, {"file": str(library / "0.wav"), "count": 3})
         assert status == 200
         assert {Path(match["path"]).name for match in body["matches"]} == {"1.wav", "2.wav", "3.wav"}
         why = {Path(match["path"]).name: match["why"] for match in body["matches"]}
@@ -94,46 +80,44 @@ async def test_loops_that_fit_come_first_and_say_why(tmp_path: Path, library: Pa
             ({"file": str(outside)}, f"has no sound of {outside}"),
             ({"file": 99}, "has no track 99"),
         ):
-            status, body = await answered(server, "POST", path, wrong, token)
+            status, body = await asking.post(path, wrong)
             assert (status, reason in body["error"]) == (400, True), body
 
 
 async def test_the_files_are_listed_and_one_is_shown_at_every_door(tmp_path: Path, library: Path) -> None:
     names = [str(library / f"{n}.wav") for n in range(TRACKS)]
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        token = (tmp_path / "token").read_text().strip()
-        status, body = await answered(server, "POST", "/api/library/list", {}, token)
+    async with client(tmp_path) as asking:
+        status, body = await asking.post("/api/library/list", {})
         assert (status, [file["path"] for file in body["files"]]) == (200, names)
-        assert (await answered(server, "POST", "/api/library/list", {"bad": True}, token)) == (200, {"files": []})
-        status, shown = await answered(server, "POST", "/api/library/show", {"file": names[0]}, token)
+        assert (await asking.post("/api/library/list", {"bad": True})) == (200, {"files": []})
+        status, shown = await asking.post("/api/library/show", {"file": names[0]})
         assert (status, shown["title"], list(shown["analyses"])) == (200, "Tone 0", ["tags"])
-        assert (await answered(server, "POST", "/api/library/list", {"files": names}, token))[0] == 400
+        assert (await asking.post("/api/library/list", {"files": names}))[0] == 400
     assert [file["path"] for file in ask("library list", files=[str(library)]).files] == names
     assert ask("library show", file=names[1]).tags["title"] == "Tone 1"
 
 
 async def test_the_map_excerpts_and_what_comes_next(tmp_path: Path, library: Path) -> None:
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        token = (tmp_path / "token").read_text().strip()
-        status, found = await answered(server, "GET", "/api/library/map")
+    async with client(tmp_path) as asking:
+        status, found = await asking.get("/api/library/map")
         assert status == 200
         assert (len(found["tracks"]), found["placed"], found["placing"]) == (TRACKS, False, False)
         assert [artist["name"] for artist in found["artists"]] == ["A0", "A1"]
         number = found["tracks"][0]["id"]
-        status, _ = await answered(server, "POST", "/api/library/next", {"like": number})
+        status, _ = await HttpClient(asking.server).post("/api/library/next", {"like": number})
         assert status == 401
-        status, body = await answered(server, "POST", "/api/library/next", {"like": number, "count": 2}, token)
+        status, body = await asking.post("/api/library/next", {"like": number, "count": 2})
         matches = body["matches"]
         assert status == 200
         assert matches[0]["artist"] == found["tracks"][0]["artist"]
         assert number not in [match["id"] for match in matches]
         for wrong in ({"like": "/etc/passwd"}, {"m3u": str(tmp_path / "list")}, {"forget": True}):
-            assert (await answered(server, "POST", "/api/library/next", wrong, token))[0] == 400
+            assert (await asking.post("/api/library/next", wrong))[0] == 400
         assert not (tmp_path / "list").exists()
         for path in ("/api/library/tracks/999/sound", "/api/library/tracks/x/sound", f"/api/library/tracks/{number}"):
-            assert (await answered(server, "GET", path))[0] == 404
+            assert (await asking.get(path))[0] == 404
         (library / "0.wav").unlink()
-        assert (await answered(server, "GET", f"/api/library/tracks/{number}/sound"))[0] == 400
+        assert (await asking.get(f"/api/library/tracks/{number}/sound"))[0] == 400
 
 
 async def test_what_analyses_found_in_a_track_is_said_as_they_label_it(tmp_path: Path, library: Path) -> None:
@@ -143,22 +127,21 @@ async def test_what_analyses_found_in_a_track_is_said_as_they_label_it(tmp_path:
         number = catalogue.taste.sound_of_file(bytes(library / "0.wav"))
         digest = next(digest for digest, path, *_ in catalogue.sounds() if path == bytes(library / "0.wav"))
         catalogue.put_results(digest, {"music": (10, music, ""), "loudness": (2, {"loudness": -14.5}, "")})
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        status, found = await answered(server, "GET", f"/api/library/tracks/{number}/findings")
+    async with client(tmp_path) as asking:
+        status, found = await asking.get(f"/api/library/tracks/{number}/findings")
         assert status == 200
         assert found == [
             {"name": "loudness", "label": "Loudness", "value": -14.5, "unit": "LUFS"},
             {"name": "tempo", "label": "Tempo", "value": 118.0, "unit": "bpm"},
         ]
-        assert (await answered(server, "GET", "/api/library/tracks/999/findings"))[0] == 404
+        assert (await asking.get("/api/library/tracks/999/findings"))[0] == 404
 
 
 async def test_an_excerpt_is_wav_of_a_catalogued_file(tmp_path: Path, library: Path) -> None:
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        request = (
-            f"GET /api/library/tracks/1/sound HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n"
-        )
+    async with client(tmp_path) as asking:
+        port = asking.server.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        request = f"GET /api/library/tracks/1/sound HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
         writer.write(request.encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
@@ -176,26 +159,24 @@ async def test_a_track_of_any_folder_is_what_a_sampler_plays(tmp_path: Path, lib
     with Catalogue(paths.library()) as catalogue:
         scanning.add(catalogue, [own], lambda *_: None)
         tracks = {catalogue.taste.file_of_sound(n): n for n in range(1, 300)}
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        token = (tmp_path / "token").read_text().strip()
+    async with client(tmp_path) as asking:
 
         async def played_as(path: Path) -> Any:
-            return await answered(server, "POST", f"/api/library/tracks/{tracks[bytes(path)]}/keep", {}, token)
+            return await asking.post(f"/api/library/tracks/{tracks[bytes(path)]}/keep", {})
 
         assert await played_as(own / "one.wav") == (200, {"library": "set", "s": "one", "n": 0})
         assert await played_as(own / "low/b.wav") == (200, {"library": "set", "s": "low", "n": 1})
         for _ in range(2):
             assert await played_as(library / "3.wav") == (200, {"library": "files", "s": "3", "n": 0})
         assert [one.name for one in paths.added_files_folder().iterdir()] == ["3.wav"]
-        assert (await answered(server, "POST", "/api/library/tracks/9999/keep", {}, token))[0] == 404
+        assert (await asking.post("/api/library/tracks/9999/keep", {}))[0] == 404
 
 
 async def test_to_ask_an_empty_library_makes_none(tmp_path: Path) -> None:
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        token = (tmp_path / "token").read_text().strip()
-        status, body = await answered(server, "GET", "/api/library/map")
+    async with client(tmp_path) as asking:
+        status, body = await asking.get("/api/library/map")
         assert (status, body["tracks"]) == (200, [])
-        assert (await answered(server, "POST", "/api/library/next", {}, token))[0] == 400
+        assert (await asking.post("/api/library/next", {}))[0] == 400
         assert not (paths.library() / "library.sqlite").exists()
 
 
@@ -212,14 +193,13 @@ async def test_the_library_keeps_no_other_route_waiting(
         return b'{"tracks": []}'
 
     monkeypatch.setattr(LibraryRoutes, "_map_body", slow)
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        maps = [asyncio.create_task(answered(server, "GET", "/api/library/map")) for _ in range(4)]
+    async with client(tmp_path) as asking:
+        maps = [asyncio.create_task(asking.get("/api/library/map")) for _ in range(4)]
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
         await comes(begun.is_set, "the map is made")
         monkeypatch.setattr(http_server, "MAX_ASKED", 1)
-        token = (tmp_path / "token").read_text().strip()
-        assert (await answered(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 503
-        assert (await answered(server, "GET", "/api/patches"))[0] == 200
+        assert (await asking.post("/api/library/next", {"count": 1}))[0] == 503
+        assert (await asking.get("/api/patches"))[0] == 200
         go.set()
         assert [status for status, _ in await asyncio.gather(*maps)] == [200] * 4
         assert len(made) <= 2  # one for those who answered while it was made
@@ -237,18 +217,17 @@ async def test_the_librarys_folder_is_added_analysed_and_placed_in_turn(
         await go_on.acquire()
 
     monkeypatch.setattr(library_module, "run_program", run)
-    async with serving(tmp_path, jobs=tmp_path / "jobs", plugins=["antiphon_library"]) as server:
-        token = (tmp_path / "token").read_text().strip()
-        assert (await answered(server, "POST", "/api/library/analyse", {}))[0] == 401
+    async with client(tmp_path) as asking:
+        assert (await HttpClient(asking.server).post("/api/library/analyse", {}))[0] == 401
         for _ in range(2):
-            assert await answered(server, "POST", "/api/library/analyse", {}, token) == (202, {"placing": True})
+            assert await asking.post("/api/library/analyse", {}) == (202, {"placing": True})
         for step in (f"add {paths.library()}", "analyse", "map --again"):
             await comes(lambda step=step: begun[-1:] == [step], step)
-            assert (await answered(server, "GET", "/api/library/map"))[1]["placing"]
+            assert (await asking.get("/api/library/map"))[1]["placing"]
             go_on.release()
 
         async def placed() -> bool:
-            return not (await answered(server, "GET", "/api/library/map"))[1]["placing"]
+            return not (await asking.get("/api/library/map"))[1]["placing"]
 
         await comes(placed, "all is placed")
         assert len(begun) == 3
