@@ -54,6 +54,33 @@ def network_weights(name: str) -> Mapping[str, NDArray[Any]]:
     return read_weights(name)
 
 
+class IntervalCounts:
+    """Counts of the intervals between events and earlier ones, weighted and fading: `counts` `[kinds, spans]`.
+
+    `gain`: float64 `[spans]`; `known`: weight of the time since `clear`, which rises to 1.
+    """
+
+    def __init__(self, kinds: int, decay: float, gain: F64) -> None:
+        self._kinds, self._decay, self._gain = kinds, decay, gain
+        self.clear()
+
+    def clear(self) -> None:
+        """Clears all state."""
+        self._frames, self.known = 0, 0.0
+        self._sums, self._total = np.zeros((self._kinds, _RING)), np.zeros(self._kinds)
+        self.counts: F64 = np.zeros((self._kinds, len(EDGES) - 1))
+
+    def step(self, events: F64) -> None:
+        """Processes a frame: the weight of an event of each kind, 0 for none."""
+        self._total += events
+        self._sums[:, self._frames % _RING] = self._total
+        past = self._sums[:, (self._frames - EDGES) % _RING]
+        self.known = self.known * self._decay + 1.0 - self._decay
+        self.counts *= self._decay
+        self.counts += self._gain * events[:, None] * (past[:, :-1] - past[:, 1:])
+        self._frames += 1
+
+
 class SoundFeatures:
     """Features of frames relative to earlier frames: `now` float32 `[FEATURES]`.
 
@@ -62,18 +89,17 @@ class SoundFeatures:
 
     def __init__(self) -> None:
         self._bank, self._window = chroma_bank(), np.hanning(LONG).astype(np.float32)
-        self._gain = 10.0 * (1.0 - _SECONDS) / np.sqrt(np.diff(EDGES))
+        self._intervals = IntervalCounts(FOLLOWED, _SECONDS, 10.0 * (1.0 - _SECONDS) / np.sqrt(np.diff(EDGES)))
         self.now: F32 = np.zeros(FEATURES, np.float32)
         self.clear()
 
     def clear(self) -> None:
         """Clears all state."""
-        self._usual, self._usual_low, self._level, self._known, self._frames = 0.02, 0.02, 0.0, 0.0, 0
+        self._usual, self._usual_low, self._level, self._frames = 0.02, 0.02, 0.0, 0
         self._chord, self._chords = np.zeros(24), np.zeros((HELD, 24))
         self._changes, self._levels, self._traces = np.zeros((5, 4)), np.zeros(5), np.zeros(10)
         self._totals, self._averages = (0.0, 0.0), np.zeros(AVERAGES)
-        self._sums, self._total = np.zeros((FOLLOWED, _RING)), np.zeros(FOLLOWED)
-        self._follows = np.zeros((FOLLOWED, len(EDGES) - 1))
+        self._intervals.clear()
         self.now[:], self.onsets, self.struck = 0.0, 0.0, False
 
     def chroma(self, sound: F32) -> F32:
@@ -98,12 +124,11 @@ class SoundFeatures:
         before, last = self._totals
         self.struck = onset = last > before and last >= total and last > _ONSET * self._usual
         self._totals = (last, total)
-        self._known = self._known * _SECONDS + 1.0 - _SECONDS
         found = (25.0 * (beats[0] + beats[1]), 50.0 * beats[1], 10.0 * flux)
         sums = np.array([FRAMES_PER_SECOND / 3.0 * onset, *found, changes[2], changes[3], changes[0], changes[1]])
         self._averages = self._averages * _SECONDS + (1.0 - _SECONDS) * sums
-        self._follow(np.array([flux, deep, beats[0] + beats[1]]))
-        averages = self._averages / self._known
+        self._intervals.step(np.array([flux, deep, beats[0] + beats[1]]))
+        averages = self._averages / self._intervals.known
         self.onsets = float(averages[FLUX])
         np.concatenate(
             [
@@ -113,7 +138,7 @@ class SoundFeatures:
                 beats,
                 self._traces,
                 averages,
-                self._follows.ravel() / self._known,
+                self._intervals.counts.ravel() / self._intervals.known,
                 state,
             ],
             out=self.now,
@@ -129,14 +154,6 @@ class SoundFeatures:
                 self._changes[0, 2 * which + (half.start > 0)] = _change(chord[half], before[half])
         self._chords[place] = chord
         self._chord += (chord - self._chord) * (1.0 - _CHORD)
-
-    def _follow(self, events: F64) -> None:
-        """Counts the intervals between events and earlier events."""
-        self._total += events
-        self._sums[:, self._frames % _RING] = self._total
-        past = self._sums[:, (self._frames - EDGES) % _RING]
-        self._follows *= _SECONDS
-        self._follows += self._gain * events[:, None] * (past[:, :-1] - past[:, 1:])
 
 
 def _event(rise: float, usual: float) -> float:

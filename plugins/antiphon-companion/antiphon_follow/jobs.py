@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F32, F64, FileError, Samples, UsageError
+from antiphon.api import F32, FileError, Samples, UsageError
 from antiphon.api.backends.analysis import ListeningMix
 from antiphon.api.backends.files import (
     AudioWriter,
@@ -252,7 +252,8 @@ def _write_click(job: FileJob, path: Path, beats: list[tuple[float, float, bool]
 def clicks(beats: list[tuple[float, float, bool]], rate: int, first: int, frames: int) -> F32:
     """Frames `first` on of a click at each beat."""
     out, size = np.zeros(frames, np.float32), round(_CLICK_SECONDS * rate)
-    sounds = [_make_click_sound(rate, size, hertz) for hertz in _CLICK_HZ]
+    time = np.arange(size) / rate
+    sounds = [_CLICK_LEVEL * np.exp(-time * 150.0) * np.sin(2.0 * np.pi * hertz * time) for hertz in _CLICK_HZ]
     for at, _, downbeat in beats:
         begin = round(at * rate) - first
         if -size < begin < frames:
@@ -271,8 +272,3 @@ def tones(notes: list[tuple[float, int, float]], rate: int, frames: int) -> F32:
         hertz = 440.0 * 2.0 ** ((number - 69) / 12.0)
         part += (velocity * fade * np.sin(2.0 * np.pi * hertz * time))[: len(part)]
     return np.asarray(0.25 * out / max(1e-6, float(np.abs(out).max())), np.float32)
-
-
-def _make_click_sound(rate: int, size: int, hertz: float) -> F64:
-    time = np.arange(size) / rate
-    return np.asarray(_CLICK_LEVEL * np.exp(-time * 150.0) * np.sin(2.0 * np.pi * hertz * time))

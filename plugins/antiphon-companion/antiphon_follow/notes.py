@@ -10,18 +10,15 @@ from collections import deque
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
 from antiphon_follow.bars import METERS, BarFilter
-from antiphon_follow.evidence import PLACES, TEMPOS, BeatPredictor, network_weights
+from antiphon_follow.evidence import EDGES, PLACES, TEMPOS, BeatPredictor, IntervalCounts, network_weights
 
 MODEL = "follow-notes"
 FRAMES_PER_SECOND = 50.0
 UNITS = 96
 """Units of each of the two recurrent layers."""
-EDGES: NDArray[np.int64] = np.unique(np.round(np.geomspace(3.5, 150.0, 23))).astype(np.int64)
-"""Boundaries, in frames before the present one, of the spans over which onsets are summed."""
 SLOWS = 2 * (len(EDGES) - 1) + 1
 FEATURES = 22 + SLOWS
 POWER, FLOOR, SHARE, TEMPO_EVERY = 0.1, 0.03, 0.05, 5
@@ -41,7 +38,7 @@ _ADAPTION, _BASS_MARGIN, _LOW_MARGIN = 0.08, 2, 1.0
 _REGISTERS = (43, 52, 60, 69, 79)
 _AGAIN_FRAMES = 60
 """Number of frames within which an equal pitch counts as a repeated note."""
-_RING, _MOST_LOUD = 256, 2.5
+_MOST_LOUD = 2.5
 LEAST_EVEN, MOST_EVEN = 6, 8
 """Onsets, and half beats from first to last, from which a line through them counts; and onsets that it rests on."""
 EVEN, UNEVEN, EVEN_PERIOD, EVEN_PHASE = 0.04, 0.08, 0.06, 0.35
@@ -61,42 +58,33 @@ class NoteIntervals:
     """Histogram of the intervals between onsets, and between bass notes, in the last seconds: `slow` `[SLOWS]`."""
 
     def __init__(self) -> None:
-        self._weights = 1.0 / np.sqrt(np.diff(EDGES))
-        self._rate_decay, self._decay = (
+        self._rate_decay, decay = (
             math.exp(-1.0 / (FRAMES_PER_SECOND * seconds)) for seconds in (_RATE_SECONDS, _FOLLOW_SECONDS)
         )
+        self._counts = IntervalCounts(2, decay, 10.0 * (1.0 - decay) * (1.0 / np.sqrt(np.diff(EDGES))))
         self.clear()
 
     def clear(self) -> None:
         """Clears all state."""
-        self._frames, self._low, self._known, self._rate = 0, 55.0, 0.0, 0.0
-        self._sums, self._total = np.zeros((2, _RING)), np.zeros(2)
-        self._follows = np.zeros((2, len(EDGES) - 1))
+        self._low, self._rate = 55.0, 0.0
+        self._counts.clear()
 
     def step(self, notes: list[tuple[int, float]]) -> None:
         """Processes the notes of a frame: number and velocity."""
-        onset, lowest = np.zeros(2), 128
+        onset = np.zeros(2)
         if notes:
             lowest = min(number for number, _ in notes)
             onset[0] = min(sum(velocity for _, velocity in notes), _MOST_LOUD)
             if lowest < self._low - _LOW_MARGIN:
                 onset[1] = max(velocity for _, velocity in notes)
-        self._rate = (self._rate + bool(notes)) * self._rate_decay
-        self._total += onset
-        self._sums[:, self._frames % _RING] = self._total
-        self._follows *= self._decay
-        self._known = self._known * self._decay + 1.0 - self._decay
-        if notes:
-            past = self._sums[:, (self._frames - EDGES) % _RING]
-            gain = 10.0 * (1.0 - self._decay) * self._weights
-            self._follows += gain * onset[:, None] * (past[:, :-1] - past[:, 1:])
             self._low += _ADAPTION * (lowest - self._low)
-        self._frames += 1
+        self._rate = (self._rate + bool(notes)) * self._rate_decay
+        self._counts.step(onset)
 
     @property
     def slow(self) -> F64:
         """Returns the sums for all onsets, then for bass notes, then the rate of onsets."""
-        return np.append(self._follows.ravel() / max(self._known, 1e-9), self._rate / 10.0)
+        return np.append(self._counts.counts.ravel() / max(self._counts.known, 1e-9), self._rate / 10.0)
 
 
 class NoteFrames:

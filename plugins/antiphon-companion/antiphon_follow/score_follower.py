@@ -154,7 +154,9 @@ class ScoreFollower:
         """Does what `hear` does at a bounded cost: the notes that begin the score go to `behind`, for `catch_up`."""
         early, pitch_before = self._early
         if not sure:
-            if self._holds(at) and pitch in self.onsets[self._now + 1].numbers:
+            straight, bound, held = self.straight(at)
+            holds = self._begun and held and straight > bound  # a fermata, at least for its written duration
+            if holds and pitch in self.onsets[self._now + 1].numbers:
                 self._take(at, pitch, heard=True)
                 self._early = at, pitch
             return
@@ -168,11 +170,6 @@ class ScoreFollower:
         if notes:
             self.reset(float(self.starts[place]))
             self.behind.extend(notes)
-
-    def _holds(self, at: float) -> bool:
-        """Whether the player holds a fermata, at least for its written duration."""
-        straight, bound, held = self.straight(at)
-        return self._begun and held and straight > bound
 
     def _over(self, at: float) -> bool:
         """Whether the last note has ended; if so, prepares for another start of the score."""

@@ -85,8 +85,9 @@ class SoundNotes:
         held, found = np.concatenate([self._held, clean_samples(sound)]), list[SoundNote]()
         while len(held) >= StreamedChords.hop:
             self._network.step(held[None, : StreamedChords.hop], self._answer)
-            self._level(held[: StreamedChords.hop])
-            held = held[StreamedChords.hop :]
+            hop, held = held[: StreamedChords.hop], held[StreamedChords.hop :]
+            self._powers[self._hops % _LEVEL_HOPS] = float(hop @ hop) / len(hop)
+            self._levels[self._hops % len(self._levels)] = math.sqrt(self._powers.mean())
             self._hops += 1
             rising = self._rising()
             found += self._noted(self._begun(), LATE, sure=True) + self._noted(rising, SOON, sure=False)
@@ -100,11 +101,6 @@ class SoundNotes:
             SoundNote(at, StreamedChords.lowest + int(pitch), sure, float(less))
             for pitch, less in zip(pitches, below, strict=True)
         ]
-
-    def _level(self, hop: F32) -> None:
-        """Updates the levels with a hop."""
-        self._powers[self._hops % _LEVEL_HOPS] = float(hop @ hop) / len(hop)
-        self._levels[self._hops % len(self._levels)] = math.sqrt(self._powers.mean())
 
     def _begun(self) -> NDArray[np.intp]:
         """Pitches whose onset was highest `WAIT` hops ago."""

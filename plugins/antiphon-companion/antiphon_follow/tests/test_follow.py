@@ -17,9 +17,9 @@ from antiphon.kernel.graph.graph import Graph, NodeSpec
 from antiphon.offline.note_file import commands as commands_of, find_song_players, read as read_notes
 from antiphon.offline.player import FilePlayer
 from antiphon_follow.clock import SURE, BeatCounter, range_of
-from antiphon_follow.evidence import RATE as SOUND_RATE
+from antiphon_follow.evidence import EDGES, RATE as SOUND_RATE
 from antiphon_follow.jobs import run
-from antiphon_follow.notes import EDGES, FRAMES_PER_SECOND, NoteBeats, NoteIntervals
+from antiphon_follow.notes import FRAMES_PER_SECOND, NoteBeats, NoteIntervals
 from antiphon_follow.sound import BEHIND, HOP, SoundBeats
 
 RATE, BLOCK = 48000, 512
