@@ -197,7 +197,7 @@ def write_shard(
     table = pyarrow.Table.from_pylist(list(rows), pyarrow.schema(list(fields), {KEY: whole}))
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(table, sink, compression="zstd", use_dictionary=False)
-    contents = {place: _lines(lines) for place, lines in beside.items()}
+    contents = {place: "".join(json.dumps(row) + "\n" for row in rows).encode() for place, rows in beside.items()}
     for place, content in (*contents.items(), (task.path, sink.getvalue().to_pybytes())):
         write_atomic(place, content)
 
@@ -312,7 +312,3 @@ def excerpt(path: Path, seconds: float, rate: int | None = None) -> tuple[Sound,
     wanted = min(length, round(seconds * sound.rate) or length)
     start = (length - wanted) // 2
     return replace(sound, samples=sound.samples[:, start : start + wanted]), length / sound.rate
-
-
-def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()

@@ -19,7 +19,7 @@ from antiphon.api import (
 )
 from antiphon.api.kernels import NextEventTimer
 from antiphon_answer.form import TURNS, PlayerTurns
-from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser, PlannedNote
+from antiphon_answer.improviser import CHORD_SIXTEENTHS, Improviser
 from antiphon_answer.melody_file import learn_from_folder, wish
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 from antiphon_answer.sounding import SoundAnswer
@@ -218,7 +218,6 @@ class Answer(Processor):
         self._waiting.append(PendingNote(beat + late, to, velocity, -1.0 - pitch))
 
     def _set_copied_length(self, io: IO, pitch: int, beat: float, frame: int) -> None:
-        """Sets the length of a copied note."""
         late = self._bars * self._meter if self._mode == "canon" else 0.0
         for n, note in enumerate(self._waiting):
             if note.length == -1.0 - pitch:
@@ -305,7 +304,8 @@ class Answer(Processor):
             if self._mode == "continue":
                 self._count = 0
             return
-        self._put(note)
+        pitch = min(127, max(0, note.pitch + self._transpose))
+        self._waiting.append(PendingNote(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
         io.report("next", self._waiting[-1].pitch)
         io.report("beat", self._waiting[-1].start)
         io.report("tonic", improviser.key)
@@ -315,10 +315,6 @@ class Answer(Processor):
     def _begin(self, start: int, end: int, latest: int) -> bool:
         # what sounds along with the player is not his own melody
         return self._improviser.begin(start, end, latest, turn=self._mode == "trade", returns=self._mode != "accompany")
-
-    def _put(self, note: PlannedNote) -> None:
-        pitch = min(127, max(0, note.pitch + self._transpose))
-        self._waiting.append(PendingNote(note.at / 4.0, pitch, note.velocity, note.length / 4.0))
 
     def _delay_for_player(self, note: PendingNote) -> bool:
         """Delays a turn's first note to the next beat while a note of the player's last bar sounds; True if so.

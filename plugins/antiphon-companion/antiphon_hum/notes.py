@@ -130,7 +130,12 @@ def notes_of(
         return transcriber.notes()
 
     def play(at: int, feed: Callable[[Samples], None]) -> None:
-        feed(sound if at in (0, rate) else _resampled(sound, rate, at))
+        if at not in (0, rate):
+            import soxr
+
+            feed(np.ascontiguousarray(np.asarray(soxr.resample(sound.T, rate, at), np.float32).T))
+        else:
+            feed(sound)
 
     return list(transcribe(play, rate, settings or {}).notes)
 
@@ -259,7 +264,6 @@ def _tracker_pass(
 
 
 def _network_pass(play: Play, hum: Hum) -> Transcription:
-    """Runs one pass of the network over the whole sound."""
     settings = hum.settings
     odds = SENSITIVITY_LOG_ODDS * (float(settings["sensitivity"]) - 0.5)
     transcriber = model_tracker.OfflineModel()
@@ -320,12 +324,6 @@ def end_at_repeats(notes: Iterable[FrameNote]) -> list[FrameNote]:
         last[note.number] = len(found)
         found.append(note)
     return found
-
-
-def _resampled(sound: Samples, rate: int, to: int) -> Samples:
-    import soxr
-
-    return np.ascontiguousarray(np.asarray(soxr.resample(sound.T, rate, to), np.float32).T)
 
 
 class StreamTranscriber:

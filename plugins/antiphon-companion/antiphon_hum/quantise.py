@@ -78,15 +78,10 @@ class KeyFinder:
         best, most = 0, -math.inf
         for place in range(24):
             mode = "minor" if place >= 12 else "major"
-            fits = scale == "auto" or mode == _mode(scale)
+            fits = scale == "auto" or mode == ("major" if 4 in SCALES[scale] else "minor")
             if fits and key in ("auto", KEYS[place % 12 + 1]) and self._fit[place] > most:
                 best, most = place, float(self._fit[place])
         return best % 12, ("minor" if best >= 12 else "major") if scale == "auto" else scale
-
-
-def _mode(scale: str) -> str:
-    """Profile, "major" or "minor", used to find a scale's tonic."""
-    return "major" if 4 in SCALES[scale] else "minor"
 
 
 def extra_frames(quantise: str, rate: int) -> int:

@@ -357,22 +357,12 @@ def _tone_odds(rows: F64) -> F64:
     return np.concatenate([chords, _TONES_OF_NONE * np.median(chords, axis=1, keepdims=True)], axis=1)
 
 
-def _tones(label: str) -> list[bool]:
-    """Whether each pitch class from C on is one of a label's tones."""
-    root, _, kind = label.partition(":")
-    return [(place - SHARP_NAMES.index(root)) % 12 in TONES[kind] for place in range(12)]
-
-
-_TONE_TABLE = np.array([_tones(label) for label in LABELS[:-1]], np.float64).T
-
-
-def _nearest(label: str) -> int:
-    root, _, kind = label.partition(":")
-    return SHARP_NAMES.index(root) + 12 * (3 in TONES[kind])
-
-
-_NEAREST_TRIAD = np.array([_nearest(label) for label in LABELS[:-1]])
-"""The triad with the same root and third, of each label but the last."""
+_CHORDS = [(SHARP_NAMES.index(root), TONES[kind]) for root, _, kind in (label.partition(":") for label in LABELS[:-1])]
+"""Root and tones of each label but the last."""
+_TONE_TABLE = np.array([[(n - root) % 12 in tones for root, tones in _CHORDS] for n in range(12)], np.float64)
+"""Whether each pitch class from C on is one of a label's tones, `[12, labels]`."""
+_NEAREST_TRIAD = np.array([root + 12 * (3 in tones) for root, tones in _CHORDS])
+"""The triad with the same root and third."""
 
 
 def _joined(grid: F64, labels: Sequence[str], seconds: float) -> list[tuple[float, float, str]]:

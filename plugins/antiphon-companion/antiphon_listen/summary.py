@@ -134,7 +134,8 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
     left = seconds + _ROUNDING
     order = _order(structure)
     for place, (phrase, most) in enumerate(_phrase_time_limits(bars, order, seconds)):
-        rest = _shortest(bars) * min(len(order) - place - 1, _others(seconds, bars))
+        others = int((1.0 - CHORUS_SHARE) * seconds / _shortest(bars) + 0.5)  # parts beside the chorus that fit
+        rest = _shortest(bars) * min(len(order) - place - 1, others)
         played = _run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
         left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
     if not chosen:
@@ -176,11 +177,6 @@ def _min_bars(bars: list[_Bar]) -> int:
 def _shortest(bars: list[_Bar]) -> float:
     """Returns the length of the shortest part in seconds."""
     return _min_bars(bars) * _bar_seconds(bars)
-
-
-def _others(seconds: float, bars: list[_Bar]) -> int:
-    """Number of parts beside the chorus that fit a summary."""
-    return int((1.0 - CHORUS_SHARE) * seconds / _shortest(bars) + 0.5)
 
 
 def _order(structure: Structure) -> list[int]:

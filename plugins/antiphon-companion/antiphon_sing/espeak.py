@@ -147,7 +147,6 @@ class EspeakVoice:
 
 
 def _group_phones_by_word(events: list[tuple[int, int, str]]) -> list[list[tuple[int, str]]]:
-    """Phones grouped by word."""
     groups: list[list[tuple[int, str]]] = []
     for kind, at, symbol in events:
         if kind == WORD:

@@ -285,7 +285,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """
     if is_midi(job.source) or job.source.suffix.lower() in MUSICXML_SUFFIXES:
         job.uses(*job.settings.keys() - {"mix"}, where="on a score")
-        return _written(job, *_score(job), RATE)
+        if job.settings.get("as"):
+            raise UsageError(f"as= is for recordings, and {spell('source')} is a score; say voice=")
+        return _written(job, *read_score(job.source, float(str(job.settings.get("bend", 2.0)))), RATE)
     job.uses(*job.settings.keys() - {"bend"}, where="on a recording")
     try:
         with stream_sound(job.source) as (info, _):
@@ -316,12 +318,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
         settings["voice"] = settings["as"]
     job = replace(job, settings={k: v for k, v in settings.items() if k not in ("as", "mix")})
     return _written(job, parts, sound.samples.shape[1] / rate, rate, source, backing)
-
-
-def _score(job: FileJob) -> tuple[tuple[SungPart, ...], float]:
-    if job.settings.get("as"):
-        raise UsageError(f"as= is for recordings, and {spell('source')} is a score; say voice=")
-    return read_score(job.source, float(str(job.settings.get("bend", 2.0))))
 
 
 def _written(

@@ -492,7 +492,6 @@ class Sing(Processor):
             self._later(max(start, now + lead - round(GLIDE_LEAD * self._rate)), 3, voice, float(event.number))
 
     def _slur(self, voice: int, key: tuple[int, int], sample: int) -> None:
-        """Slurs a voice to another key."""
         for other in [other for other, held in self._down.items() if held == voice]:
             del self._down[other]
         self._cancel(voice, 1)

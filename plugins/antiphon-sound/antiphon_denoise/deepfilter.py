@@ -217,7 +217,6 @@ class DeepFilterNetwork:
         return bands, bins, embedded
 
     def _gains(self, bands: list[Samples], embedded: Samples) -> Samples:
-        """Gain of each band."""
         x = recurrent_output(rectify(self._gain_enter(embedded)), self._gain_grus)
         y = rectify(self._gain_leave(x)).reshape(-1, CHANNELS).T
         for layer, (scale, bias), seen in reversed(list(zip(self._decode, self._paths, bands, strict=True))):

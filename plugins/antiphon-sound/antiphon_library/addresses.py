@@ -25,7 +25,9 @@ async def fits_in_a_process(request: OscRequest, given: Mapping[str, Any]) -> An
 
     Raises RequestError: the captured bars have no beat, or there is no such node.
     """
-    count, node = _checked(given.get("count", 10)), str(given.get("node", "out"))
+    count, node = given.get("count", 10), str(given.get("node", "out"))
+    if not isinstance(count, int) or not 1 <= count <= MAX_TRACKS:
+        raise RequestError(f"count takes 1 to {MAX_TRACKS}, not {count}")
     path = make_folder(library_folder() / "captures", PRIVATE_FOLDER) / f".fits-{os.urandom(4).hex()}.wav"
     try:
         async with asyncio.timeout(2 * TIMEOUT_SECONDS):
@@ -40,12 +42,6 @@ async def fits_in_a_process(request: OscRequest, given: Mapping[str, Any]) -> An
     finally:
         path.unlink(missing_ok=True)
     return SimpleNamespace(**json.loads(found))
-
-
-def _checked(count: object) -> int:
-    if not isinstance(count, int) or not 1 <= count <= MAX_TRACKS:
-        raise RequestError(f"count takes 1 to {MAX_TRACKS}, not {count}")
-    return count
 
 
 async def _write_captured_bars(request: OscRequest, path: Path, node: str) -> int:

@@ -6,7 +6,7 @@ Several processes can share the sounds: each sound is claimed before it is analy
 import os
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -79,12 +79,13 @@ def analyse(
     `again` includes sounds that have results, `any_length` sounds that are longer than an analysis's `longest`.
     `progress` is called several times a second with seconds of sound. Raises `FileError`: the database cannot be used.
     """
-    work: dict[str, _Work] = {}
+    present, work = analyses(), dict[str, _Work]()
     known = set()
     for digest, path, duration, versions in catalogue.sounds():
         if places and not _among(path, places):
             continue
-        lacks = _lacking(names, versions, duration, again=again, any_length=any_length)
+        wanted = (name for name in names if any_length or duration <= present[name].longest)
+        lacks = tuple(name for name in wanted if again or versions.get(name) != present[name].version)
         if not lacks:
             known.add(digest)
         elif digest not in work:
@@ -93,17 +94,6 @@ def analyse(
     with closing(FileClaims(catalogue.path.with_name(CLAIMS))) as claims:
         _AnalysisShare(catalogue, claims, counts, again=again).run(list(work.values()), progress)
     return counts
-
-
-def _lacking(
-    names: Collection[str], versions: Mapping[str, int], duration: float, *, again: bool, any_length: bool
-) -> tuple[str, ...]:
-    present = analyses()
-    return tuple(
-        name
-        for name in names
-        if (again or versions.get(name) != present[name].version) and (any_length or duration <= present[name].longest)
-    )
 
 
 @dataclass(slots=True)

@@ -130,7 +130,7 @@ def update_shards(catalogue: Catalogue) -> ShardSet:
         made, old = partial, damaged
     else:
         make_folder(folder)
-        made = [_made(catalogue, folder, rest[n : n + SHARD_SOUNDS]) for n in range(0, len(rest), SHARD_SOUNDS)]
+        made = [_write_shard(catalogue, folder, rest[n : n + SHARD_SOUNDS]) for n in range(0, len(rest), SHARD_SOUNDS)]
         old = damaged + [shard.path for shard in partial]
     for path in old:
         if path not in {shard.path for shard in made}:
@@ -139,8 +139,7 @@ def update_shards(catalogue: Catalogue) -> ShardSet:
     return ShardSet((*full, *made), alive, len(damaged))
 
 
-def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
-    """Writes a shard of these landmarks."""
+def _write_shard(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:
     rows: list[U32] = []
     places: list[I64] = []
     kept, starts, at = [], [], SOUND_GAP

@@ -280,7 +280,6 @@ def _are_copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landm
 
 
 def _chance_votes(found: Sequence[_Candidate]) -> float:
-    """Number of votes by chance."""
     return max(_MIN_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
 
 

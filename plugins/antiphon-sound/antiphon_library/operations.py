@@ -248,14 +248,7 @@ LOCAL: tuple[tuple[str, type[Request], str, str, str], ...] = (
 
 
 def add_to(operations: Any) -> None:
-    """Adds the library's operations."""
-    _add_local(operations)
-    _add_lists(operations)
-    _add_matches(operations)
-
-
-def _add_local(operations: Any) -> None:
-    """Adds the operations of the command line and Python."""
+    """Adds the library's operations: first those of the command line and Python, then those of every door."""
     for word, asked, does, lines, example in LOCAL:
         operations.add(
             f"library {word}",
@@ -267,13 +260,6 @@ def _add_local(operations: Any) -> None:
             kept={"add": KEPT.format("added", "adds"), "analyse": KEPT.format("analysed", "analyses")}.get(word, ""),
             examples=(f"antiphon library {example}",),
         )
-
-
-FOUND = f"{COMMANDS}.printing:lines_of_found"
-
-
-def _add_lists(operations: Any) -> None:
-    """Adds the operations of every door that list sounds by their data."""
     operations.add(
         "library list",
         ListRequest,
@@ -302,16 +288,12 @@ def _add_lists(operations: Any) -> None:
         example={"words": ["a"]},
         examples=("antiphon library search night --tempo 118-124",),
     )
-
-
-def _add_matches(operations: Any) -> None:
-    """Adds the operations of every door that find sounds to go with others."""
     operations.add(
         "library similar",
         SimilarRequest,
         "antiphon_library.searching:similar",
         FoundSounds,
-        lines=FOUND,
+        lines=f"{COMMANDS}.printing:lines_of_found",
         example={"file": "/music/night.flac"},
         examples=("antiphon library similar Music/night.flac -n 5",),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from operator import itemgetter
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -215,8 +216,7 @@ ROOT, CHANNELS, CURVE = 60, 16, 1.5
 """Sampler settings of `notes`: key of the file's original pitch, channels, and exponent from velocity to level."""
 
 
-def _sample_of(note: tuple[int, Event]) -> int:
-    return note[0]
+_SAMPLE_OF = itemgetter(0)
 
 
 class UnitStream:
@@ -376,7 +376,7 @@ class Mosaic(Processor):
             (sample, Event("on", 0, number, value, channel, max(1, round(start)))),
             (sample + self._grid.size // 2, Event("off", 0, number, 0.0, channel)),
         )
-        self._notes.sort(key=_sample_of)
+        self._notes.sort(key=_SAMPLE_OF)
 
     def _follow(self, io: IO, at: int) -> None:
         """Starts the units of a hop that follow the input, and mixes them. Samples count from the input's first."""

@@ -264,7 +264,7 @@ def make(folder: Path, part: Part, files: int, kinds: Kinds, frames: int, say: C
             old.unlink()
         folder.mkdir(parents=True, exist_ok=True)
         noted.write_text(mark)
-    todo = [n for n in range(files) if not (folder / f"{part}-{n:04d}.npz").is_file()]
+    todo = _missing_files(folder, part, files)
     if not todo:
         return
     say(f"making {FILE * len(todo)} examples in {folder}")
@@ -275,6 +275,10 @@ def make(folder: Path, part: Part, files: int, kinds: Kinds, frames: int, say: C
         planner = planners[n >= FIRST_UNSEEN_FILE[part]]
         arrays = maker.make(mixer.mix(planner.items(np.random.default_rng((choices, n)), FILE), noise + n))
         save_arrays(folder / f"{part}-{n:04d}.npz", **arrays)
+
+
+def _missing_files(folder: Path, part: Part, files: int) -> list[int]:
+    return [n for n in range(files) if not (folder / f"{part}-{n:04d}.npz").is_file()]
 
 
 def load(folder: Path, part: Part, files: int) -> Examples:
@@ -325,14 +329,12 @@ class ConfidenceRecipe(Recipe):
         folder = job.material / "examples"
         material.make(job.data, job.material, job.seed, job.say)
         self._job = job
-        if any(not (folder / f"train-{n:04d}.npz").is_file() for n in range(self.files[0])) or any(
-            not (folder / f"valid-{n:04d}.npz").is_file() for n in range(self.files[1])
-        ):
+        parts: tuple[tuple[Part, int], ...] = (("train", self.files[0]), ("valid", self.files[1]))
+        if any(_missing_files(folder, part, files) for part, files in parts):
             kinds = divide_material(material.load(job.material, "train"), material.load(job.material, "valid"))
-            make(folder, "train", self.files[0], kinds["train"], self.frames, job.say)
-            make(folder, "valid", self.files[1], kinds["valid"], self.frames, job.say)
-        self._train = load(folder, "train", self.files[0])
-        self._valid = load(folder, "valid", self.files[1])
+            for part, files in parts:
+                make(folder, part, files, kinds[part], self.frames, job.say)
+        self._train, self._valid = (load(folder, part, files) for part, files in parts)
         self._odds = self._drawn(self._train)
 
     def _drawn(self, every: Examples) -> Any:

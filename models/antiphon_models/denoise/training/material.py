@@ -57,7 +57,6 @@ def _ring(sound: F32, rnd: random.Random) -> F32:
 
 
 def _reduce_rate_and_overdrive(sound: F32, rnd: random.Random) -> F32:
-    """Reduces the sample rate, and overdrives the sound."""
     hold = rnd.choice([1, 2, 3, 6])
     held = np.repeat(sound[::hold], hold)[: len(sound)]
     return np.asarray(np.tanh(held * rnd.uniform(1.0, 12.0)), np.float32)

@@ -109,7 +109,6 @@ def _impulses(rng: np.random.Generator, count: int, often: float) -> Sound:
 
 
 def _add_reverb_tail(rng: np.random.Generator, sound: Sound, share: float) -> Sound:
-    """Adds a diffuse reverb tail."""
     seconds = np.arange(RATE // 2) / RATE
     tail = rng.standard_normal(len(seconds)) * np.exp(-6.9 * seconds / rng.uniform(0.2, 0.9))
     size = len(sound) + len(tail)

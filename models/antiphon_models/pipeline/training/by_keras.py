@@ -97,8 +97,6 @@ class KerasTrainer(ClassifierTrainer):
 
 
 def _dataset(batches: LabeledBatches) -> Any:
-    """Batches as a Keras dataset."""
-
     class Batches(keras.utils.PyDataset):
         def __len__(self) -> int:
             return len(batches)

@@ -60,10 +60,6 @@ def count_correct_excerpts(logits: torch.Tensor, target: torch.Tensor) -> float:
     return float((logits.argmax(dim=1) == target).sum())
 
 
-def _probabilities(logits: torch.Tensor, *, several: bool) -> torch.Tensor:
-    return torch.sigmoid(logits) if several else torch.softmax(logits, dim=1)
-
-
 class TorchTrainer(ClassifierTrainer):
     """See `ClassifierTrainer`."""
 
@@ -101,7 +97,8 @@ class TorchTrainer(ClassifierTrainer):
         self._network.eval()
         with torch.inference_mode():
             logits = self._network(torch.from_numpy(np.ascontiguousarray(excerpts)))
-            return np.asarray(_probabilities(logits, several=self._task.several).numpy(), np.float32)
+            found = torch.sigmoid(logits) if self._task.several else torch.softmax(logits, dim=1)
+            return np.asarray(found.numpy(), np.float32)
 
     def weights(self) -> dict[str, F32]:
         return {name: value.detach().numpy().copy() for name, value in self._network.named_parameters()}

@@ -25,7 +25,7 @@ from antiphon.api.backends.files import (
     write_atomic,
     write_midi,
 )
-from antiphon.api.backends.rendering import Loaded, TimedNote, load_plugins, render_notes, transcribe
+from antiphon.api.backends.rendering import TimedNote, load_plugins, render_notes, transcribe
 from antiphon.api.jobs import FileJob, Written, fade_out, is_midi, spell
 from antiphon.kernel.runtime.terms import spell_call
 from antiphon_accompany.band.parts import BeatNote
@@ -132,19 +132,13 @@ def write_band(job: FileJob, notes: list[BeatNote], mixes: Sequence[PartLevel], 
         own = [n for n in notes if n.part == part]
         levels = [(mix.beat * per_beat, LEVELS[part] + mix.mix + beneath) for mix in mixes if mix.part == part]
         levels = levels or [(0.0, LEVELS[part] + beneath)]
-        _add(mixed, _rendered(own, part, frames, rate, channels, per_beat, loaded), levels)
+        timed = [TimedNote(round(n.start * per_beat), round(n.end * per_beat), n.pitch, n.velocity) for n in own]
+        _add(mixed, render_notes(timed, frames, rate, loaded, INSTRUMENTS[part], channels, _BLOCK), levels)
         job.progress((number + 1) / (len(parts) + 1))
     with AudioWriter(job.target, rate, channels, "PCM_16", job.finish.from_notes()) as writer:
         for block in fade_out((mixed[:, at : at + _BLOCK] for at in range(0, frames, _BLOCK)), rate, job.fade):
             writer.write(block)
     return writer
-
-
-def _rendered(
-    notes: list[BeatNote], part: str, frames: int, rate: int, channels: int, per_beat: float, loaded: Loaded
-) -> Iterator[Samples]:
-    timed = [TimedNote(round(n.start * per_beat), round(n.end * per_beat), n.pitch, n.velocity) for n in notes]
-    return render_notes(timed, frames, rate, loaded, INSTRUMENTS[part], channels, _BLOCK)
 
 
 def _add(mixed: Samples, blocks: Iterator[Samples], levels: Sequence[tuple[float, float]]) -> None:

@@ -186,7 +186,6 @@ def sections(given: Read, meter: int | None = None) -> list[Section]:
 
 
 def _midi_song_from_file(given: Read) -> MidiSong:
-    """Notes and time signatures of the file."""
     notes = tuple(MidiNote(n.start, n.end - n.start, n.pitch) for n in (*given.melody, *given.others))
     return MidiSong((MidiTrack("", notes),), signatures=tuple(given.signatures))
 
@@ -194,11 +193,6 @@ def _midi_song_from_file(given: Read) -> MidiSong:
 def _is_pickup(first: tuple[float, int, int], ends: float, bar: float) -> bool:
     """Whether a file's first time signature holds for one bar, shorter than the `bar` after it."""
     return first[0] == 0.0 and ends < bar and abs(ends - first[1] * 4.0 / first[2]) < 1e-6
-
-
-def _first_bar_line(part: Section) -> float:
-    """Returns the quarter note of a section's first bar line: its start, unless it is over half a beat before 0."""
-    return part.start if part.start > -0.5 * part.unit else part.start + part.length
 
 
 def _whole(x: float) -> bool:
@@ -272,7 +266,7 @@ def accompany_midi(
     own_chords = [] if printed else _chords_of_file(given, parts, chords_text, options, source.name)
     spans, chart = (given.sheet, given.chart) if printed else (own_chords, chords_text)
     # where the bars are not the file's they are those that were found or asked for
-    begins = _first_bar_line(parts[0])
+    begins = parts[0].start if parts[0].start > -0.5 * parts[0].unit else parts[0].start + parts[0].length
     pickup = any(abs(start - begins) < 1e-6 for start, *_ in given.signatures[1:])
     own = len(parts) > 1 or ((parts[0].start == 0.0 or pickup) and not meter_of(options))
     measures = given.signatures if own else [(max(0.0, begins), parts[0].meter, 4)]
@@ -365,7 +359,6 @@ def _nothing(options: Mapping[str, Value]) -> str:
 def _add_part_tracks(
     given: Read, notes: Sequence[BeatNote], mixes: Sequence[PartLevel], options: Mapping[str, Value]
 ) -> mido.MidiFile:
-    """The file with one more track per part."""
     ticks = given.file.ticks_per_beat
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
     midi.tracks.extend(given.file.tracks)
@@ -373,7 +366,7 @@ def _add_part_tracks(
     used = {m.channel for track in given.file.tracks for m in track if m.type == "note_on"}
     # where the file leaves none free, another track's: they are played together
     free = sorted((c for c in range(16) if c not in (given.channel, _DRUMS)), key=lambda c: (c in used, c))
-    programs = _programs(options)
+    programs = {part: given.program for part, given in _style(options).parts.items()}
     own_volumes = {m.channel: m.value for track in given.file.tracks for m in track if m.is_cc(VOLUME)}
     # General MIDI begins at 100: in front of the band, unless that would change the file's own mix
     front = [] if own_volumes else [Volume(0.0, FULL, channel) for channel in sorted(used)]
@@ -434,11 +427,6 @@ def _style(options: Mapping[str, Value]) -> Style:
     """The requested style; for `auto` the ballad."""
     own, name = str(options.get("own", "")), str(options.get("style", "auto"))
     return load(Path(own)) if own else shipped_style("ballad" if name == "auto" else name)
-
-
-def _programs(options: Mapping[str, Value]) -> dict[str, int]:
-    """Program of each part, by the style."""
-    return {part: given.program for part, given in _style(options).parts.items()}
 
 
 def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: int) -> mido.MidiTrack:

@@ -143,7 +143,7 @@ def _read(text: str) -> tuple[int, tuple[int, ...], int] | None:
     name, kind, degree = found.groups() if found else ("", None, None)
     if not name or not (kind or degree) or (kind is None and degree not in _BASSES):
         return read_symbol(text)
-    steps, root = _label_steps(kind or "maj"), _pitch_class(name)
+    steps, root = _label_steps(kind or "maj"), (named_note(name[0]) + name.count("#") - name[1:].count("b")) % 12
     bass = 0 if degree is None else _interval(degree)
     return None if steps is None or bass is None else (root, steps, (root + bass) % 12)
 
@@ -173,10 +173,6 @@ def _interval(text: str) -> int | None:
     if (found := _INTERVAL.fullmatch(text)) is None or not int(found[2]):
         return None
     return (_SCALE[(int(found[2]) - 1) % 7] + found[1].count("#") - found[1].count("b")) % 12
-
-
-def _pitch_class(name: str) -> int:
-    return (named_note(name[0]) + name.count("#") - name[1:].count("b")) % 12
 
 
 def substitute_chord(text: str) -> str:

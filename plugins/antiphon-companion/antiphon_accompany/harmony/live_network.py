@@ -20,6 +20,7 @@ from antiphon_accompany.harmony.network import (
     combine_chord_probabilities,
     convert_model_arrays,
     read_network,
+    recurrent_shapes,
     softmax,
 )
 from antiphon_accompany.harmony.tracker import echo_match, echo_weights, places
@@ -52,16 +53,8 @@ _SHAPES = {
     "echo.bias": (FRONT,),
     "out.weight": (25, SECOND),
     "out.bias": (25,),
-    **{
-        f"{layer}.{name}_l0": shape
-        for layer, inputs, units in (("near", 2 * FRONT, FIRST), ("wide", FIRST, SECOND))
-        for name, shape in (
-            ("weight_ih", (3 * units, inputs)),
-            ("weight_hh", (3 * units, units)),
-            ("bias_ih", (3 * units,)),
-            ("bias_hh", (3 * units,)),
-        )
-    },
+    **recurrent_shapes("near", 2 * FRONT, FIRST, 3),
+    **recurrent_shapes("wide", FIRST, SECOND, 3),
 }
 FROM_C = (np.arange(12)[None, :] - np.arange(12)[:, None]) % 12
 """For the key of each tonic, index of the network's root on C, C sharp and so on."""

@@ -33,6 +33,21 @@ MIN_KEY_WEIGHT = 0.02
 """Minimum weight of a key."""
 _NONE = 1e-20
 """Probability of a chord outside a fixed key, and total of the others."""
+
+
+def recurrent_shapes(
+    layer: str, inputs: int, units: int, gates: int, directions: Sequence[str] = ("",)
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of a recurrent layer's arrays by name, as PyTorch names them, a set for each direction's suffix."""
+    shapes = {
+        "weight_ih": (gates * units, inputs),
+        "weight_hh": (gates * units, units),
+        "bias_ih": (gates * units,),
+        "bias_hh": (gates * units,),
+    }
+    return {f"{layer}.{name}_l0{way}": shape for way in directions for name, shape in shapes.items()}
+
+
 _SHAPES = {
     "front.weight": (FRONT, FEATURE_COUNT, NEAR),
     "front.bias": (FRONT,),
@@ -43,17 +58,8 @@ _SHAPES = {
     "join.bias": (2 * UNITS,),
     "out.weight": (24, 2 * UNITS),
     "out.bias": (24,),
-    **{
-        f"{layer}.{name}_l0{way}": shape
-        for layer, inputs in (("near", FRONT), ("wide", 2 * UNITS))
-        for way in ("", "_reverse")
-        for name, shape in (
-            ("weight_ih", (4 * UNITS, inputs)),
-            ("weight_hh", (4 * UNITS, UNITS)),
-            ("bias_ih", (4 * UNITS,)),
-            ("bias_hh", (4 * UNITS,)),
-        )
-    },
+    **recurrent_shapes("near", FRONT, UNITS, 4, ("", "_reverse")),
+    **recurrent_shapes("wide", 2 * UNITS, UNITS, 4, ("", "_reverse")),
 }
 _log = logging.getLogger("antiphon.accompany")
 

@@ -61,7 +61,7 @@ def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
     return [
         (start, end, _pitch(answers[slice(*part)]))
         for part, start, end in zip(parts, starts, ends, strict=True)
-        if end > start and _sure(answers, *part) >= how.sure
+        if end > start and _log_odds(answers[slice(*part), learned.FAR_NOTE]).mean() >= how.sure
     ]
 
 
@@ -116,10 +116,6 @@ def _costs(answers: F32, how: PathCosts) -> F64:
     apart = (sung[:, None] - pitches) / how.spread
     likely = how.key * np.log(sure[:, None] / (1.0 + apart * apart) + how.floor)
     return np.asarray(how.note * _log_odds(answers[:, learned.FAR_NOTE])[:, None] + likely, np.float64)
-
-
-def _sure(answers: F32, first: int, last: int) -> float:
-    return float(_log_odds(answers[first:last, learned.FAR_NOTE]).mean())
 
 
 def _inner_values(values: F64) -> F64:

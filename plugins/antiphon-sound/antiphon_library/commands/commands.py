@@ -6,7 +6,7 @@ import math
 import os
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,16 +43,11 @@ ANSWER = (
 """Quantities in the answer about one file, beside the duration and those of `only`."""
 
 
-def file_names_to_paths(files: Iterable[str]) -> list[Path]:
-    """Returns the named files as paths."""
-    return [Path(file) for file in files]
-
-
 def add(asked: AddRequest) -> ScanCounts | ImportCounts:
     """Adds files, or imports a folder's shards, whose sounds may have moved to the named folder."""
     from antiphon_library import scanning, shard_import
 
-    places, asker = file_names_to_paths(asked.files), ASKER.get()
+    places, asker = [Path(file) for file in asked.files], ASKER.get()
     if asked.shards and len(places) > 1:
         raise UsageError(
             f"{spell('shards', flag='--from')} takes one folder of sounds: the one that the pipeline read, or a copy"
@@ -114,7 +109,7 @@ def analyse(asked: AnalyseRequest) -> AnalysedSounds | AnalysedSound:
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
         )
-    files, asker, again = file_names_to_paths(asked.files), ASKER.get(), asked.again
+    files, asker, again = [Path(file) for file in asked.files], ASKER.get(), asked.again
     with open_catalogue(make=True) as catalogue:
         with asker.progress("adding") as progress:
             added = scanning.add(catalogue, files, progress)
@@ -143,7 +138,7 @@ def forget(asked: ForgetRequest) -> ForgottenFiles:
     """Removes files from the catalogue."""
     from antiphon_library.records import SUMMARY
 
-    files, missing = file_names_to_paths(asked.files), asked.missing
+    files, missing = [Path(file) for file in asked.files], asked.missing
     if not files and not missing:
         raise UsageError(f"name the files or folders to forget, or give {spell('missing')}")
     with open_catalogue(write=bool(files)) as catalogue:
