@@ -9,7 +9,7 @@ from antiphon.api import F32, IO, Event, StreamSpec, WorkerError
 from antiphon.api.backends.models import ModelInfo, StreamedChords
 from antiphon.api.backends.signal import HIGHEST, LOWEST as LOWEST_SUNG, Decimator
 from antiphon.api.backends.workers import WorkerClient, lead_for
-from antiphon_hum.quantise import SCALES, KeyFinder, nearest_number_in_scale
+from antiphon_hum.quantise import KeyFinder
 
 LEAST_SHARE = 0.7
 """Lower limit of the factor on the thresholds of a sustained pitch, where no pitch is sure."""
@@ -198,18 +198,11 @@ class ChordTracker:
         for pitch in range(StreamedChords.pitches):
             if peaks[pitch] and low <= StreamedChords.lowest + pitch <= high:
                 self._end(pitch, io, last)
-                number = self._snapped(StreamedChords.lowest + pitch, io, last)
+                key, scale = str(io.at("key", last)), str(io.at("scale", last))
+                number = self._keys.number(StreamedChords.lowest + pitch, key, scale)
                 for other in range(StreamedChords.pitches):  # a scale moves two pitches to one number
                     if self._numbers[other] == number:
                         self._end(other, io, last)
                 self._numbers[pitch] = number
                 self._weak[pitch] = self._age[pitch] = 0
                 io.emit(Event("on", last, number, strength))
-
-    def _snapped(self, number: int, io: IO, last: int) -> int:
-        """The number, moved to the chosen scale."""
-        scale = str(io.at("scale", last))
-        if scale == "off":
-            return number
-        tonic, scale = self._keys.resolve(str(io.at("key", last)), scale)
-        return number if scale == "off" else nearest_number_in_scale(float(number), tonic, SCALES[scale])

@@ -215,6 +215,14 @@ def _key(notes: Iterable[FrameNote], rate: int, hum: Hum) -> tuple[int, str] | N
     return None if scale == "off" else (tonic, scale)
 
 
+def _snap(notes: list[FrameNote], rate: int, hum: Hum) -> tuple[list[FrameNote], tuple[int, str] | None]:
+    """The notes, moved to the scale that is requested or found, and its tonic and name."""
+    key = _key(notes, rate, hum)
+    if key is None:
+        return notes, None
+    return [replace(n, number=nearest_number_in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes], key
+
+
 def _pure_tone_notes(play: Play, at: int, settings: Mapping[str, Value], hum: Hum) -> Transcription | None:
     """Returns the notes of pure tones, by yin; None for other sounds, or if yin's notes explain too little."""
     tones = PureTones(at)
@@ -233,12 +241,9 @@ def _struck_notes(play: Play, at: int, heard: Transcription, hum: Hum) -> Transc
     play(struck.RATE, line.feed)
     low, high = sorted((int(hum.settings["lowest"]), int(hum.settings["highest"])))
     high = 127 if high == HIGHEST else high  # whistles are higher than voices
-    scale, key = at / struck.RATE, None
+    scale = at / struck.RATE
     notes = [replace(n, start=round(n.start * scale), end=round(n.end * scale)) for n in line.notes(low, high)]
-    if notes:
-        key = _key(notes, at, hum)
-    if key is not None:
-        notes = [replace(n, number=nearest_number_in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+    notes, key = _snap(notes, at, hum)
     return replace(heard, notes=tuple(notes), key=key, struck=True) if notes else None
 
 
@@ -282,9 +287,7 @@ def _network_pass(play: Play, hum: Hum) -> Transcription:
         if close > begin and level > float(settings["threshold"]) and low - 0.5 <= pitch < high + 0.5:
             number = min(127, max(0, round(pitch)))
             notes.append(FrameNote(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
-    key = _key(notes, model_tracker.RATE, hum)
-    if key is not None:
-        notes = [replace(n, number=nearest_number_in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes]
+    notes, key = _snap(notes, model_tracker.RATE, hum)
     loud = levels > float(settings["threshold"])
     many = float(answers[loud, learned.MANY].mean()) if loud.any() else 0.0
     return Transcription(tuple(notes), frames, key, many=many)
@@ -303,12 +306,8 @@ def _run_chord_pass(play: Play, settings: Mapping[str, Value], hum: Hum) -> Tran
         if close > begin and low <= number <= high:
             loud = MIDDLE_VELOCITY + (strength - MIDDLE_VELOCITY) * dynamics
             notes.append(FrameNote(begin, close, number, loud, float(number)))
-    key = _key(notes, OfflineChords.rate, hum)
-    if key is not None:
-        notes = end_at_repeats(
-            replace(n, number=nearest_number_in_scale(n.pitch, key[0], SCALES[key[1]])) for n in notes
-        )
-    return Transcription(tuple(notes), model.frames, key)
+    notes, key = _snap(notes, OfflineChords.rate, hum)
+    return Transcription(tuple(notes if key is None else end_at_repeats(notes)), model.frames, key)
 
 
 def end_at_repeats(notes: Iterable[FrameNote]) -> list[FrameNote]:

@@ -24,7 +24,7 @@ from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
 from antiphon_hum.chords import CHORD_MODEL, ChordTracker
 from antiphon_hum.learned import HOP, PITCH_MODEL, RATE
 from antiphon_hum.learned.model_tracker import ModelTracker
-from antiphon_hum.quantise import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, nearest_number_in_scale, to_line
+from antiphon_hum.quantise import GRIDS, KEYS, SCALES, KeyFinder, extra_frames, to_line
 from antiphon_hum.tracker import IDLE_ON_FILES, RING, NoteTracker, TrackerSettings
 
 log = logging.getLogger("antiphon.hum")
@@ -300,12 +300,8 @@ class Hum(Processor):
 
     def _snapped(self, io: IO, last: int, pitch: float) -> int:
         """The MIDI number of a pitch, moved to the chosen scale."""
-        scale = str(io.at("scale", last))
         self._unsnapped = min(127, max(0, round(pitch)))
-        if scale == "off":
-            return self._unsnapped
-        tonic, scale = self._keys.resolve(str(io.at("key", last)), scale)
-        return self._unsnapped if scale == "off" else nearest_number_in_scale(pitch, tonic, SCALES[scale])
+        return self._keys.number(pitch, str(io.at("key", last)), str(io.at("scale", last)))
 
     def _begin(self, now: int, number: int, value: float) -> None:
         place = (self._hops - 1 - self._tracker.lag) % RING

@@ -83,6 +83,13 @@ class KeyFinder:
                 best, most = place, float(self._fit[place])
         return best % 12, ("minor" if best >= 12 else "major") if scale == "auto" else scale
 
+    def number(self, pitch: float, key: str, scale: str) -> int:
+        """The MIDI number of `pitch` (a fractional one), moved to the scale; `key`, `scale`: as chosen, or "off"."""
+        tonic, scale = (0, "off") if scale == "off" else self.resolve(key, scale)
+        if scale == "off":
+            return min(127, max(0, round(pitch)))
+        return nearest_number_in_scale(pitch, tonic, SCALES[scale])
+
 
 def extra_frames(quantise: str, rate: int) -> int:
     """Latency in frames of quantisation, so that the nearest line is never in the past."""
