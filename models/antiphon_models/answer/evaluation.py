@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from antiphon_models.answer.foreseeing import (
 )
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.learning.user_commands import command
+from antiphon_models.material.composer.song import swing_position
 from antiphon_models.material.part_songs import PartChord, songs
 from antiphon_models.material.sounds import evenly_spaced_items
 
@@ -109,20 +111,14 @@ class Trader:
         return [[n for n in self.notes if at <= n.start < at + TURN_BEATS] for at in starts]
 
 
-def swing_position(beats: float) -> float:
-    """Moves a beat position to its swung position, where half beats lie at `_SWING`."""
-    beat, place = divmod(beats, 1.0)
-    return beat + (place * 2 * _SWING if place < 0.5 else _SWING + (place - 0.5) * 2 * (1 - _SWING))
-
-
 def in_triplets(beats: float) -> float:
     """Rounds a beat position, after swing, to the nearest third of a beat."""
-    return round(3.0 * swing_position(beats)) / 3.0
+    return round(3.0 * swing_position(beats, _SWING, 1.0)) / 3.0
 
 
 FEELS: dict[str, Callable[[float], float]] = {
     "as played": lambda beats: beats,
-    "swung": swing_position,
+    "swung": partial(swing_position, swing=_SWING, unit=1.0),
     "triplets": in_triplets,
 }
 

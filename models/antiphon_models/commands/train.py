@@ -69,9 +69,8 @@ def train(
     from antiphon.api.backends.cli import ProgressBar
     from antiphon.api.backends.files import cache_folder
     from antiphon.api.backends.models import models_folder
-    from antiphon.api.backends.rendering import load_plugins
 
-    recipes: dict[str, type] = dict(load_plugins(None, check=False).factories["trainings"])  # type: ignore[arg-type]
+    recipes = _registered()
     if listing or not name:
         for each in sorted(recipes):
             click.echo(each)
@@ -120,6 +119,12 @@ def _create_output_folder(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             for made in new:
                 made.rmdir()
+
+
+def _registered() -> dict[str, type]:
+    from antiphon.api.backends.rendering import load_plugins
+
+    return dict(load_plugins(None, check=False).factories["trainings"])  # type: ignore[arg-type]
 
 
 def say(line: str) -> None:
