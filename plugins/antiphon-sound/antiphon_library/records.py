@@ -14,10 +14,24 @@ KINDS = ("loop", "one-shot", "song", "excerpt", "voice", "speech", "ambience")
 NO_MUSIC = ("one-shot", "speech", "ambience")
 """Kinds that a search and a playlist leave out unless they are asked for."""
 QUANTITIES = (
-    "tempo", "tempo_confidence", "key", "key_confidence",
-    "loop_bpm", "loop_seconds", "loop_tempo_from", "loop_tempo_sure", "loop_key", "loop_key_sure", "loop_confidence",
-    "loop_ending", "no_loop", "content", "content_sure", "speechiness", "instrumentalness",
-)  # fmt: skip
+    "tempo",
+    "tempo_confidence",
+    "key",
+    "key_confidence",
+    "loop_bpm",
+    "loop_seconds",
+    "loop_tempo_from",
+    "loop_tempo_sure",
+    "loop_key",
+    "loop_key_sure",
+    "loop_confidence",
+    "loop_ending",
+    "no_loop",
+    "content",
+    "content_sure",
+    "speechiness",
+    "instrumentalness",
+)
 LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
 """Minimum confidence of a tempo, a loop, and a song's key. The card of the plugin `listen` has the figures."""
 SURE_TEMPO, MAX_OCTAVE_DEVIATION = 0.7, 0.03
