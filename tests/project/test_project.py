@@ -172,13 +172,6 @@ def test_the_changelog_knows_this_version():
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_third_party_lists_what_is_needed():
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "third_party.py", "--check"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-
-
 def test_every_make_target_explains_itself():
     text = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
