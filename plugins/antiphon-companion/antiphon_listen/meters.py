@@ -23,7 +23,7 @@ BEATS = (2, 3, 4, 5, 6)
 """Beats per bar of the meters; two are dotted quarters and six are eighths of 6/8."""
 NAMES = {2: "6/8", 3: "3/4", 4: "4/4", 5: "5/4", 6: "6/8"}
 _USUAL_METER = NAMES[4]
-MIN_ODDS = 1.0
+MIN_ODDS = 1.2
 """Minimum log odds of another meter to four: records are in four far more often than the pieces of the fit."""
 _USUAL = 100.0
 """Tempo in bpm at which the features of the tempo are 0."""
@@ -81,7 +81,8 @@ def track(curves: MusicCurves, tables: Tables) -> MeteredGrid | None:
     if found is None:
         return None
     grids, scores = found.grids, found.scores[: found.count]
-    if found.count == 1 and bars.has_no_chords(curves, grids[0], tables):  # nothing tells one click from another
+    # nothing tells one click of a metronome from another
+    if found.count == 1 and not curves.drums and bars.has_no_chords(curves, grids[0], tables):
         return MeteredGrid(grids[0], 1.0, 4, 0.0)
     odds = tables.pair_weights[0] * found.scores[:, None] + meter_odds(curves, grids, tables)
     shares = np.exp(odds - odds.max(where=found.possible, initial=-np.inf)) * found.possible
