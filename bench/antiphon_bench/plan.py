@@ -88,7 +88,7 @@ def measure_effect_cost(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, 
     block, (make, values) = x.shape[1], peers(pedalboard)[kind]
     spec = StreamSpec(RATE, block, 2)
     with TemporaryDirectory() as folder:
-        files = [chain(Path(folder), kind.partition(",")[0], count, values) for count in (LENGTH, 1)]
+        files = [write_chain_patch(Path(folder), kind.partition(",")[0], count, values) for count in (LENGTH, 1)]
         runners = [patch_runner(file, loaded, spec) for file in files]
     boards = [pedalboard.Pedalboard([make() for _ in range(count)]) for count in (LENGTH, 1)]
     runs: list[Callable[[], object]] = [next_block(one.plan.run, block) for one in runners]
@@ -127,7 +127,7 @@ def measure_chain_cost(
     return {"block": block, "chain": ", ".join(kinds), "ours": called, "over": called - alone, "theirs": theirs}
 
 
-def chain(folder: Path, kind: str, count: int, values: Mapping[str, Value]) -> Path:
+def write_chain_patch(folder: Path, kind: str, count: int, values: Mapping[str, Value]) -> Path:
     """Writes a patch of `count` nodes of one type in series; returns its path."""
     ends = ["in", *(f"{kind}{place}" for place in range(count)), "out"]
     nodes = {name: {"type": kind, **values} for name in ends[1:-1]}

@@ -14,7 +14,7 @@ from antiphon.files.scores.midi_song import MidiNote, MidiTrack
 from antiphon.files.scores.midifile import write
 from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.plugins import loader
-from antiphon.kernel.runtime.terms import NAMES, speaking
+from antiphon.kernel.runtime.terms import NAMES, use_terms
 from antiphon.operations import render_plan
 from antiphon.operations.plan import plan
 from antiphon.operations.requests import RenderRequest, RunRequest
@@ -102,7 +102,7 @@ def test_plan_of_a_bad_request_is_refused_by_argument(folder: Path, monkeypatch:
         words, command = shlex.split(line), DeclaredCommand("run", run)
         if words[0] == "render":
             words, command = words[1:], DeclaredCommand("render", render)
-        with pytest.raises(AntiphonError) as refused, speaking(NAMES):
+        with pytest.raises(AntiphonError) as refused, use_terms(NAMES):
             command.main(words, standalone_mode=False)
         return f"{getattr(refused.value, 'argument', '-')}: {refused.value}"
 

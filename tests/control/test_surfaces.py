@@ -27,7 +27,7 @@ SECRET = "private-take-with-anna.wav"
 @pytest.fixture(autouse=True)
 def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only 127.0.0.1 is this machine."""
-    monkeypatch.setattr(clients, "own_machine", lambda host: host == OWN)
+    monkeypatch.setattr(clients, "is_loopback", lambda host: host == OWN)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_nothing_is_written_while_no_session_is_kept(memory, ring):
         journal.record_start(0, 0)
         journal.record_plan(0, b"{}")
         journal.record_gap(0, 1)
-        journal.unheard(0)
+        journal.record_late_block(0)
     assert list(ring.drain()) == []
 
 
@@ -70,7 +70,7 @@ def test_everything_of_a_session_is_a_line(memory, ring):
     journal.record_start(512, 256)
     journal.record_plan(512, b'{"do": "load"}')
     journal.record_gap(600, 700)
-    journal.unheard(800)
+    journal.record_late_block(800)
     journal.record_latency(800, 512)
     stage.at_sample(300, put(GAIN, "g", "step", 0.5, 0.25))
     play(stage, np.zeros((2, 512), np.float32))

@@ -7,12 +7,12 @@ from antiphon.kernel.runtime.terms import (
     NAMES,
     PROGRAM,
     WEB,
-    naming,
+    hold_file_names,
     path_text,
-    speaking,
     spell,
     spell_call,
     spell_parameter,
+    use_terms,
 )
 
 
@@ -20,7 +20,7 @@ def test_terms_of_each_interface_are_as_accepted() -> None:
     def answer(call: str) -> str:
         words = []
         for terms in (COMMAND_LINE, NAMES, PROGRAM, WEB):
-            with speaking(terms):
+            with use_terms(terms):
                 words.append(eval(call, {"spell": spell, "value": spell_parameter, "call": spell_call}))
         return " | ".join(words)
 
@@ -29,7 +29,7 @@ def test_terms_of_each_interface_are_as_accepted() -> None:
 
 
 def test_file_known_by_a_name_is_called_by_it() -> None:
-    with naming({"/tmp/x/in.wav": "the sound", "/tmp/x": "the result"}):
+    with hold_file_names({"/tmp/x/in.wav": "the sound", "/tmp/x": "the result"}):
         found = [path_text(f"/tmp/{file}") for file in ("x/in.wav", "x/a/b.wav", "y.wav")]
     assert found == ["the sound", "the result", "/tmp/y.wav"]
     assert path_text("/tmp/x/in.wav") == "/tmp/x/in.wav"

@@ -9,35 +9,35 @@ from tests.local import graph, staged
 from antiphon.backends.backend import pack, shape_in, unpack
 from antiphon.kernel.contract.event import Event
 from antiphon.kernel.session.commands import Play, Sample
-from antiphon.synths.processor import FIRST_DIAL, MAX_NOTES, MAX_RESTORE_EVENTS, Sounding
+from antiphon.synths.processor import FIRST_DIAL, MAX_NOTES, MAX_RESTORE_EVENTS, SynthMemory
 from antiphon.synths.shapes import ChannelBends
 
 
-def told(sounding: Sounding, sample: int) -> list[tuple[str, int, int]]:
-    return [(e.kind, e.number, e.age) for e in sounding.again(sample)]
+def told(sounding: SynthMemory, sample: int) -> list[tuple[str, int, int]]:
+    return [(e.kind, e.number, e.age) for e in sounding.restore_events(sample)]
 
 
 @pytest.fixture
-def sounding() -> Sounding:
-    return Sounding()
+def sounding() -> SynthMemory:
+    return SynthMemory()
 
 
-def test_a_held_note_is_told_again_with_its_age(sounding: Sounding) -> None:
+def test_a_held_note_is_told_again_with_its_age(sounding: SynthMemory) -> None:
     sounding.follow(1000, [Event("on", 10, 60, 0.5)])
     assert told(sounding, 5000) == [("on", 60, 3990)]
     sounding.follow(5000, [Event("off", 0, 60)])
     assert told(sounding, 6000) == []
 
 
-def test_a_notes_own_values_are_told_again_before_it(sounding: Sounding) -> None:
+def test_a_notes_own_values_are_told_again_before_it(sounding: SynthMemory) -> None:
     own = [Event("control", 0, number, value) for number, value in ((102, 1.0), (103, 0.5), (104, 0.25), (105, 0.75))]
     sounding.follow(0, [*own, Event("on", 0, 60, 0.5), Event("on", 0, 64, 0.5)])
-    again = sounding.again(100)
+    again = sounding.restore_events(100)
     assert [(e.kind, e.number, e.value) for e in again] == [
         *(("control", e.number, e.value) for e in own), ("on", 60, 0.5), ("on", 64, 0.5)]  # fmt: skip
 
 
-def test_the_pedal_holds_a_note_that_was_let_go(sounding: Sounding) -> None:
+def test_the_pedal_holds_a_note_that_was_let_go(sounding: SynthMemory) -> None:
     sounding.follow(0, [Event("control", 0, 64, 1.0), Event("on", 0, 60, 0.5), Event("off", 5, 60)])
     assert told(sounding, 100) == [("control", 64, 0), ("on", 60, 100), ("off", 60, 0)]
     sounding.follow(100, [Event("control", 0, 64, 0.0)])
@@ -47,24 +47,24 @@ def test_the_pedal_holds_a_note_that_was_let_go(sounding: Sounding) -> None:
     assert told(sounding, 500) == []
 
 
-def test_channels_are_kept_apart(sounding: Sounding) -> None:
+def test_channels_are_kept_apart(sounding: SynthMemory) -> None:
     sounding.follow(0, [Event("on", 0, 60, 0.5, 1), Event("on", 0, 60, 0.5, 2), Event("bend", 0, 0, 0.25, 2)])
     sounding.follow(0, [Event("off", 1, 60, 0.0, 1)])
-    again = sounding.again(10)
+    again = sounding.restore_events(10)
     assert [(e.kind, e.channel) for e in again] == [("bend", 2), ("on", 2)]
     assert again[0].value == 0.25
 
 
-def test_a_note_taken_up_again_keeps_its_beginning(sounding: Sounding) -> None:
+def test_a_note_taken_up_again_keeps_its_beginning(sounding: SynthMemory) -> None:
     """A synth that dies twice: the age goes on from the first attack."""
     sounding.follow(0, [Event("on", 0, 60, 0.5)])
-    sounding.follow(1000, sounding.again(1000))
+    sounding.follow(1000, sounding.restore_events(1000))
     assert told(sounding, 3000) == [("on", 60, 3000)]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["on", "off", "pedal"]), st.integers(0, 127), st.booleans()), max_size=400))
 def test_it_is_bounded_and_holds_what_a_plain_model_holds(steps: list[tuple[str, int, bool]]) -> None:
-    sounding, held, pedalled, down = Sounding(), set(), set(), False
+    sounding, held, pedalled, down = SynthMemory(), set(), set(), False
     for kind, note, on in steps:
         if kind == "pedal":
             down = on
@@ -80,22 +80,22 @@ def test_it_is_bounded_and_holds_what_a_plain_model_holds(steps: list[tuple[str,
                 pedalled.add(note)
             held.discard(note)
             sounding.follow(0, [Event("off", 0, note)])
-    again = sounding.again(1)
+    again = sounding.restore_events(1)
     assert {e.number for e in again if e.kind == "on"} == held | pedalled
     assert {e.number for e in again if e.kind == "off"} == pedalled
     assert len(again) <= 3 * MAX_NOTES
 
 
-def test_clear_forgets_all(sounding: Sounding) -> None:
+def test_clear_forgets_all(sounding: SynthMemory) -> None:
     sounding.follow(0, [Event("on", 0, 60, 0.5), Event("control", 0, 64, 1.0), Event("bend", 0, 0, 0.5)])
     sounding.clear()
-    assert sounding.again(1) == []
+    assert sounding.restore_events(1) == []
 
 
-def test_dials_are_told_first_however_many_controls_there_are(sounding: Sounding) -> None:
+def test_dials_are_told_first_however_many_controls_there_are(sounding: SynthMemory) -> None:
     sounding.follow(0, [Event("control", 0, FIRST_DIAL + 2, 0.25)])
     sounding.follow(0, [Event("control", 0, n, 0.5, channel) for n in range(100) for channel in (1, 2)])
-    again = sounding.again(10)
+    again = sounding.restore_events(10)
     assert (again[0].number, again[0].value) == (FIRST_DIAL + 2, 0.25)
     assert len(again) <= MAX_RESTORE_EVENTS
 

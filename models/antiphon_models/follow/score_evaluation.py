@@ -88,7 +88,7 @@ def _beats(path: Path) -> list[tuple[float, str]]:
     return [(float(row[0]), row[2] if len(row) > 2 else "") for row in rows]
 
 
-def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
+def follow_notes(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
     """Times and quarters as the follower knows them then: at each note, and each 25 ms between."""
     follower = ScoreFollower(played.score)
     rows: list[tuple[float, float]] = []
@@ -105,7 +105,7 @@ def lines(played: Played, seconds: float = SECONDS) -> tuple[F64, F64]:
     return np.array([at for at, _ in rows]), np.array([quarter for _, quarter in rows])
 
 
-def heard_lines(played: Played) -> tuple[F64, F64]:
+def follow_sound(played: Played) -> tuple[F64, F64]:
     """The same from the performance's sound, hop by hop, after an initial wait; notes are rendered by FluidR3."""
     follower, ears, sound = ScoreFollower(played.score), SoundNotes(), played.sound
     if sound is None:
@@ -134,7 +134,7 @@ def figures(played: Played, times: F64, quarters: F64, seconds: float = SECONDS)
     }
 
 
-def at_score_tempo(played: Played) -> tuple[F64, F64]:
+def score_tempo_baseline(played: Played) -> tuple[F64, F64]:
     """Baseline without following: the score at its own tempo from the first note."""
     clock = MidiTimes(played.score.tempo)
     first = played.notes[0][0] - clock.seconds(float(played.beats[0]))
@@ -253,22 +253,22 @@ class ScoreFollowing(Evaluation):
             if played.sound is not None:
                 if ask.wants("follow, sound"):
                     yield from metric_values(
-                        "follow, sound", played.name, figures(played, *heard_lines(played)), RECORDED
+                        "follow, sound", played.name, figures(played, *follow_sound(played)), RECORDED
                     )
                 continue
             if ask.wants("score's tempo"):
-                yield from metric_values("score's tempo", played.name, figures(played, *at_score_tempo(played)))
+                yield from metric_values("score's tempo", played.name, figures(played, *score_tempo_baseline(played)))
             if ask.wants("follow"):
-                found = figures(played, *lines(played))
+                found = figures(played, *follow_notes(played))
                 late = 1000.0 * np.abs(accompaniment(played)) if len(played.score.parts) > 1 else np.zeros(0)
                 if len(late):
                     found["accompaniment p50"] = float(np.median(late))
                     found["accompaniment p90"] = float(np.quantile(late, 0.9))
                 yield from metric_values("follow", played.name, found)
             if written is not None and ask.wants("follow, MusicXML"):
-                yield from metric_values("follow, MusicXML", written.name, figures(written, *lines(written)))
+                yield from metric_values("follow, MusicXML", written.name, figures(written, *follow_notes(written)))
             if ask.wants("follow, sound"):
-                yield from metric_values("follow, sound", played.name, figures(played, *heard_lines(played)))
+                yield from metric_values("follow, sound", played.name, figures(played, *follow_sound(played)))
 
     def _items(self, ask: EvaluationRequest) -> Iterator[tuple[Played, Played | None]]:
         """Yields performances with their scores in MIDI, and again in MusicXML where it exists."""

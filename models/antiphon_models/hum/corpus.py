@@ -22,7 +22,7 @@ from antiphon.api.backends.files import read_midi
 from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transpose, wind
 from antiphon_models.learning import needs
 from antiphon_models.material import table_beside
-from antiphon_models.material.singing import PERIOD, LyricNote, Singer, pitch_line, singing, speak
+from antiphon_models.material.singing import PERIOD, SecondsNote, Singer, pitch_line, singing, speak
 from antiphon_models.material.sounds import chorales, mono, save_ogg
 from antiphon_models.material.styles import UNTRAINED, SingingStyle, draw_singing_style
 
@@ -42,9 +42,9 @@ Medians on half of the songs of SSVD 2.0; the labels of that set were used for t
 """
 
 
-def vary_sight_singing_tempo(notes: Sequence[LyricNote], rng: np.random.Generator) -> tuple[LyricNote, ...]:
+def vary_sight_singing_tempo(notes: Sequence[SecondsNote], rng: np.random.Generator) -> tuple[SecondsNote, ...]:
     """Varies note lengths, adds some rests and joins some repeated notes, as in sight-singing."""
-    moved: list[LyricNote] = []
+    moved: list[SecondsNote] = []
     stretch = float(rng.uniform(1.0, 1.6))
     joined = float(rng.uniform(0.2, 1.0))
     for n, note in enumerate(notes):
@@ -59,7 +59,7 @@ def vary_sight_singing_tempo(notes: Sequence[LyricNote], rng: np.random.Generato
     return tuple(moved)
 
 
-def intonation(notes: Sequence[LyricNote], frames: int, rng: np.random.Generator) -> F64:
+def intonation(notes: Sequence[SecondsNote], frames: int, rng: np.random.Generator) -> F64:
     """Semitones to add to the score at each WORLD frame: the singer's tuning, which drifts, and slopes within notes."""
     t = np.arange(frames) * PERIOD / 1000
     points = max(2, int(t[-1] / 3.0) + 2)
@@ -74,7 +74,7 @@ def intonation(notes: Sequence[LyricNote], frames: int, rng: np.random.Generator
     return np.asarray(np.convolve(np.pad(curve, 7, "edge"), kernel / kernel.sum(), "valid"), np.float64)
 
 
-def sung_notes(notes: Sequence[LyricNote], hertz: F64) -> F32:
+def sung_notes(notes: Sequence[SecondsNote], hertz: F64) -> F32:
     """Truth `[n, 3]`: start and end in seconds, and the sung pitch as a fractional MIDI number.
 
     A note begins where its pitch is reached, since that is where listeners place it: after a scoop or a slide.
@@ -100,7 +100,7 @@ def sung_notes(notes: Sequence[LyricNote], hertz: F64) -> F32:
 
 
 def sing_untrained(
-    notes: Sequence[LyricNote], voice: str, seed: int, rate: int, warp: float = 1.0
+    notes: Sequence[SecondsNote], voice: str, seed: int, rate: int, warp: float = 1.0
 ) -> tuple[F32, F32, F64]:
     """Sound of an untrained singer `[frames]`, notes as sung `[n, 3]`, Hz of each WORLD frame (0 unvoiced).
 
@@ -117,7 +117,7 @@ def sing_untrained(
     return _apply_phone_microphone(sound, rate, rng), sung_notes(score, hertz), hertz
 
 
-def _breaths(notes: Sequence[LyricNote], frames: int, rate: int, rng: np.random.Generator) -> F32:
+def _breaths(notes: Sequence[SecondsNote], frames: int, rate: int, rng: np.random.Generator) -> F32:
     """Breath before some of the notes that follow a rest."""
     breath = np.zeros(frames, np.float32)
     low, high = sorted(rng.uniform(600.0, min(6000.0, 0.45 * rate), 2))
@@ -159,7 +159,7 @@ def _apply_phone_microphone(sound: F32, rate: int, rng: np.random.Generator) -> 
 # ---- Synthetic hums and whistles of sines and breath, with known pitch
 
 
-def hum_notes(notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
+def hum_notes(notes: Sequence[SecondsNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:
     """Synthesises a hum (few harmonics, a nasal resonance, breath): sound, and Hz every `PERIOD` ms, 0 unvoiced."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
     phase = 2 * np.pi * np.cumsum(hertz) / rate
@@ -177,7 +177,7 @@ def hum_notes(notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Gene
 
 
 def whistle_notes(
-    notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int
+    notes: Sequence[SecondsNote], how: SingingStyle, rng: np.random.Generator, rate: int
 ) -> tuple[F32, F64]:
     """Synthesises a whistle (a sine, a weak octave, air); returns the same as `hum_notes`."""
     hertz, loud, voiced = _line(notes, how, rng, rate)
@@ -186,7 +186,7 @@ def whistle_notes(
     return _finish(sound, loud, 10 ** rng.uniform(-2.5, -1.0), how, rng), voiced
 
 
-def _line(notes: Sequence[LyricNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F64, F64, F64]:
+def _line(notes: Sequence[SecondsNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F64, F64, F64]:
     """Hz and loudness of every sample, and Hz every `PERIOD` ms, 0 in rests."""
     frames = round((notes[-1].end + 0.5) * 1000 / PERIOD)
     pitch = pitch_line(notes, how, frames, rng)
@@ -350,7 +350,7 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     return TrainingClip(kind, sound, _rows(notes), _cents(f0))
 
 
-def _wind(notes: Sequence[LyricNote], k: int) -> TrainingClip:
+def _wind(notes: Sequence[SecondsNote], k: int) -> TrainingClip:
     name = tuple(PROGRAMS)[k % len(PROGRAMS)]
     notes = transpose(notes, *_RANGES[name])
     sound = wind(name, notes, PROGRAMS[name], TUNED_FONT, RATE).sound
@@ -361,7 +361,7 @@ def _wind(notes: Sequence[LyricNote], k: int) -> TrainingClip:
     return TrainingClip("wind", 0.3 * sound / max(float(np.abs(sound).max()), 1e-9), _rows(notes), pitch)
 
 
-def _rows(notes: Sequence[LyricNote]) -> F32:
+def _rows(notes: Sequence[SecondsNote]) -> F32:
     return np.array([[n.start, n.end, n.pitch] for n in notes], np.float32)
 
 
@@ -396,7 +396,7 @@ def polyphonic_sound(
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
 
 
-def _piano(path: Path) -> Iterator[LyricNote]:
+def _piano(path: Path) -> Iterator[SecondsNote]:
     song = read_midi(path, overlap="replace")
     track = next(t for t in song.tracks if t.name.strip().upper() == "PIANO")
     # the tempo matters little here: 120 beats a minute
@@ -405,10 +405,10 @@ def _piano(path: Path) -> Iterator[LyricNote]:
     for note in notes:
         start, end = 0.5 * (note.start - first), 0.5 * (note.end - first)
         if 0.0 <= start < 12.0:
-            yield LyricNote(start, max(end, start + 0.05), note.number, note.velocity)
+            yield SecondsNote(start, max(end, start + 0.05), note.number, note.velocity)
 
 
-def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[LyricNote]:
+def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[SecondsNote]:
     every = chorales(data)[part]
     steps = every[int(rng.integers(len(every)))]
     length = float(rng.uniform(0.11, 0.2))
@@ -418,5 +418,5 @@ def _chorale(data: Path, part: str, rng: np.random.Generator) -> Iterator[LyricN
         for n in range(1, len(line) + 1):
             if n == len(line) or line[n] != line[at]:
                 if line[at] > 0:
-                    yield LyricNote(at * length, n * length, line[at], 0.7)
+                    yield SecondsNote(at * length, n * length, line[at], 0.7)
                 at = n

@@ -22,7 +22,7 @@ from antiphon_models.material.fluidsynth import (
     note_on,
     program_change,
 )
-from antiphon_models.material.singing import RATE, LyricNote, speak
+from antiphon_models.material.singing import RATE, SecondsNote, speak
 
 WINDS = {"oboe": 68, "clarinet": 71, "flute": 73, "recorder": 74, "trumpet": 56, "sax": 65}
 
@@ -33,16 +33,16 @@ class AnnotatedSound:
 
     name: str
     sound: F32
-    notes: tuple[LyricNote, ...]
+    notes: tuple[SecondsNote, ...]
 
 
-def melody(path: Path, seconds: float = 18.0) -> tuple[LyricNote, ...]:
+def melody(path: Path, seconds: float = 18.0) -> tuple[SecondsNote, ...]:
     """The first `seconds` of the MELODY track of a POP909 song, from its first note on; one note at a time."""
     song = read_midi(path, overlap="replace")
     track = next(t for t in song.tracks if t.name.strip().upper() == "MELODY")
-    notes = [LyricNote(song.seconds(n.start), song.seconds(n.end), n.number, n.velocity) for n in track.notes]
+    notes = [SecondsNote(song.seconds(n.start), song.seconds(n.end), n.number, n.velocity) for n in track.notes]
     notes.sort(key=lambda n: (n.start, -n.pitch))
-    kept: list[LyricNote] = []
+    kept: list[SecondsNote] = []
     for note in notes:
         if kept and note.start - kept[-1].start < 0.03:
             continue
@@ -59,7 +59,7 @@ def melody(path: Path, seconds: float = 18.0) -> tuple[LyricNote, ...]:
     )
 
 
-def transpose(notes: Sequence[LyricNote], low: int, high: int) -> tuple[LyricNote, ...]:
+def transpose(notes: Sequence[SecondsNote], low: int, high: int) -> tuple[SecondsNote, ...]:
     """The notes moved by whole octaves so that most lie between `low` and `high`, and single notes as well."""
     middle = float(np.median([n.pitch for n in notes]))
     by = 12 * round(((low + high) / 2 - middle) / 12)
@@ -74,7 +74,7 @@ def transpose(notes: Sequence[LyricNote], low: int, high: int) -> tuple[LyricNot
     return tuple(fitted)
 
 
-def wind(name: str, notes: Sequence[LyricNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
+def wind(name: str, notes: Sequence[SecondsNote], program: int, font: Path, rate: int = RATE) -> AnnotatedSound:
     """Renders the notes with one program of a soundfont, without reverb."""
     events = [(0, program_change(0, program))]
     for note in notes:

@@ -16,7 +16,7 @@ from antiphon.api import F32, F64, UsageError, frequency
 from antiphon_models.hum import corpus
 from antiphon_models.hum.corpus import hum_notes
 from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, speech, transpose, wind
-from antiphon_models.material.singing import PERIOD, RATE as MADE, LyricNote, Singer, singing as sing
+from antiphon_models.material.singing import PERIOD, RATE as MADE, SecondsNote, Singer, singing as sing
 from antiphon_models.material.sounds import cached_sound, mono, resample_mono
 from antiphon_models.material.styles import draw_singing_style
 
@@ -86,14 +86,14 @@ def synthetic_hums(seed: int, limit: int | None) -> Iterator[Clip]:
         score, at, pitch = [], 0.5, float(rng.integers(48, 64))
         while at < SECONDS - 1.0:
             length = float(rng.choice([0.25, 0.3, 0.5, 0.75]))
-            score.append(LyricNote(at, at + length * float(rng.uniform(0.75, 1.0)), round(pitch), 0.7))
+            score.append(SecondsNote(at, at + length * float(rng.uniform(0.75, 1.0)), round(pitch), 0.7))
             at += length + (0.4 if rng.random() < 0.1 else 0.0)
             pitch = float(np.clip(pitch + rng.choice([-5, -4, -2, -1, 0, 1, 2, 3, 5]), 45, 74))
         sound, hertz = hum_notes(score, draw_singing_style(rng), rng, RATE)
         yield Clip(f"hum {n}", sound, _rows(tuple(score)), hertz)
 
 
-def _sung(notes: tuple[LyricNote, ...], voice: str, seed: int, place: int) -> Make:
+def _sung(notes: tuple[SecondsNote, ...], voice: str, seed: int, place: int) -> Make:
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 11, place))
         sound, hertz = sing(notes, Singer(voice), draw_singing_style(rng), int(rng.integers(1 << 30)), MADE)
@@ -102,7 +102,7 @@ def _sung(notes: tuple[LyricNote, ...], voice: str, seed: int, place: int) -> Ma
     return make
 
 
-def _hum_maker(notes: tuple[LyricNote, ...], seed: int, place: int) -> Make:
+def _hum_maker(notes: tuple[SecondsNote, ...], seed: int, place: int) -> Make:
     def make() -> tuple[F32, F64, F64]:
         rng = np.random.default_rng((seed, 12, place))
         sound, hertz = hum_notes(notes, draw_singing_style(rng), rng, MADE)
@@ -111,7 +111,7 @@ def _hum_maker(notes: tuple[LyricNote, ...], seed: int, place: int) -> Make:
     return make
 
 
-def _wind(notes: tuple[LyricNote, ...], name: str) -> Make:
+def _wind(notes: tuple[SecondsNote, ...], name: str) -> Make:
     def make() -> tuple[F32, F64, F64]:
         sound = wind(name, notes, WINDS[name], HELD_FONT, RATE).sound[: round((notes[-1].end + 0.6) * RATE)]
         hertz = np.zeros(int(len(sound) / RATE * 1000 / PERIOD))
@@ -123,7 +123,7 @@ def _wind(notes: tuple[LyricNote, ...], name: str) -> Make:
     return make
 
 
-def _rows(notes: tuple[LyricNote, ...]) -> F64:
+def _rows(notes: tuple[SecondsNote, ...]) -> F64:
     return np.array([[n.start, n.end, n.pitch] for n in notes], np.float64)
 
 

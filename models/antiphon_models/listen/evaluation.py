@@ -162,7 +162,7 @@ class ListenEvaluation(Evaluation):
             for folder in folders:
                 song = read_song(folder, ask.work, soundfont)
                 for name, run in ask.select(SYSTEMS).items():
-                    yield from metric_values(name, song.name, figures(song, run(song.sound)), soundfont)
+                    yield from metric_values(name, song.name, score_estimate(song, run(song.sound)), soundfont)
         late = ((_LATE, prepend_hiss(read_song(folder, ask.work, "FluidR3"))) for folder in folders)
         grooves = (
             (name, song) for name, meter in _RHYTHMS.items() for song in rhythms(ask.work, meter, ask.limit or 0)
@@ -171,7 +171,7 @@ class ListenEvaluation(Evaluation):
             for name, run in ask.select({name: SYSTEMS[name] for name in _BEATS}).items():
                 found = run(song.sound)
                 part = MusicEstimate(found.tempo, found.beats, found.downbeats)
-                yield from metric_values(name, song.name, figures(song, part), group)
+                yield from metric_values(name, song.name, score_estimate(song, part), group)
 
 
 def prepend_hiss(song: ListenedSong) -> ListenedSong:
@@ -182,8 +182,11 @@ def prepend_hiss(song: ListenedSong) -> ListenedSong:
     return replace(song, sound=sound, beats=song.beats + _HISS_SECONDS, downbeats=song.downbeats + _HISS_SECONDS)
 
 
-def figures(song: ListenedSong, found: MusicEstimate) -> Iterator[tuple[str, float]]:
-    """Measures each quantity that a system gives."""
+def score_estimate(song: ListenedSong, found: MusicEstimate) -> Iterator[tuple[str, float]]:
+    """Compares a system's estimate with the song; yields (name, score) for each quantity that it gives.
+
+    A score is 0 to 1. A quantity that is None in `found`, and chords of a song without labels, have none.
+    """
     import mir_eval
 
     def agreement(truth: Any, estimate: Any, within: float = 0.07) -> float:

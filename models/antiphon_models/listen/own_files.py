@@ -15,7 +15,7 @@ from antiphon.api import FileError, UsageError
 from antiphon.api.backends.analysis import listening_mono
 from antiphon.api.backends.files import READ_SUFFIXES, read_sound
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
-from antiphon_models.listen.evaluation import SONGS, SYSTEMS, ListenEvaluation, MusicEstimate, figures
+from antiphon_models.listen.evaluation import SONGS, SYSTEMS, ListenEvaluation, MusicEstimate, score_estimate
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, key_named, read_song
 from antiphon_models.material.sounds import songs
 
@@ -55,7 +55,7 @@ class _OneQuantity(Evaluation):
                 answers = ", ".join(f"{name} {self.answer(song, one)}" for name, one in found.items())
                 ask.say(f"{song.name}: {self.answer(song, None)}; {answers}")
             for name, one in found.items():
-                measured = ((measure, value) for measure, value in figures(song, one) if measure in names)
+                measured = ((measure, value) for measure, value in score_estimate(song, one) if measure in names)
                 yield from metric_values(name, song.name, measured, group)
 
     def _songs(self, ask: EvaluationRequest) -> Iterator[tuple[str, ListenedSong]]:
@@ -137,7 +137,7 @@ class Chords(_OneQuantity):
     def answer(self, song: ListenedSong, found: MusicEstimate | None) -> str:
         if found is None:
             return f"{len(song.chords)} chords, majmin"
-        return f"{dict(figures(song, found)).get('majmin', 0.0):.2f}"
+        return f"{dict(score_estimate(song, found)).get('majmin', 0.0):.2f}"
 
 
 class Keys(_OneQuantity):

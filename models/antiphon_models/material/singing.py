@@ -29,8 +29,8 @@ SYLLABLES = ("la", "na", "da", "doo", "ma", "yeah", "no", "bee", "ru", "go", "ta
 
 
 @dataclass(frozen=True, slots=True)
-class LyricNote:
-    """A note of a score: seconds, MIDI number, velocity above 0 to 1."""
+class SecondsNote:
+    """A note: start and end in seconds, MIDI number, velocity above 0 to 1."""
 
     start: float
     end: float
@@ -111,7 +111,7 @@ class Singer:
 
 
 def singing(
-    notes: Sequence[LyricNote], singer: Singer, how: SingingStyle, seed: int, rate: int = RATE,
+    notes: Sequence[SecondsNote], singer: Singer, how: SingingStyle, seed: int, rate: int = RATE,
     intonation: F64 | None = None,
 ) -> tuple[F32, F64]:  # fmt: skip
     """Sings notes: sound at `rate`, and Hz of each WORLD frame, 0 unvoiced. Slurred notes continue the previous
@@ -176,7 +176,7 @@ def _stretched(made: Syllable, lead: int, body: int, *, slurred: bool) -> NDArra
     return np.clip(np.round(places), 0, len(made.envelope) - 1).astype(int)
 
 
-def pitch_line(notes: Sequence[LyricNote], how: SingingStyle, frames: int, rng: np.random.Generator) -> F64:
+def pitch_line(notes: Sequence[SecondsNote], how: SingingStyle, frames: int, rng: np.random.Generator) -> F64:
     """MIDI number of each WORLD frame."""
     t = np.arange(frames) * PERIOD / 1000
     line = np.full(frames, float(notes[0].pitch))

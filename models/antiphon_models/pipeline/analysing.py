@@ -34,14 +34,18 @@ class AnalysisTask(ShardWork):
         return self.path.with_suffix(".jsonl")
 
     def dependencies(self) -> dict[str, Any]:
-        """As `ShardWork.settled`."""
+        """As `ShardWork.dependencies`."""
         return {"version": VERSION, "analyses": self.versions}
 
 
 def analysis_tasks(
     out: Path, folder: str, source: Path, items: Sequence[SourceItem], names: Sequence[str], shards: int
 ) -> list[AnalysisTask]:
-    """Tasks of nonempty shards. Raises `PluginError`: an analysis is unknown."""
+    """Returns a task for each nonempty shard of the items.
+
+    `names`: of the analyses; empty for all that are not run by name only. Raises `PluginError`: an analysis is unknown,
+    or no plugin registers one.
+    """
     from antiphon.api.backends.analysis import named_analyses
 
     present = analyses()

@@ -156,7 +156,7 @@ class ShardTask(ShardWork):
     version: int = VERSION
 
     def dependencies(self) -> dict[str, Any]:
-        """As `ShardWork.settled`."""
+        """As `ShardWork.dependencies`."""
         return {"version": self.version, "settings": structs.asdict(self.settings)}
 
 

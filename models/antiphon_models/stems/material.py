@@ -26,7 +26,7 @@ from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import TICKS, FluidSettings, midi_bytes, note_off, note_on, program_change
 from antiphon_models.material.part_songs import PartSong, songs
-from antiphon_models.material.singing import LyricNote, Singer, Syllable, analyse_speech, singing, speak, syllable
+from antiphon_models.material.singing import SecondsNote, Singer, Syllable, analyse_speech, singing, speak, syllable
 from antiphon_models.material.sounds import mono, of_length, resample_mono
 from antiphon_models.material.styles import TRAINED, UNTRAINED, draw_singing_style
 from antiphon_stems.grids import STEMS
@@ -65,7 +65,7 @@ _LEADS = (*range(32), *range(40, 52), *range(56, 88), *range(104, 112))
 _BACKS = (*range(32), *range(40, 52), *range(55, 72), *range(88, 104))
 _VOWELS = ("la", "na", "da", "doo", "ma", "yeah", "no", "bee", "ru", "go", "ta", "sea", "ko", "high", "you", "feel",
            "star", "wish", "love", "cry", "down", "free", "lie", "moon", "oh", "ah")  # fmt: skip
-Score = dict[str, list[LyricNote]]
+Score = dict[str, list[SecondsNote]]
 
 
 def make(data: Path, folder: Path, seed: int, say: Callable[[str], None], counts: dict[str, int] = COUNTS) -> None:
@@ -120,30 +120,30 @@ def scene(
     for name, programs in (("melody", _LEADS), ("chords", _BACKS), ("pad", _BACKS)):
         if score.get(name):
             level = 10 ** rnd.uniform(-0.4, 0.0)
-            other += level * _even(_instrument(score[name], rnd.choice(programs), font, rnd, synth=0.25))
+            other += level * _normalise_rms(_instrument(score[name], rnd.choice(programs), font, rnd, synth=0.25))
     bass = _instrument(score.get("bass", []), rnd.choice(range(32, 40)), font, rnd, synth=0.35)
     drums = _drums(data, part, score.get("drums", []), font, rnd)
     stems = [
         _room(_soft_clip(s, rnd, often), rnd, wet)
         for s, often, wet in ((drums, 0.4, 0.3), (bass, 0.3, 0.1), (sung, 0.15, 0.6), (other, 0.1, 0.4))
     ]
-    return np.stack([0.9 * _peak(s) for s in stems])
+    return np.stack([0.9 * _normalise_peak(s) for s in stems])
 
 
-def _peak(x: F32) -> F32:
+def _normalise_peak(x: F32) -> F32:
     top = float(np.abs(x).max(initial=0.0))
     return np.asarray(x / top if top > 1e-4 else np.zeros_like(x), np.float32)
 
 
-def _even(x: F32) -> F32:
+def _normalise_rms(x: F32) -> F32:
     own = float(np.sqrt(np.mean(x**2)))
     return np.asarray(0.1 * x / own if own > 1e-4 else x, np.float32)
 
 
-def _cut(notes: Sequence[LyricNote], start: float) -> list[LyricNote]:
+def _cut(notes: Sequence[SecondsNote], start: float) -> list[SecondsNote]:
     """Notes that begin in ten seconds, or are held into them."""
     inside = [n for n in notes if n.end > start + 0.05 and n.start < start + SECONDS]
-    return [LyricNote(max(0.0, n.start - start), n.end - start, n.pitch, n.velocity) for n in inside]
+    return [SecondsNote(max(0.0, n.start - start), n.end - start, n.pitch, n.velocity) for n in inside]
 
 
 @cache
@@ -156,7 +156,7 @@ def _part_song(song: PartSong, rnd: random.Random) -> Score:
     ends = max(n.end for notes in song.parts.values() for n in notes) * beat
     start = rnd.uniform(0.0, max(0.0, ends - SECONDS))
     return {
-        name: _cut([LyricNote(n.start * beat, n.end * beat, n.pitch, n.velocity) for n in notes], start)
+        name: _cut([SecondsNote(n.start * beat, n.end * beat, n.pitch, n.velocity) for n in notes], start)
         for name, notes in song.parts.items()
     }
 
@@ -179,11 +179,11 @@ def _composed(data: Path, part: sounds.Part, rnd: random.Random) -> Score:
     start, score = rnd.uniform(0.0, 12.0), Score()
     for note in song.notes:
         notes = score.setdefault(names.get(note.part, note.part), [])
-        notes.append(LyricNote(note.start, note.end, note.pitch, note.velocity / 127))
+        notes.append(SecondsNote(note.start, note.end, note.pitch, note.velocity / 127))
     return {name: _cut(notes, start) for name, notes in score.items()}
 
 
-def _font(notes: Sequence[LyricNote], program: int, font: Path, channel: int = 0) -> F32:
+def _font(notes: Sequence[SecondsNote], program: int, font: Path, channel: int = 0) -> F32:
     if not notes:
         return np.zeros(FRAMES, np.float32)
     events = [(0, 0, program_change(channel, program))]
@@ -195,7 +195,7 @@ def _font(notes: Sequence[LyricNote], program: int, font: Path, channel: int = 0
     return of_length(fluidsynth.play(score, font, RATE, FluidSettings(0.5)).mean(axis=1), FRAMES)
 
 
-def _instrument(notes: list[LyricNote], program: int, font: Path, rnd: random.Random, synth: float) -> F32:
+def _instrument(notes: list[SecondsNote], program: int, font: Path, rnd: random.Random, synth: float) -> F32:
     if not notes or rnd.random() >= synth:
         return _font(notes, program, font)
     # the synthesisers are made for 48 kHz
@@ -215,16 +215,19 @@ def _singer(part: sounds.Part, rnd: random.Random) -> str:
 
 
 def _sung(
-    notes: list[LyricNote], part: sounds.Part, rnd: random.Random, take: Callable[[str, str, int], Syllable] = syllable
+    notes: list[SecondsNote],
+    part: sounds.Part,
+    rnd: random.Random,
+    take: Callable[[str, str, int], Syllable] = syllable,
 ) -> F32:
-    line: list[LyricNote] = []
+    line: list[SecondsNote] = []
     for n in sorted(notes, key=lambda n: (n.start, -n.pitch)):
         if line and n.start - line[-1].start < 0.08:
             continue
         if line and line[-1].end > n.start:
-            line[-1] = LyricNote(line[-1].start, n.start, line[-1].pitch, line[-1].velocity)
+            line[-1] = SecondsNote(line[-1].start, n.start, line[-1].pitch, line[-1].velocity)
         line.append(n)
-    line = [LyricNote(n.start, min(n.end, SECONDS), n.pitch, n.velocity) for n in line if n.start < SECONDS - 0.2]
+    line = [SecondsNote(n.start, min(n.end, SECONDS), n.pitch, n.velocity) for n in line if n.start < SECONDS - 0.2]
     if not line:
         return np.zeros(FRAMES, np.float32)
     middle, wanted = float(np.median([n.pitch for n in line])), rnd.uniform(48, 74)
@@ -232,7 +235,7 @@ def _sung(
     sound = np.zeros(FRAMES, np.float32)
     for k in range(1 + (rnd.random() < 0.25)):
         shift = by + (rnd.choice((0, 0, 4, 7, -5, 12)) if k else 0)
-        moved = [LyricNote(n.start, n.end, min(84, max(38, n.pitch + shift)), n.velocity) for n in line]
+        moved = [SecondsNote(n.start, n.end, min(84, max(38, n.pitch + shift)), n.velocity) for n in line]
         style = draw_singing_style(np.random.default_rng(rnd.getrandbits(32)), rnd.choice((TRAINED, UNTRAINED)))
         voice, seed = _singer(part, rnd), rnd.getrandbits(31)
         x, _ = singing(moved, Singer(voice, rnd.sample(_VOWELS, 8), rnd.uniform(0.8, 1.3), take), style, seed, RATE)
@@ -243,7 +246,7 @@ def _sung(
 def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
     """Solo voice, `[FRAMES]`: speech made to sing by WORLD, or for validation people recorded on phones."""
     if part == "valid":
-        return _peak(singer(data, part, rnd))
+        return _normalise_peak(singer(data, part, rnd))
     how = rnd.random()
     if how < 0.15:
         x, start = rnd.choice(_speakers(data)), rnd.uniform(0.0, 1.0)
@@ -255,7 +258,7 @@ def voice(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
             score = (_pop if rnd.random() < 0.7 else _composed)(data, part, rnd)
         of = partial(_piece, data, rnd.randrange(len(_speakers(data))))
         x = _sung(score["melody"], part, rnd, syllable if how < 0.35 else of)
-    return _peak(_room(_simulate_cheap_microphone(x, rnd), rnd, 0.6))
+    return _normalise_peak(_room(_simulate_cheap_microphone(x, rnd), rnd, 0.6))
 
 
 def singer(data: Path, part: sounds.Part, rnd: random.Random) -> F32:
@@ -316,7 +319,7 @@ def _simulate_cheap_microphone(x: F32, rnd: random.Random) -> F32:
     for _ in range(3):
         middle = 10 ** rnd.uniform(2.2, 3.8)
         gain *= 10 ** (rnd.gauss(0.0, 5.0) / 20 * np.exp(-((np.log(hertz / middle) / rnd.uniform(0.2, 0.7)) ** 2)))
-    y = _peak(np.asarray(np.fft.irfft(spectrum * gain, len(x)), np.float32))
+    y = _normalise_peak(np.asarray(np.fft.irfft(spectrum * gain, len(x)), np.float32))
     if rnd.random() < 0.4:
         y = np.tanh(rnd.uniform(1.0, 4.0) * y).astype(np.float32)
     noise = np.random.default_rng(rnd.getrandbits(32)).standard_normal(len(x))
@@ -328,7 +331,7 @@ def _sample(path: Path) -> F32:
     return mono(path, RATE)
 
 
-def _drums(data: Path, part: sounds.Part, notes: list[LyricNote], font: Path, rnd: random.Random) -> F32:
+def _drums(data: Path, part: sounds.Part, notes: list[SecondsNote], font: Path, rnd: random.Random) -> F32:
     how = rnd.random()
     folder = data / "sonicpi"
     if how < 0.3:
@@ -372,7 +375,7 @@ def _soft_clip(x: F32, rnd: random.Random, often: float) -> F32:
     """Soft-clips the sound, like compressors and amplifiers."""
     if rnd.random() >= often:
         return x
-    return np.asarray(np.tanh(rnd.uniform(1.0, 4.0) * _peak(x)), np.float32)
+    return np.asarray(np.tanh(rnd.uniform(1.0, 4.0) * _normalise_peak(x)), np.float32)
 
 
 def _room(x: F32, rnd: random.Random, often: float) -> F32:

@@ -118,10 +118,10 @@ class RandomMixer:
                     own = clips.song == song[where[:, :1]]
                     of_song = together[where[:, 0]] & own.any(axis=1)
                     chosen = np.where(of_song, own.argmax(axis=1), chosen)
-                taken = self._taken(clips, chosen, place[tuple(where.T)], speed[tuple(where.T)])
+                taken = self._cut_excerpts(clips, chosen, place[tuple(where.T)], speed[tuple(where.T)])
                 sound[tuple(torch.from_numpy(where.T))] = taken
         if not self._fixed:
-            sound = self._played(rng, sound)
+            sound = self._apply_effects(rng, sound)
         level = 10 ** (rng.normal(0.0, 4.5, (count, 4)) / 20)
         power = sound.square().mean(2)
         scale = torch.where(power > 1e-7, 0.1 / power.clamp(min=1e-9).sqrt(), 0.0) * _tensor(level, self._device)
@@ -141,7 +141,7 @@ class RandomMixer:
         known[whole] = torch.arange(4, device=self._device) == VOICE
         return kinds, known
 
-    def _taken(self, clips: Clips, chosen: Ints, place: Reals, speed: Reals) -> torch.Tensor:
+    def _cut_excerpts(self, clips: Clips, chosen: Ints, place: Reals, speed: Reals) -> torch.Tensor:
         """Excerpts of clips `[N, frames]` at a speed, from a relative position in the range of possible starts."""
         frames, step = FRAMES, speed * clips.rate / NOMINAL
         free = np.maximum(0.0, clips.length[chosen] - frames * step - 2)
@@ -156,7 +156,7 @@ class RandomMixer:
         low, high = clips.sound[index].float(), clips.sound[index + 1].float()
         return torch.where(inside, low + part * (high - low), 0.0) / 32768.0
 
-    def _played(self, rng: np.random.Generator, sound: torch.Tensor) -> torch.Tensor:
+    def _apply_effects(self, rng: np.random.Generator, sound: torch.Tensor) -> torch.Tensor:
         """Applies drive and rooms; voices are also doubled, or get microphone noise."""
         count, frames, device = len(sound), sound.shape[2], self._device
         peak = sound.abs().amax(2, keepdim=True).clamp(min=1e-4)
@@ -314,7 +314,10 @@ class FileStems(torch.nn.Module):
         self.register_buffer("wide", torch.from_numpy(FILE.wide), persistent=False)
 
     def forward(self, bands: torch.Tensor, details: torch.Tensor) -> torch.Tensor:
-        """Bands `[N, rows * bands]`, details `[N, details, units]` to shares `[N, 4, units]`."""
+        """Computes the shares of the stems, `[N, 4, units]`, 0 to 1, which add up to 1 in each unit.
+
+        `bands`: `[N, (ROWS + FILE_AROUND) * FILE.bands]`; `details`: `[N, DETAILS + FILE_AROUND, units]`.
+        """
         x = functional.silu(self.enter(bands))
         x = x + functional.silu(self.middle(x))
         context = self.say(x).view(len(x), BENT + len(STEMS), FILE.bands) @ self.wide

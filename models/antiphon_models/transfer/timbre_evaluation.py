@@ -26,7 +26,7 @@ from antiphon_models.material.fluidsynth import (
     note_on,
     program_change,
 )
-from antiphon_models.material.singing import PERIOD, LyricNote, Singer, singing
+from antiphon_models.material.singing import PERIOD, SecondsNote, Singer, singing
 from antiphon_models.material.sounds import of_length, resample_mono
 from antiphon_models.material.styles import draw_singing_style
 from antiphon_models.transfer.solos import INSTRUMENTS, RATE
@@ -117,19 +117,19 @@ VOICES = {48: "en-us+m2", 60: "en+f3"}
 FONTS = {"FluidR3": FLUID, "TimGM6mb, never trained on": TIM}
 
 
-def tune(low: int, rng: np.random.Generator) -> list[LyricNote]:
+def tune(low: int, rng: np.random.Generator) -> list[SecondsNote]:
     """Melody of some ten seconds in steps and small leaps above `low`."""
     notes, now, degree = [], 0.3, int(rng.integers(2, 8))
     for _ in range(18):
         length = float(rng.choice([0.3, 0.5, 0.9]))
         degree = min(11, max(0, degree + int(rng.integers(-3, 4))))
         pitch = low + 12 * (degree // 7) + (0, 2, 4, 5, 7, 9, 11)[degree % 7]
-        notes.append(LyricNote(now, now + length * 0.95, pitch, float(rng.uniform(0.4, 1.0))))
+        notes.append(SecondsNote(now, now + length * 0.95, pitch, float(rng.uniform(0.4, 1.0))))
         now += length + float(rng.choice([0.0, 0.3], p=[0.85, 0.15]))
     return notes
 
 
-def play_notes(notes: list[LyricNote], program: int, font: Path, frames: int) -> F32:
+def play_notes(notes: list[SecondsNote], program: int, font: Path, frames: int) -> F32:
     """Renders the notes with a program of a soundfont, in mono."""
     events = [(0, program_change(0, program))]
     for note in notes:
@@ -199,7 +199,7 @@ class Timbres(Evaluation):
                 yield Example(item, name, sound, RATE)
 
 
-def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[LyricNote], dict[str, F32], F32]]:
+def _items(ask: EvaluationRequest) -> Iterator[tuple[str, list[SecondsNote], dict[str, F32], F32]]:
     """Yields name, notes, the voice and our outputs, and MIDI numbers at the sound's rate, 0 unvoiced."""
     for n in range(ask.limit or COUNT):
         rng = np.random.default_rng((ask.seed, 71, n))

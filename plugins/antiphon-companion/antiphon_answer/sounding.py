@@ -129,9 +129,9 @@ class SliceMemory:
         state = next_splitmix_number(state)
         leap = (state >> 11) / float(1 << 53) < JUMP_PROBABILITY
         onward = last + 1
-        joined = first <= onward < count and self._joined(last, onward)
+        joined = first <= onward < count and self._are_consecutive(last, onward)
         if joined and run < most and not leap:
-            return self._kept(onward), state
+            return self._note_played(onward), state
         if count - first < 2 or not first <= last < count:
             return (onward if joined else -1), state
         others = np.arange(first, count - 1)
@@ -146,15 +146,15 @@ class SliceMemory:
                 distances[beat - 1 - first] = np.inf
         near = [n for n in np.argsort(distances, kind="stable")[:CANDIDATES] if distances[n] < np.inf]
         if not near:
-            return (self._kept(onward) if joined else -1), state
+            return (self._note_played(onward) if joined else -1), state
         state = next_splitmix_number(state)
-        return self._kept(first + 1 + int(near[(state >> 11) % len(near)])), state
+        return self._note_played(first + 1 + int(near[(state >> 11) % len(near)])), state
 
-    def _joined(self, one: int, other: int) -> bool:
+    def _are_consecutive(self, one: int, other: int) -> bool:
         """Whether a beat was recorded right after another."""
         return bool(self._starts[one % MOST] + self._lengths[one % MOST] == self._starts[other % MOST])
 
-    def _kept(self, beat: int) -> int:
+    def _note_played(self, beat: int) -> int:
         self._recent[self._played % RECENT_BEATS] = beat
         self._played += 1
         return beat
@@ -165,7 +165,7 @@ class SliceMemory:
 
     def joins(self, beat: int, at: int, near: int) -> bool:
         """Whether sample `at` of a beat is, within `near` samples, the start of its recorded successor."""
-        return abs(at - self.length(beat)) <= near and self._joined(beat, beat + 1)
+        return abs(at - self.length(beat)) <= near and self._are_consecutive(beat, beat + 1)
 
     def read(self, beat: int, at: int, out: F32) -> None:
         """out `[channels, n]` ← sound of a beat from its sample `at` on, and of its recorded successors."""
@@ -197,7 +197,7 @@ class SoundAnswerSettings(NamedTuple):
     seed: int
 
 
-class _Head:
+class _PlaybackHead:
     """A playing head of the memory, with fade-in, and fade-out from `leaving` samples on."""
 
     def __init__(self, spec: StreamSpec) -> None:
@@ -237,7 +237,7 @@ class SoundAnswer:
     def __init__(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self.memory = SliceMemory(spec)
-        self._new, self._old = _Head(spec), _Head(spec)
+        self._new, self._old = _PlaybackHead(spec), _PlaybackHead(spec)
         self._beats = np.zeros(MOST, np.int64)
         self._turns = PlayerTurns()
         self.clear()

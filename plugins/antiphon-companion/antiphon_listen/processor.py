@@ -115,7 +115,7 @@ class NoteChords:
     def name(self, sample: int) -> None:
         """Names the chord at `due`."""
         now, self.due = sample / self._rate, math.inf
-        begun = self._begun(now)
+        leap_chord = self._find_leap_chord(now)
         together, lowest = self._together()
         weights = self._weights(now)
         total, best, found = sum(weights), 0.0, 0
@@ -128,10 +128,10 @@ class NoteChords:
             score += _BASS * own[0] * (lowest % 12 == tones[0])
             if score > best:
                 best, found = score, chord
-        if found or begun:
-            self.chord, self.named = found or begun, now
+        if found or leap_chord:
+            self.chord, self.named = found or leap_chord, now
 
-    def _begun(self, now: float) -> int:
+    def _find_leap_chord(self, now: float) -> int:
         """Returns the chord of a bass that leaps down, as in arpeggios, with the more frequent recent third; or 0."""
         fade = math.exp(min(0.0, self._last - self._first) / _HEARD_DECAY)
         self._heard[:] = [fade * weight + new for weight, new in zip(self._heard, self._fresh, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from antiphon.api import AUDIO_IN, AUDIO_OUT, IO, Event, FileUse, Param, Samples, Step, StreamSpec
-from antiphon.api.backends.synths import Sounding
+from antiphon.api.backends.synths import SynthMemory
 from antiphon.api.backends.workers import Rebuffer, WorkerProcessor, WorkerSpec
 from antiphon.synths.processor import EventWord, no_events
 from antiphon_host import states
@@ -89,7 +89,7 @@ class Plugin(WorkerProcessor):
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._keeps = 0
         self._hop_events: list[Event] = []
-        self._sounding = Sounding()
+        self._sounding = SynthMemory()
         self._state = np.zeros(EventWord.SIZE, np.int64)
         self._state[EventWord.WAITING] = 1  # also while controls are to be given
         super().prepare(spec)
@@ -201,7 +201,7 @@ class Plugin(WorkerProcessor):
 
     def begin(self, hop: int) -> None:
         """Sends the held notes again to a new worker."""
-        self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
+        self._hop_events[:0] = self._sounding.restore_events(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Writes the sound of a hop, its final control values, then its events."""

@@ -158,13 +158,13 @@ def place_tracks(
         if not fit:
             return Placement(rows, points, principal_components(points), fit=False)
         places = map_places(points)
-        catalogue.taste.put_places(_by_sound(rows, places), all_anew=True)
+        catalogue.taste.put_places(_places_by_id(rows, places), all_anew=True)
         return Placement(rows, points, places)
     places = np.array([stored.get(row.id, (0.0, 0.0)) for row in rows])
     if not has.all():
         places[~has] = interpolated_places(points[~has], points[has], places[has])
         new = [row for row, old in zip(rows, has, strict=True) if not old]
-        catalogue.taste.put_places(_by_sound(new, places[~has]), all_anew=False)
+        catalogue.taste.put_places(_places_by_id(new, places[~has]), all_anew=False)
     return Placement(rows, points, places)
 
 
@@ -229,7 +229,7 @@ def _name(row: TrackRow, tag: str) -> str:
     return shorten(printable_path(" ".join(row.tags.get(tag, "")[:1000].split())), MAX_NAME)
 
 
-def _by_sound(rows: Sequence[TrackRow], places: F64) -> dict[int, tuple[float, float]]:
+def _places_by_id(rows: Sequence[TrackRow], places: F64) -> dict[int, tuple[float, float]]:
     return {row.id: (float(x), float(y)) for row, (x, y) in zip(rows, places, strict=True)}
 
 

@@ -46,7 +46,7 @@ LEVELS = {"piano": 0.5, "guitar": 0.4, "bass": 0.7, "drums": 0.8, "pad": 0.35}
 VOICE, MELODY = 1.0, 0.6
 """Gains of A's voice relative to its original level, and of a played melody, relative to the band."""
 MIN_VOICE_LEVEL = 0.3
-"""Minimum level of A's voice relative to A's to stay as sound."""
+"""RMS of A's voice relative to that of A, above which the voice stays as sound."""
 
 
 def band(
@@ -152,7 +152,11 @@ def render_part(track: MidiTrack, instrument: str, tempo: float, first: int, fra
 
 
 def find_voice(sound: F32, work: Path) -> F32 | None:
-    """Separates A's voice with `stems` from `work`/a.wav, `[1, n]`; None if there is hardly any."""
+    """Separates the voice of A by the job `stems`, from `work`/a.wav to `work`/voice.wav.
+
+    `sound`: A, `[channels, n]`. Returns the voice's first channel, `[1, n]`, or None if its RMS is at most
+    `MIN_VOICE_LEVEL` times that of A.
+    """
     run_job("stems", work / "a.wav", work / "voice.wav", {}, {"only": "voice"})
     voice = read_sound(work / "voice.wav").samples[:1, : sound.shape[1]]
     own, whole = (math.sqrt(float(np.mean(np.square(x)))) for x in (voice, listening_mono(sound)))

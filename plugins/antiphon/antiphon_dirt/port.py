@@ -37,7 +37,7 @@ _SO_MEMINFO, _MEMINFO_DROPS = 55, 8
 
 
 class DirtPort:
-    """UDP server of SuperDirt's clients."""
+    """UDP server for SuperDirt's clients, such as Tidal."""
 
     def __init__(self, server: TransportServer, player: DirtPlayer, sock: socket.socket) -> None:
         """Takes ownership of a bound, non-blocking socket, and opens the same port of ::1."""

@@ -48,12 +48,12 @@ class DirtTransport(Transport):
         if port:
             bind_socket(port).close()
         if strudel:
-            for sock in listening(strudel):
+            for sock in open_loopback_sockets(strudel):
                 sock.close()
 
     def unasked(self) -> Mapping[str, Any]:
         try:
-            for sock in listening(USUAL_PORT):
+            for sock in open_loopback_sockets(USUAL_PORT):
                 sock.close()
         except UsageError:
             return {}
@@ -62,7 +62,7 @@ class DirtTransport(Transport):
     def start(self, server: TransportServer) -> None:
         port, strudel = server.settings.value(DIRT_PORT), strudel_port(server.settings)
         if not port and not strudel:
-            server.status(lambda: unheard(server) or None)
+            server.status(lambda: unheard_reason(server) or None)
             return
         from antiphon_dirt.player import DirtPlayer
 
@@ -75,18 +75,18 @@ class DirtTransport(Transport):
             server.service(udp.run)
             figures.append(udp.figures)
         else:
-            figures.append(partial(unheard, server))
+            figures.append(partial(unheard_reason, server))
         if strudel:
             from antiphon_dirt.strudel import StrudelPort
 
-            websocket = StrudelPort(server, player, listening(strudel))
+            websocket = StrudelPort(server, player, open_loopback_sockets(strudel))
             server.service(websocket.run)
             figures.append(websocket.figures)
         server.status(lambda: {name: value for part in figures for name, value in part().items()})
 
 
-def unheard(server: TransportServer) -> dict[str, Any]:
-    """Entry of the status with a reason, if the patch has orbits but no port takes Tidal's events; otherwise empty."""
+def unheard_reason(server: TransportServer) -> dict[str, Any]:
+    """Returns the status entry `reason`, if the patch has orbits and no port takes Tidal's events; otherwise {}."""
     if not any(name.startswith("orbit") and name.removeprefix("orbit").isdecimal() for name in server.nodes()):
         return {}
     where = f"it sends to UDP port {TIDAL_PORT}, where this server does not listen"
@@ -113,7 +113,7 @@ def bind_socket(port: int) -> socket.socket:
     return sock
 
 
-def listening(port: int) -> tuple[socket.socket, ...]:
+def open_loopback_sockets(port: int) -> tuple[socket.socket, ...]:
     """Opens TCP sockets at that loopback port, IPv4 and IPv6. Raises `UsageError`: the port is taken."""
     try:
         sock = socket.create_server((HOST, port))

@@ -17,13 +17,13 @@ from antiphon_effects.shared import (
     NEPER,
     effects_decay_factor,
     effects_decibels,
-    effects_detect,
     effects_exp,
     effects_finite,
     effects_gain,
     effects_is_changed,
     effects_log,
     effects_peak,
+    effects_peak_frames,
     smooth_param,
     time_constant,
 )
@@ -67,7 +67,7 @@ def effects_gate(
     x: Audio, side: Audio, y: Audio, p: GateCurves, state: f64p, gains: f64p, detector: f64, rate: f64
 ) -> None:
     """y ← x while the detector signal is above the threshold (dB), else x attenuated by `low` dB; `gains`: scratch."""
-    effects_detect(x, side, p.detector, gains)
+    effects_peak_frames(x, side, p.detector, gains)
     rise = f64(0.0)
     fall = f64(0.0)
     floor = f64(0.0)
@@ -242,7 +242,7 @@ def effects_compressor(
 ) -> None:
     """y ← x, compressed while the detector signal is above the threshold (dB). `gains`: scratch, one per frame."""
     # only the middle one of these loops needs the frame before; the others run in vectors
-    effects_detect(x, side, p.detector, gains)
+    effects_peak_frames(x, side, p.detector, gains)
     for n in range(y.frames):
         over = f64(f32(effects_log(f64(f32(max(gains[n], 1e-6)))))) * (1.0 / NEPER) - f64(p.threshold[n])
         slope = 1.0 - 1.0 / f64(p.ratio[n])

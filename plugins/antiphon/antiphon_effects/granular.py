@@ -106,7 +106,7 @@ def effects_granular(
 
 
 class Granular(Processor):
-    """Plays grains of the last seconds."""
+    """Plays grains of the last 4 seconds."""
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (

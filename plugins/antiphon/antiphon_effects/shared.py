@@ -57,7 +57,7 @@ def effects_flush_denormal(v: f64) -> f64:
 
 
 @kernel
-def effects_detect(x: Audio, side: Audio, source: f32p, tops: f64p) -> None:
+def effects_peak_frames(x: Audio, side: Audio, source: f32p, tops: f64p) -> None:
     """tops ← magnitude of the loudest channel at each frame; of `side` if `source` is not 0."""
     for n in range(x.frames):
         tops[n] = 0.0

@@ -82,7 +82,7 @@ class TickLoop:
         self.count += 1
         expected = self._at + self.period
         error = t - expected
-        if self.used >= 3 and abs(error) > self._gate():
+        if self.used >= 3 and abs(error) > self._error_limit():
             self._at = expected
             self._suspects.append(t)
             if len(self._suspects) >= SUSPECTS:
@@ -99,7 +99,7 @@ class TickLoop:
         self._lean = 0.0
         self._suspects.clear()
 
-    def _gate(self) -> float:
+    def _error_limit(self) -> float:
         if self.used < PPQN:
             # the period is known roughly yet; a lost tick is a whole one off
             return (0.75 if self.used < SUSPECTS else 0.5) * self.period
@@ -135,7 +135,7 @@ class TickLoop:
             self.count += shift
             self.lost = max(0, self.lost + shift)
             self._at += shift * self.period
-            if abs(line.last - self._at) > self._gate():
+            if abs(line.last - self._at) > self._error_limit():
                 self._at, self.used = line.last, SUSPECTS
         else:
             self._at, self.period, self.used = line.last, max(line.period, SHORTEST), SUSPECTS

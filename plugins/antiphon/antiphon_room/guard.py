@@ -79,17 +79,17 @@ class HowlField(IntEnum):
     TURN_IMAG = 9
     COUNT = 10  # hops for which it has lasted
     FIRST = 11  # its level then, dB
-    MODE = 12  # 0 listens, 1 asks
-    TOP = 13  # highest level while it asked, and the gain at that
+    MODE = 12  # 0 listens, 1 tests
+    TOP = 13  # highest level while it tested, and the gain at that
     AT = 14
     BEFORE = 15  # bin that faded once, and the hops until it is forgotten
     WAIT = 16
-    OWN_LEVEL = 17  # of a performer who was asked, and the hops for which he is spared, and the next time
+    OWN_LEVEL = 17  # of a performer who was tested, and the hops for which he is spared, and the next time
     SPARES = 18
     PATIENCE = 19
     STILL = 20  # frames of silence
     TIMES = 21  # what faded, one after the other
-    BROAD = 22  # 1 where all is asked, not a tone
+    BROAD = 22  # 1 where all is tested, not a tone
     LOUD = 23  # hops for which it is loud
     BACK = 24  # hops in which the gain is back after that
     SQUARE = 25  # of what was played in this hop, and smoothed
@@ -97,16 +97,16 @@ class HowlField(IntEnum):
     RISES = 27  # hops for which the tone has grown, its level at first, and in the last hop
     LOW = 28
     LEVEL = 29
-    START = 30  # gain at which it began to ask, and the turn of the tone in a hop; of the one that faded once too
+    START = 30  # gain at which it began to test, and the turn of the tone in a hop; of the one that faded once too
     ASKED_REAL = 31
     ASKED_IMAG = 32
     BEFORE_REAL = 33
     BEFORE_IMAG = 34
     LIMIT = 35  # factor that keeps peaks below the ceiling
-    FALLS = 36  # hops since the gain was lowered to ask
+    FALLS = 36  # hops since the gain was lowered for the test
     FADED_AT = 37  # gain at which the one before faded
     CALM = 38  # gain at which it was last not loud
-    STRAYS = 39  # hops of a question in which the tone is as strong and no tone
+    STRAYS = 39  # hops of a test in which the tone is as strong and no tone
 
 
 @kernel
@@ -208,7 +208,10 @@ def howl_end_probe(at: i64, level: f64, s: f64p) -> None:
 
 @kernel
 def howl_probe_gain(bins: f32p, size: i64, whole: f64, played: f64, s: f64p) -> None:
-    """Tests whether a sustained tone, or a loud signal as a whole, fades with the gain. `whole`, `played`: dBFS."""
+    """Sets the gain for a hop; lowers it in steps to test whether a sustained tone, or a loud signal, fades with it.
+
+    `bins`: the hop's spectrum, of `size` frames; `whole`, `played`: levels of the input and of the output, dBFS.
+    """
     at = i64(s[HowlField.BIN])
     tone = howl_level(bins, at, size)
     s[HowlField.WAIT] = s[HowlField.WAIT] - 1.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples
 from antiphon.api.backends import transports as osc
-from antiphon.api.backends.synths import Sounding, SynthSettings
+from antiphon.api.backends.synths import SynthMemory, SynthSettings
 from antiphon.api.backends.workers import DropoutFader
 from antiphon.kernel.runtime.platform import short_slices
 from antiphon_supercollider.info import ahead, delay
@@ -161,7 +161,7 @@ class SuperCollider:
         self._players: list[NodeVoices | None] = [None] * slots
         self._waiting: list[SynthSettings | None] = [None] * slots
         self._versions = [0] * slots
-        self._sounding = [Sounding() for _ in range(slots)]
+        self._sounding = [SynthMemory() for _ in range(slots)]
         self._known = [0] * slots
         self._heard = [0] * slots  # the scsynth of each slot's sound, by its generation
         self._generation = 0  # of the scsynth played to, read before what it has
@@ -289,7 +289,7 @@ class SuperCollider:
             self._known[slot] = self._generation
             self._hurried[slot].defer()
             player.forget()
-            self._send_events(slot, player, self._sounding[slot].again(sample), frame)
+            self._send_events(slot, player, self._sounding[slot].restore_events(sample), frame)
 
     def _send_events(self, slot: int, player: NodeVoices, events: Sequence[Event], frame: int) -> None:
         fresh = self._fresh[slot]

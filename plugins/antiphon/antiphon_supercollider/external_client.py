@@ -242,7 +242,7 @@ class TimetagOnly(SuperCollider):
         if self._generation != self._known[slot]:
             self._known[slot] = self._generation
             player.forget()
-            events = [*sounding.again(sample), *events]
+            events = [*sounding.restore_events(sample), *events]
         elif not events and not player.litter:
             return
         sounding.follow(sample, [event for event in events if not event.age])

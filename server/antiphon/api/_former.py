@@ -13,6 +13,7 @@ REPLACED = {
         "closing_socket": "use OscConnection(host, port, tcp=TCP), whose `socket` is connected; its `with` closes it",
         "complete_named": 'use argument("Sentence.", names=KIND) of antiphon.api.backends.runtime',
     },
+    "synths": {"Sounding": "use SynthMemory, whose `restore_events` was `again`"},
     "transports": {
         "NoteOn": _PLAY.format('"on", 0, note, velocity, channel'),
         "NoteOff": _PLAY.format('"off", 0, note, 0.0, channel'),

@@ -308,7 +308,7 @@ class AvFile(CarrierFile):
         more: dict[str, Any] = {"notices": notices, "seconds": whole, "first": first}
         more |= {"mask": mask_of_layout(codec.layout.name, codec.channels)}
         super().__init__(CarrierInfo(*form, said_tags, **more), demuxer)
-        self._frames, self._last = self._stamped_frames(), 0.0
+        self._frames, self._last = self._decode_frames(), 0.0
 
     def close(self) -> None:
         """Ends the decoding."""
@@ -316,7 +316,7 @@ class AvFile(CarrierFile):
         self._container.close()
         self._file.close()
 
-    def _stamped_frames(self) -> Iterator[Any]:
+    def _decode_frames(self) -> Iterator[Any]:
         for packet in self._container.demux():
             if packet.pts is not None and packet.time_base is not None:
                 self._last = max(self._last, float((packet.pts + (packet.duration or 0)) * packet.time_base))

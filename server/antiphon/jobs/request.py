@@ -18,7 +18,7 @@ from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.sound_formats import FORMATS, VIDEOS
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.runtime.terms import WEB, naming, speaking
+from antiphon.kernel.runtime.terms import WEB, hold_file_names, use_terms
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_has_output, needed
 from antiphon.operations import patch_list
@@ -119,7 +119,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     else:
         suffix = _run_suffix(asked, info, source, beside=bool(beside))
     task = Task("run", plugin, key, suffix, asked.params, request, beside, asked.later)
-    with speaking(WEB), naming({str(source): "the file"}):
+    with use_terms(WEB), hold_file_names({str(source): "the file"}):
         plan(from_json(RunRequest, make_request(task, source if key else None, Path())), catalog)
     return task
 

@@ -114,10 +114,10 @@ def load(spec: WorkerSpec, device: torch.device) -> StreamingModel:
 
 
 def fill(network: torch.nn.Module, where: str, weights: str, folder: Path | None = None) -> None:
-    """Loads a model's weights into a network.
+    """Loads the weights of the model named `weights` into `network`, which `where` names in messages.
 
-    `folder`: the manifest's; None for the one that ships with Antiphon. Raises ModelError: the weights are missing, or
-    do not fit the network; the message says which.
+    `folder`: the one of the model's manifest; None for the manifest that ships with Antiphon. Raises ModelError: the
+    weights are missing, or do not fit the network; the message says which.
     """
     arrays = model_files.weights(weights, folder)
     wanted = network.state_dict()

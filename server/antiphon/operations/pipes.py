@@ -18,7 +18,7 @@ from antiphon.files.pipes import MAX_BYTES, STDIN, STDOUT, InputPipe, RawForm
 from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import FileError
-from antiphon.kernel.runtime.terms import naming
+from antiphon.kernel.runtime.terms import hold_file_names
 from antiphon.operations.file_tasks import FileTask
 from antiphon.operations.requests import PIPE
 
@@ -68,7 +68,7 @@ def open_ends(plan: FilePlan) -> Iterator[tuple[FilePlan, PipedSound | None]]:
             out = str(kept) if whole else STDOUT
             names[out] = "standard output"
         finish = replace(plan.finish, raw=plan.raw) if out == STDOUT else plan.finish
-        stack.enter_context(naming(names))
+        stack.enter_context(hold_file_names(names))
         yield replace(plan, tasks=(FileTask(Path(source), Path(out)),), finish=finish), piped
         if target == PIPE and whole:
             _write_out(kept, plan.raw)

@@ -20,7 +20,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.graph.graph import known_type
 from antiphon.kernel.runtime.arguments import arguments
 from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.runtime.terms import naming
+from antiphon.kernel.runtime.terms import hold_file_names
 from antiphon.operations import run as operation
 from antiphon.operations.given import (
     check_no_rate,
@@ -103,7 +103,7 @@ def run(
     info = known_type(name, known.catalog)
     options, given = _split_options(info, params)
     warnings: list[str] = []
-    with temporary_folder() as folder, progress_display(progress, name) as shown, naming(_names(folder)):
+    with temporary_folder() as folder, progress_display(progress, name) as shown, hold_file_names(_names(folder)):
         source, flat = _source(name, info, sound, rate, folder)
         files = _CallFiles(info, options, source, folder, None if out is None else Path(path_of(out)))
         written: list[Written] = []
@@ -381,7 +381,7 @@ def _render(
 
     warnings: list[str] = []
     written: list[Written] = []
-    with temporary_folder() as folder, progress_display(progress, "render") as shown, naming(_names(folder)):
+    with temporary_folder() as folder, progress_display(progress, "render") as shown, hold_file_names(_names(folder)):
         name, sound = given.patch, given.sound
         if "\n" in name:
             (folder / "script.py").write_text(name)

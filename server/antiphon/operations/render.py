@@ -21,7 +21,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.paths import make_folder
 from antiphon.kernel.runtime.sound_packs import in_pack
 from antiphon.kernel.runtime.suggestion import instead
-from antiphon.kernel.runtime.terms import naming, path_text, spell
+from antiphon.kernel.runtime.terms import hold_file_names, path_text, spell
 from antiphon.kernel.session.commands import Command
 from antiphon.kernel.session.notes import Players
 from antiphon.kernel.session.play import find_substituted_words, silent, stands_in, unknown_words, word_after_bank
@@ -314,7 +314,7 @@ def carry_out(planned: RenderPlan, loaded: Loaded, reporting: Reporting) -> bool
     with ExitStack() as stack:
         if PIPE in asked.source:
             kept = str(stack.enter_context(input_file()))
-            stack.enter_context(naming({kept: "standard input"}))
+            stack.enter_context(hold_file_names({kept: "standard input"}))
             planned = replace(planned, tasks=((kept, planned.tasks[0][1]),))
         reporting = stack.enter_context(noticing(reporting))
         if patch is None:

@@ -19,7 +19,7 @@ from antiphon.kernel.errors import PluginError, UsageError
 from antiphon.kernel.plugins.dispatcher import HookDispatcher
 from antiphon.kernel.runtime.arguments import Argument, arguments, check
 from antiphon.kernel.runtime.importing import import_object
-from antiphon.kernel.runtime.terms import NAMES, speaking
+from antiphon.kernel.runtime.terms import NAMES, use_terms
 from antiphon.kernel.runtime.typed import Misfit, convert
 
 MAX_ANSWER = 8000
@@ -179,7 +179,7 @@ class SharedOperation:
         """Calls it with an `asked` or a `body`. Raises AntiphonError: a value is not allowed, or it fails."""
         asker = asker or OperationCaller()
         ASKER.set(asker)
-        with nullcontext() if asker.options else speaking(NAMES):
+        with nullcontext() if asker.options else use_terms(NAMES):
             check(asked)
             asked = asked if isinstance(asked, self.asked) else self.asked(**asdict(asked))
             return _function(self.does)(asked)
@@ -266,7 +266,7 @@ def offer(osc: AddressList, operation: SharedOperation) -> None:
         given = form.read(request.args)
         async with turns.setdefault("one", asyncio.Lock()):
             if form.does:
-                with speaking(NAMES):
+                with use_terms(NAMES):
                     found = await _function(form.does)(request, given)
             else:
                 found = await asyncio.to_thread(operation.ask, given)

@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon.kernel.errors import UsageError
 from antiphon.kernel.runtime.shortening import short_repr
-from antiphon.kernel.runtime.terms import PROGRAM, speaking
+from antiphon.kernel.runtime.terms import PROGRAM, use_terms
 from antiphon.kernel.runtime.typed import HALF
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -24,7 +24,7 @@ def word_refusals(function: Function) -> Function:
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
         try:
-            with speaking(PROGRAM):
+            with use_terms(PROGRAM):
                 return function(*args, **named)
         except UnicodeEncodeError as error:  # a file, an option or a script in UTF-8 is made of what was given
             raise UsageError(f"{short_repr(error.object)} {HALF}") from None

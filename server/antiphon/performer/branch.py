@@ -119,7 +119,7 @@ class Branch:
         if not self._waiting:
             return False
         most, used = _GRACE * self._waiting[0], cpu_times(self.pid)
-        called = self.called
+        called = self.current_call
         if self._begun is None or called != self._called:
             self._called = called
             self._begun, self._ran, self._looks, self._still = (now, used), 0.0, 0, now
@@ -134,7 +134,7 @@ class Branch:
         return ran > most or (self._looks >= _MAX_POLLS and now - self._still > most)
 
     @property
-    def called(self) -> tuple[int, int]:
+    def current_call(self) -> tuple[int, int]:
         """Number of the current call into the script's code, see `Performance.before`, and its loop's or track's line.
 
         Both are 0 between calls.

@@ -173,7 +173,7 @@ class Player(PerformerPair):
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
         """Handles the end of a process. `picture`: that of a sentence with file and line; None for other sentences."""
-        run, line = branch.called
+        run, line = branch.current_call
         if self._kept.drop(branch):
             return
         if branch is self._candidate:

@@ -14,7 +14,7 @@ from typing import Any
 from antiphon.kernel.errors import EngineError, WireError
 from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.runtime import paths
-from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.child_process import unblock_signals
 from antiphon.kernel.runtime.shortening import escape_unprintable
 from antiphon.performer.branch import reap_closed
 from antiphon.performer.outgoing import SentEvent
@@ -235,7 +235,7 @@ def main(argument: str) -> int:
         performer.ending = True
 
     signal.signal(signal.SIGTERM, end)
-    listening()
+    unblock_signals()
     performer.run()
     return 0
 

@@ -23,7 +23,7 @@ from antiphon.kernel.engine.drivers.jack import JackDriver
 from antiphon.kernel.engine.shared import HeaderWord, Shared
 from antiphon.kernel.errors import EngineError
 from antiphon.kernel.io.capture_memory import CHANNELS, CaptureMemory
-from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.child_process import unblock_signals
 
 log = logging.getLogger("antiphon.performer")
 MAX_CLIENTS, MOST_PORTS = 8, int(CallbackWord.IN_TAGS - CallbackWord.PORTS_OUT)
@@ -146,7 +146,7 @@ def run(shared: Shared, memory: CaptureMemory, options: DriverOptions) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
-    listening()
+    unblock_signals()
     clients = StripClients(partial(_client, shared, options), memory)
     labels: list[list[Any]] = []
     looked, waits = 0.0, False

@@ -26,7 +26,7 @@ from antiphon.kernel.io.capture_memory import CaptureMemory
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.console import say, write_output
 from antiphon.kernel.runtime.importing import import_object
-from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.child_process import unblock_signals
 from antiphon.kernel.runtime.processes.children import TERM_SECONDS, Child, ChildLane, spawn
 from antiphon.kernel.runtime.processes.pidfile import RECORDINGS
 from antiphon.recording.note import forget
@@ -322,7 +322,7 @@ def run(
     os.set_blocking(waking, False)
     signal.set_wakeup_fd(waking)
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
-    listening()
+    unblock_signals()
     recorder = Recorder(shared, folder, limit, kept, takes, export)
     recorder.aloud = ready is None
     for message in begin:

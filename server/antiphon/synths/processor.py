@@ -144,7 +144,7 @@ class _HeldNote(NamedTuple):
     own: tuple[Event, ...]
 
 
-class Sounding:
+class SynthMemory:
     """Tracks sounding notes and controller positions, to restore a synth after its restart.
 
     At most 128 notes; the oldest is dropped first.
@@ -204,7 +204,7 @@ class Sounding:
                     shape = self._next.setdefault(key, {}) if held is None else held.shape
                     shape[event.kind] = event.value
 
-    def again(self, sample: int) -> list[Event]:
+    def restore_events(self, sample: int) -> list[Event]:
         """Returns the state as events: programs, controllers, bends, and the notes with their age and expression.
 
         `sample`: engine sample at which the next hop begins. Returns at most 128 events at offset 0: the newest notes,
@@ -310,7 +310,7 @@ class SynthProcessor(WorkerProcessor):
         self._skipped = 0
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
         self._hop_events: list[Event] = []
-        self._sounding = Sounding()
+        self._sounding = SynthMemory()
         self._dropped = 0
         super().prepare(spec)
         support = self._choice.info.make_support()
@@ -387,7 +387,7 @@ class SynthProcessor(WorkerProcessor):
 
     def begin(self, hop: int) -> None:
         """Sends a new worker the sounding notes."""
-        self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
+        self._hop_events[:0] = self._sounding.restore_events(hop * self.hops.hop)
 
     def write(self, hop: int, sound: Samples, into: Samples) -> None:
         """Packs the hop's events into `into`."""

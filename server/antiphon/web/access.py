@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from antiphon.kernel.wire.senders import own_machine
+from antiphon.kernel.wire.senders import is_loopback
 from antiphon.web.http_message import HttpRefusal, HttpRequest
 
 log = logging.getLogger("antiphon.lan")
@@ -45,7 +45,7 @@ class CodeGuard:
             return LIVE_REQUIRED
         if self.proxied:
             return "with --proxy no script is taken by HTTP; use `antiphon live` on the server's machine"
-        if not own_machine(request.peer):
+        if not is_loopback(request.peer):
             return "scripts are taken from the server's own machine alone; open the page there, on 127.0.0.1"
         return ""
 

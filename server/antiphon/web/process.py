@@ -22,7 +22,7 @@ from antiphon.kernel.io.log_lines import log_lines
 from antiphon.kernel.io.tap_memory import TapMemory, TapShape
 from antiphon.kernel.runtime import paths, resources
 from antiphon.kernel.runtime.console import log_plugin_prints
-from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.child_process import unblock_signals
 from antiphon.kernel.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.http_message import HttpRefusal
@@ -67,7 +67,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     settings, fds = ServeSettings.from_json(given["settings"]), given["fds"]
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    listening()
+    unblock_signals()
     control = ControlLink(socket.socket(fileno=fds["control"]), ("127.0.0.1", settings.osc_port))
     serving = loop.create_task(control.serve(), name="control")
     listener = socket.socket(fileno=fds["http"])

@@ -16,7 +16,7 @@ _ROWS: tuple[tuple[str, str, str, Callable[[Path], DatasetListing]], ...] = (
     ("gtzan", "GTZAN: a thousand clips of ten genres", "genres/blues/blues.00000.au (or .wav)", tagged.gtzan),
     ("gtzan-speech", "GTZAN's music and speech", "music_speech/music_wav/*.wav, speech_wav", tagged.gtzan_speech),
     ("magnatagatune", "MagnaTagATune: clips with tags", "annotations_final.csv, f/….mp3", tagged.magnatagatune),
-    ("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", tagged.million),
+    ("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", tagged.million_song),
     ("cal500", "CAL500: songs with 174 tags", "songNames.txt, vocab.txt, CAL500_32kps/*.mp3", tagged.cal500),
     ("cal10k", "CAL10k: songs of Pandora's tags", "mp3/ARTIST/TITLE.mp3", tagged.cal10k),
     ("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", sounds.loops),

@@ -161,7 +161,7 @@ SEPARATOR = "<SEP>"
 _SPLIT_LISTS = ("{}_x_msd_id.txt", "{}.txt", "{}_msd_id.txt")
 
 
-def million(root: Path) -> DatasetListing:
+def million_song(root: Path) -> DatasetListing:
     """Lists the tracks present; AdditionalFiles adds expected tracks, artists, and wrong song matches."""
     data = first_folder(root, ["MillionSongSubset/data", "MillionSongSubset", "data", "."]) or root
     subset = "subset" in data.as_posix().lower() or (root / "AdditionalFiles/subset_unique_tracks.txt").is_file()

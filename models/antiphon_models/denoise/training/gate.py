@@ -51,8 +51,8 @@ class GateNetwork(torch.nn.Module):
         known = (noise[..., :1] > NO_NOISE / 2).to(log.dtype)
         level, near = self._near(log, noise, known)
         x = torch.tanh(self._features(log, noise, known, level) @ self.w0 + self.b0)
-        low = self._turned(x, "1")
-        high = self._turned(low, "2")
+        low = self._gru_layer(x, "1")
+        high = self._gru_layer(low, "2")
         said = (torch.cat([low, high], -1) @ self.wo + self.bo).unflatten(-1, (6, COUNT)) @ self.wide
         push = said[..., 0, :]
         for row, part in enumerate(near, 1):
@@ -91,7 +91,7 @@ class GateNetwork(torch.nn.Module):
             -1,
         )
 
-    def _turned(self, x: torch.Tensor, layer: str) -> torch.Tensor:
+    def _gru_layer(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         """Output of a GRU layer. Torch has reset before update, and each gate's weights as rows."""
         u, v, c, d = (getattr(self, name + layer) for name in "uvcd")
         return gru_output(x, u, v, c, d, self.training)

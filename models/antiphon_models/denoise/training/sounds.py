@@ -105,7 +105,7 @@ _TEXT = (
     "nobody remembers how many strange letters were sent before winter music answers every question with another song"
 )
 WORDS = _TEXT.split()
-Sounding = list[tuple[float, bytes]]
+TimedMessages = list[tuple[float, bytes]]
 """Timed MIDI messages: seconds, and the bytes of a note on or note off."""
 
 
@@ -114,7 +114,7 @@ def read(path: Path, rate: int = RATE) -> F32:
     return mono(path, rate)
 
 
-def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float, rnd: random.Random) -> F32:
+def render(notes: TimedMessages, programs: dict[int, int], font: Path, seconds: float, rnd: random.Random) -> F32:
     """Renders the first `seconds` of MIDI messages with a soundfont, with or without its reverb."""
     events = [(0, program_change(c, p)) for c, p in programs.items()]
     last = 0
@@ -130,7 +130,7 @@ def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float
     return np.asarray(sound[: int(seconds * RATE)], np.float32)
 
 
-def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding:
+def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> TimedMessages:
     """Repeats a bar's drum pattern; `cymbals`: probability of a cymbal per sixteenth."""
     step = 15.0 / rnd.uniform(85, 150)
     pattern: list[tuple[int, int]] = []
@@ -143,7 +143,7 @@ def drums(seconds: float, rnd: random.Random, cymbals: float = 0.15) -> Sounding
             pattern.append((place, rnd.choice([42, 42, 42, 44, 46, 51, 54, 70])))
         if rnd.random() < cymbals:
             pattern.append((place, rnd.choice([49, 51, 52, 53, 55, 57, 59])))
-    hits: Sounding = []
+    hits: TimedMessages = []
     for bar in range(int(seconds / step / 16) + 1):
         for place, key in pattern:
             at = (bar * 16 + place) * step
@@ -170,11 +170,11 @@ def solo(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random,
     return render(notes, {0: own}, font, seconds, rnd)
 
 
-def _read_midi_excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> Sounding:
+def _read_midi_excerpt(path: Path, start: float, seconds: float, only: int | None, rnd: random.Random) -> TimedMessages:
     file = read_midi(path)
     chosen = range(len(file.tracks)) if only is None else {0, min(only, len(file.tracks) - 1)}
     shift = rnd.randint(-5, 6)
-    notes: Sounding = []
+    notes: TimedMessages = []
     for t in chosen:
         channel = 0 if only is not None else min(t, 8)
         for note in file.tracks[t].notes:
@@ -190,7 +190,7 @@ def _read_midi_excerpt(path: Path, start: float, seconds: float, only: int | Non
 def chorale(data: Path, part: Part, font: Path, seconds: float, rnd: random.Random) -> F32:
     """Renders a chorale on four instruments of one family."""
     score, step = rnd.choice(chorales(data, part)), rnd.uniform(0.1, 0.22)
-    notes: Sounding = []
+    notes: TimedMessages = []
     for voice in range(4):
         sounding = -1
         for place, chord in enumerate([*score, [-1] * 4]):

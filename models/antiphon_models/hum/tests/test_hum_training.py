@@ -14,7 +14,7 @@ def material(folder):
     """A second or four of every kind in each part, marked as complete."""
     from antiphon_models.hum import corpus
     from antiphon_models.hum.corpus import hum_notes
-    from antiphon_models.material.singing import LyricNote
+    from antiphon_models.material.singing import SecondsNote
     from antiphon_models.material.styles import SingingStyle
 
     folder.mkdir()
@@ -28,7 +28,7 @@ def material(folder):
                     path, corpus.TrainingClip(kind, noise, np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
                 )
                 continue
-            notes = [LyricNote(0.3 + 0.4 * n, 0.6 + 0.4 * n, pitch, 0.7) for n, pitch in enumerate(TUNE)]
+            notes = [SecondsNote(0.3 + 0.4 * n, 0.6 + 0.4 * n, pitch, 0.7) for n, pitch in enumerate(TUNE)]
             sound, hertz = hum_notes(notes, SingingStyle(), rng, corpus.RATE)
             rows = np.array([[n.start, n.end, n.pitch] for n in notes], np.float32)
             cents = np.where(hertz > 0, 6900 + 1200 * np.log2(np.maximum(hertz, 1.0) / 440.0), 0).astype(np.int16)

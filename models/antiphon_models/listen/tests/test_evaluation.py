@@ -10,7 +10,7 @@ from tests.each import each
 from antiphon_listen import beats, meters
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import load
-from antiphon_models.listen.evaluation import MusicEstimate, figures, live
+from antiphon_models.listen.evaluation import MusicEstimate, live, score_estimate
 from antiphon_models.listen.songs import RATE, ListenedSong, bars_hold
 from antiphon_models.material.fluidsynth import TICKS, midi_bytes, note_off, note_on
 
@@ -30,7 +30,7 @@ def test_the_truth_scores_1_in_all() -> None:
         tuple((start, end, label.partition("(")[0]) for start, end, label in CHORDS),
         118.0,
     )
-    assert dict(figures(SONG, right)) == pytest.approx({
+    assert dict(score_estimate(SONG, right)) == pytest.approx({
         "beats": 1.0, "within 30 ms": 1.0, "downbeats": 1.0, "of bars that hold": 1.0, "tempo": 1.0,
         "half or double": 1.0, "tempo at 4 s": 1.0, "tempo shown": 1.0,
         "majmin": 1.0, "sevenths": 1.0, "mirex": 1.0, "no chord": 7 / 30, "shown": 1.0, "key": 1.0,
@@ -51,24 +51,24 @@ def test_annotated_bars_hold_unless_the_piano_plays_its_bass_a_beat_beside(
     (folder / f"{beside}.mid").write_bytes(midi_bytes(sorted(events)))
     assert bars_hold(folder, 0.5 * np.arange(64), np.arange(64) % 4 == 0) == holds
     wrong = replace(SONG, bars_hold=holds)
-    assert ("of bars that hold" in dict(figures(wrong, MusicEstimate(downbeats=BEATS[::4])))) == holds
+    assert ("of bars that hold" in dict(score_estimate(wrong, MusicEstimate(downbeats=BEATS[::4])))) == holds
 
 
 def test_half_the_tempo_and_the_relative_key_are_told_from_right_and_wrong() -> None:
-    near = dict(figures(SONG, MusicEstimate(60.0, BEATS[::2], BEATS[2::4], "A minor")))
+    near = dict(score_estimate(SONG, MusicEstimate(60.0, BEATS[::2], BEATS[2::4], "A minor")))
     assert (near["tempo"], near["half or double"]) == (0.0, 1.0)
     assert near["beats"] == pytest.approx(2 / 3, abs=0.02)
     assert near["downbeats"] == 0.0
     assert (near["key"], near["key or relative"], near["key, weighted"]) == (0.0, 1.0, 0.3)
-    fifth = dict(figures(SONG, MusicEstimate(key="E minor")))
+    fifth = dict(score_estimate(SONG, MusicEstimate(key="E minor")))
     assert fifth["key or relative"] == 0.0
     minor = replace(SONG, key="F# minor")
-    assert dict(figures(minor, MusicEstimate(key="A major")))["key or relative"] == 1.0
+    assert dict(score_estimate(minor, MusicEstimate(key="A major")))["key or relative"] == 1.0
     assert "majmin" not in near
 
 
 def test_a_beat_50_ms_late_counts_as_a_beat_and_not_as_one_on_time() -> None:
-    late = dict(figures(SONG, MusicEstimate(beats=BEATS + 0.05)))
+    late = dict(score_estimate(SONG, MusicEstimate(beats=BEATS + 0.05)))
     assert (late["beats"], late["within 30 ms"]) == (1.0, 0.0)
 
 

@@ -103,8 +103,12 @@ class EvaluationRow:
 
     Attributes:
         framework: Its name, or `MAJORITY`.
-        macro_f1: Mean over the labels; 0 for a label that is never given and never true. With several labels, those
-            answered above one half are given.
+        accuracy: Share of the tested sounds whose predicted label is true; with several labels, the mean of the
+            labels' average precisions.
+        standard_error: Standard error of `accuracy`.
+        macro_f1: Mean of the labels' F1; that of a label which is never predicted and never true is 0. With several
+            labels, a label is predicted if its probability is above one half.
+        n: Number of sounds tested; with `folds`, those of all folds together.
         training_seconds: Duration of its training.
         folds: Number of classifiers, each tested on different sounds; 0 for the installed one alone.
         confusion: Confusion matrix, see `Counts`; empty with several labels.

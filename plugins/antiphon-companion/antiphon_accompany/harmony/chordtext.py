@@ -342,7 +342,7 @@ def musicxml(
         content = ""
         for start, until in pairwise(edges):
             begun = next((s for s in inside if abs(s.start - start) < 1e-6), None)
-            content += _harmony(begun.chord, spelled or {}) if begun else ""
+            content += _harmony_xml(begun.chord, spelled or {}) if begun else ""
             content += f"<note><rest/><duration>{max(1, round((until - start) * divisions))}</duration></note>"
         measures.append(f'<measure number="{len(measures) + 1}">{signature}{sound}{content}</measure>')
         at, sound = stop, ""
@@ -359,7 +359,7 @@ _DEGREES = {1: (9, -1), 2: (9, 0), 3: (9, 1), 5: (11, 0), 6: (11, 1), 8: (13, -1
 """Degree and alteration of tones that MusicXML adds to a chord."""
 
 
-def _harmony(chord: Chord | None, spelled: Spellings) -> str:
+def _harmony_xml(chord: Chord | None, spelled: Spellings) -> str:
     if chord is None:
         # a root is required, and none of the name is shown
         return '<harmony><root><root-step text="">C</root-step></root><kind text="N.C.">none</kind></harmony>'
@@ -412,7 +412,10 @@ class GivenChords:
         ]
 
     def chords_from(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
-        """Chord at a beat and the next ones; None where none are given."""
+        """Returns the chord at a beat, None if there is a gap or N.C., and up to `CHORDS_AHEAD` chords that follow.
+
+        Returns None in place of both if neither a file nor, with `follow` "text", a text gives chords.
+        """
         spans = self.chords_around(beat, meter, follow)
         if not spans:
             return None

@@ -20,7 +20,7 @@ from antiphon_hum.processor import Hum
 from antiphon_models.hum.corpus import hum_notes
 from antiphon_models.hum.evaluation import TimedTranscription, f1, lateness
 from antiphon_models.hum.testset import Clip
-from antiphon_models.material.singing import LyricNote
+from antiphon_models.material.singing import SecondsNote
 from antiphon_models.material.styles import SingingStyle
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.
 @cache
 def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> Clip:
     """A closed mouth hums `tune`."""
-    notes = [LyricNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
+    notes = [SecondsNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
     sound, _ = hum_notes(notes, MANNER, np.random.default_rng(3), rate)
     rows = np.array([[n.start, n.end, n.pitch] for n in notes])
     return Clip("hum", sound, rows, np.zeros(0))

@@ -246,7 +246,10 @@ def denoise_phrase_floor(s: f64p, level: f64) -> f64:
 
 @kernel
 def denoise_phrase(s: f64p, power: f32p, gain: f32p, level: f64) -> f64:
-    """Processes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; returns 1.0 if open, else 0.0."""
+    """Opens or closes the gate by a hop; returns 1.0 if it is open, else 0.0.
+
+    `power`: `[bins]`; `gain`: the spectral gate's, 0 to 1, `[bins]`; `level`: mean of `power` over the bins.
+    """
     passed = f64(denoise_passed_power(power, gain, BINS))
     floor = denoise_phrase_floor(s, level)
     peak = s[PhrasePlace.PEAK]
@@ -293,5 +296,5 @@ class PhraseGate:
         self.numbers[PhrasePlace.PEAK :] = 0.0, -1.0, _NEVER, _NEVER, 0.0, 0.0, 0.0, 1.0
 
     def update(self, power: F32, gain: F32, level: float) -> float:
-        """Processes a hop of power `[bins]` and the spectral gate's gains, 0 to 1. Returns 1.0 if open, else 0.0."""
+        """Opens or closes the gate by a hop, as `denoise_phrase`; returns 1.0 if it is open, else 0.0."""
         return denoise_phrase(self.numbers, power, gain, level)

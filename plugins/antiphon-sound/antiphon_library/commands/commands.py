@@ -231,11 +231,11 @@ def learn(asked: LearnRequest) -> LearnedPairs:
 NODE_TYPE = "identify"
 
 
-Sounding = tuple[int, float | None, float | None]
+PlayingTrack = tuple[int, float | None, float | None]
 """Number of the sound in the catalogue, 0 for none; seconds in it, and the score, if known."""
 
 
-def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[Sounding]:
+def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[PlayingTrack]:
     """What sounds, at each change, until `until` (s, monotonic). `load`: from a track's number to a patch.
 
     Raises `EngineError`: no server answers; `UsageError`: it has no node of the type; `WireError`:

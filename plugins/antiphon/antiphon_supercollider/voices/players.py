@@ -55,7 +55,10 @@ class Template:
         struct.pack_into(">i", self._bytes, self.ints[place], value)
 
     def fill(self, node: int, values: Sequence[float], first: int = 0) -> bytes:
-        """Bytes with the node's number and, from float `first` on, these values."""
+        """Writes the node's number and, from float `first` on, `values` into the message; returns a copy of its bytes.
+
+        The other floats stay as they were set last.
+        """
         data, at = self._bytes, self.floats
         struct.pack_into(">i", data, self.ints[0], node)
         for n, value in enumerate(values, first):

@@ -120,7 +120,11 @@ Lyric = tuple[int, frozenset[int], str]
 
 
 class LevelMark(NamedTuple):
-    """Dynamics of a part: `velocity` from `at` on, of the notes at `at` alone, or one step up or down until a stop."""
+    """A mark of a part's dynamics at `at`, in quarters.
+
+    `kind`: "level" sets `velocity`, 0 to 1, from `at` on; "note" sets it for the notes at `at` alone; "up" and "down"
+    begin a hairpin, which changes the velocity until the next "stop".
+    """
 
     at: Fraction
     kind: Literal["level", "note", "up", "down", "stop"]

@@ -27,7 +27,7 @@ from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.console import log_plugin_prints
 from antiphon.kernel.runtime.importing import import_object
 from antiphon.kernel.runtime.platform import short_slices
-from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.child_process import unblock_signals
 from antiphon.kernel.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.kernel.session.commands import SetParam
 from antiphon.kernel.workers.arena import Arena
@@ -65,7 +65,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    listening()
+    unblock_signals()
     supervisor.setblocking(False)
     catalog = await _catalog(loop, supervisor, stop)
     if catalog is None:

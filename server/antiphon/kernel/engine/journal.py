@@ -77,7 +77,7 @@ class Journal:
         if self.recording:
             self._ring.push(b"E" + json.dumps({"sample": sample, "latency": latency}).encode())
 
-    def unheard(self, sample: int) -> None:
+    def record_late_block(self, sample: int) -> None:
         """Records that the block at `sample` was computed too late to play."""
         if self.recording:
             self._ring.push(_SPAN.pack(b"U", sample, 0))
@@ -100,7 +100,7 @@ class Journal:
             line = {"sample": sample, "node": mark.node, "mark": mark.text, "number": mark.token, "leaving": mark.cell}
             self._ring.push(b"E" + json.dumps(line).encode())
 
-    def tracks(self, sample: int, tracks: Sequence[TrackLabel]) -> None:
+    def record_tracks(self, sample: int, tracks: Sequence[TrackLabel]) -> None:
         """Records which sounds the ring of captures holds from about `sample` on."""
         if self.recording:
             self._ring.push(b"E" + json.dumps({"sample": sample, "tracks": tracks}).encode())

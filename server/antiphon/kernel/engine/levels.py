@@ -17,7 +17,7 @@ from antiphon.kernel.graph.graph import OUT, Graph
 from antiphon.kernel.graph.io_nodes import ENDS, IN_NUMBER, OUT_NUMBER, SILENCE
 from antiphon.kernel.graph.names import BUSES, CUE
 from antiphon.kernel.graph.node_host import cell_of
-from antiphon.kernel.graph.plan import Sounding
+from antiphon.kernel.graph.plan import BusSignals
 from antiphon.native import dsp
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import guard, limit, release_decay_factor
@@ -276,7 +276,7 @@ class OutputBuses:
         """Starts silent. `counts`: the counters of `dsp.guard`."""
         self.channels: Samples = np.zeros((spec.channels + 2 * len(BUSES), spec.block), np.float32)
         self._buses = self.channels[spec.channels :]
-        self.sounding: Sounding = ()
+        self.sounding: BusSignals = ()
         self.source: Samples | None = None
         self.reductions = np.zeros(1 + len(BUSES), np.float64)
         self.words = np.zeros(BusWord.SIZE, np.int64)
@@ -287,7 +287,7 @@ class OutputBuses:
         self.words.view(np.float64)[BusWord.FALL] = release_decay_factor(spec.rate)
         self._at = address(self.words)
 
-    def take(self, source: Samples, sounding: Sounding, frames: int) -> None:
+    def take(self, source: Samples, sounding: BusSignals, frames: int) -> None:
         """Copies a block of the output and of the buses with a signal; the others are silent."""
         words = self._words
         if sounding is not self.sounding:

@@ -81,8 +81,8 @@ class EngineLoop:
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
         self._ending: Sequence[int] = ()
-        self._answers = self.turn, self._wait, self._play, self._publish  # by `CallReason`
-        self._native = NativeLoop(own, player, driver, shared, parts, bell, self._answer)
+        self._call_handlers = self.turn, self._wait, self._play, self._publish  # by `CallReason`
+        self._native = NativeLoop(own, player, driver, shared, parts, bell, self._handle_call)
         self._labels = self._native.labels
         self._use(driver)
         self._loop[LoopWord.METER_EVERY] = max(1, round(driver.rate / driver.block / METER_HZ))
@@ -172,10 +172,10 @@ class EngineLoop:
         loop[LoopWord.SIGNALS] = -1
         return bool(ending)
 
-    def _answer(self, reason: int, block: int) -> int:
+    def _handle_call(self, reason: int, block: int) -> int:
         """Does what machine code calls for, a `CallReason`."""
         self.player.sample = self._loop[LoopWord.SAMPLE]
-        return self._answers[reason](block)
+        return self._call_handlers[reason](block)
 
     def turn(self, _block: int = 0) -> int:
         """Changes the driver if asked to, and prepares the next blocks for machine code; 1 ends the loop."""
@@ -258,7 +258,7 @@ class EngineLoop:
             self.journal.record_actions(player.applied)  # those before a set that begins, for one beside it
         if self.journal.follow() or self._native.labels is not self._labels:
             self._labels = self._native.labels
-            self.journal.tracks(sample, self._labels)
+            self.journal.record_tracks(sample, self._labels)
         if player.strips.heard:
             self.journal.record_events(sample, player.strips.heard)
         loop[LoopWord.WAITING] = int(not metered)
@@ -268,7 +268,7 @@ class EngineLoop:
 
     def _unheard(self, sample: int) -> None:
         """Notes a block that was computed too late to be played, and starts a fade-in with the next one."""
-        self.journal.unheard(sample)
+        self.journal.record_late_block(sample)
         self.player.restart_fade_in()
 
     def end(self) -> None:

@@ -29,7 +29,7 @@ from antiphon.kernel.io.tap_memory import TapMemory
 from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.platform import fifo as real_time, short_slices
-from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, listening
+from antiphon.kernel.runtime.processes.child_process import DEVICE_GONE, NO_DEVICE, unblock_signals
 from antiphon.kernel.workers import pool as pools
 from antiphon.kernel.workers.arena import Arena, Bells
 from antiphon.kernel.workers.devices import Device
@@ -93,7 +93,7 @@ def run(
     os.set_blocking(signals, False)
     os.set_blocking(signalling, False)
     signal.set_wakeup_fd(signalling, warn_on_full_buffer=False)
-    listening()
+    unblock_signals()
     words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
     words[HeaderWord.DRIVER] = DRIVERS.index(driver_name)
     spec = StreamSpec(options.rate, options.block, options.channels)

@@ -295,13 +295,13 @@ class NodeHost:
             if spent > self._period_ns:
                 return self.judge(spent, io.time.sample)
             if self._overruns.open_ns:
-                self._overruns.in_time()
+                self._overruns.record_timely_block()
         return ""
 
     def judge(self, spent: int, sample: int) -> str:
         """Accounts for a block of `spent` ns, longer than its period; returns the failure reason, or ""."""
         self.wake()
-        reason = self._overruns.too_long(spent, sample)
+        reason = self._overruns.record_overrun(spent, sample)
         if reason:
             self.retry = self._overruns.pause
         return reason

@@ -59,12 +59,12 @@ class Overruns:
         self._pause = 0.0
         self._tried_until = 0
 
-    def in_time(self) -> None:
-        """Accounts for a block that was in time, while `open_ns` is above 0."""
+    def record_timely_block(self) -> None:
+        """Records a block that was in time, while `open_ns` is above 0."""
         self.open_ns = max(0.0, self.open_ns - self._period_ns)
 
-    def too_long(self, wall_ns: int, sample: int) -> str:
-        """Accounts for an overrun block; returns the failure reason, or ""."""
+    def record_overrun(self, wall_ns: int, sample: int) -> str:
+        """Records a block that took `wall_ns`; returns the reason why the node fails, or "" if it goes on."""
         spent = _thread.own(wall_ns)
         if spent <= self._period_ns:
             return ""
@@ -82,7 +82,10 @@ class Overruns:
         return min(max(2.0 * self._pause, FIRST_PAUSE), MAX_PAUSE)
 
     def record_nan_block(self, reason: str, sample: int) -> str:
-        """Accounts for a block with NaN: the node is reset soon, but during a probation after a longer pause."""
+        """Records a block with NaN at `sample`, and sets `pause`: `RESET_PAUSE`, or during a probation a longer one.
+
+        Returns the reason why the node fails: `reason`, and during a probation also the pause.
+        """
         if sample >= self._tried_until:
             self._pause = RESET_PAUSE
             return reason

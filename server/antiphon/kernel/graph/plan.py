@@ -90,7 +90,7 @@ def copy_previous_state(host: NodeHost, before: NodeHost) -> None:
 
 Strip = tuple[int, Samples]
 """Number for recordings, and a wire's contribution to the output, float32 `[channels, block]`."""
-Sounding = tuple[tuple[int, Samples], ...]
+BusSignals = tuple[tuple[int, Samples], ...]
 """Buses with a signal: place in `names.BUSES`, and buffer, float32 `[2, block]`."""
 
 
@@ -129,7 +129,7 @@ class Plan:
     successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
     played: Samples | None = None  # buffer of what was played in the block before, where a wire carries it
     buses: tuple[InputMix, ...] = ()  # those of the other pairs of channels, in the order of `names.BUSES`
-    sounding: Sounding = field(init=False)
+    sounding: BusSignals = field(init=False)
     strips: Mapping[str, Strip] = field(default_factory=dict)  # what is mixed into `output`, by name
     heard: deque[tuple[str, Sequence[Event]]] | None = None  # where events are kept that nodes with an output get
     awaited: int = field(init=False)  # number of the first node that the clock waits for where it is new, 0 for none

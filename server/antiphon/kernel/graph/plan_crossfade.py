@@ -14,7 +14,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.event import Event
 from antiphon.kernel.contract.processor import BlockTime
 from antiphon.kernel.graph.native_plan import NodeStep
-from antiphon.kernel.graph.plan import Plan, Sounding, Strip
+from antiphon.kernel.graph.plan import BusSignals, Plan, Strip
 from antiphon.kernel.graph.wire_signals import InputMix
 from antiphon.native import dsp
 
@@ -127,7 +127,7 @@ class PlanCrossfade:
             self.strips = {name: (number, cross.out) for name, (number, cross) in self._strips.items()}
         buses = [_input_crossfade(was, now, ready, shared, gone) for was, now in zip(old.buses, new.buses, strict=True)]
         self._buses = [cross for cross in buses if cross is not None]
-        self.sounding: Sounding = tuple(
+        self.sounding: BusSignals = tuple(
             (place, now.buffer if cross is None else cross.out)
             for place, (now, cross) in enumerate(zip(new.buses, buses, strict=True))
             if now.sources or cross is not None

@@ -46,7 +46,7 @@ class CaptureShape:
 
     @staticmethod
     def of(rate: int, block: int, free: int) -> CaptureShape | None:
-        """Shape that fits into the bytes of free memory; None where they are too few."""
+        """Returns the shape of a memory of an eighth of `free` bytes, at most 256 MiB; None if that is under 32 MiB."""
         size = min(MAX_BYTES, free // SHARE)
         return CaptureShape(rate, block, size // (4 * block + 2 * _SLOT)) if size >= MIN_BYTES else None
 

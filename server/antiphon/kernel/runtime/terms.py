@@ -1,4 +1,4 @@
-"""Terms of an interface: how a sentence names arguments, parameters, calls and files to the one who asked."""
+"""Terms of an interface: how a sentence names arguments, parameters, calls and files to the caller."""
 
 from __future__ import annotations
 
@@ -88,18 +88,19 @@ def _hold(variable: ContextVar[T], value: T) -> Iterator[None]:
         variable.reset(token)
 
 
-def speaking(terms: Terms) -> AbstractContextManager[None]:
-    """Context whose sentences are in these terms."""
+def use_terms(terms: Terms) -> AbstractContextManager[None]:
+    """Context in which sentences are in these terms."""
     return _hold(_TERMS, terms)
 
 
-def naming(files: Mapping[str, str]) -> AbstractContextManager[None]:
-    """Context whose sentences call files as the one who asked knows them; the name of a folder is that of all in it."""
+def hold_file_names(files: Mapping[str, str]) -> AbstractContextManager[None]:
+    """Context in which sentences name files as the caller knows them. `files`: name by path; a folder's name stands for
+    every file in it."""
     return _hold(_FILES, {**_FILES.get(), **files})
 
 
 def known_name(path: str) -> str | None:
-    """The name by which the one who asked knows a file; None for its path."""
+    """Name by which the caller knows the file at `path`; None if the caller knows it by its path."""
     if not (names := _FILES.get()):
         return None
     return next((names[place] for place in (path, *map(str, PurePath(path).parents)) if place in names), None)
@@ -114,7 +115,7 @@ def path_text(path: str | os.PathLike[str]) -> str:
 
 
 def spell(name: str, value: str = "", flag: str = "") -> str:
-    """Name of an argument in the terms of the one who asked.
+    """Name of an argument in the caller's terms.
 
     "source" and "target" are IN and OUT. `value`: a value, or in capitals what it is, for the command line alone.
     `flag`: the option, where that is not the name.

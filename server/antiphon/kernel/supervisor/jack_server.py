@@ -12,7 +12,7 @@ from pathlib import Path
 from antiphon.kernel.engine.drivers.probe import Found, probe
 from antiphon.kernel.errors import AntiphonError, EngineError
 from antiphon.kernel.runtime.platform import short_slices
-from antiphon.kernel.runtime.processes.child_process import block_signals, listening
+from antiphon.kernel.runtime.processes.child_process import block_signals, unblock_signals
 from antiphon.kernel.runtime.processes.children import SILENT, spawn
 from antiphon.kernel.runtime.processes.scheduling import StallTimer
 from antiphon.kernel.runtime.settings import ServeSettings
@@ -179,4 +179,4 @@ def properties() -> Path:
 
 def _listening() -> None:
     short_slices()
-    listening()
+    unblock_signals()

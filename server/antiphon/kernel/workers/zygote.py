@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from antiphon.kernel.runtime import resources
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent, hear, ring, start_time, thread_times
 from antiphon.kernel.runtime.processes import forked
-from antiphon.kernel.runtime.processes.child_process import block_signals, exit_cause, fork, listening
+from antiphon.kernel.runtime.processes.child_process import block_signals, exit_cause, fork, unblock_signals
 from antiphon.kernel.runtime.processes.children import ChildLane, spawn as spawn_child
 from antiphon.kernel.runtime.processes.scheduling import StallTimeout, StallTimer
 from antiphon.kernel.runtime.processes.spawning import prepare, start_function
@@ -84,7 +84,7 @@ class Zygote:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the end of a worker wakes the poll
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        listening()
+        unblock_signals()
         self._recover_workers()
         while not ending:
             poll = select.poll()
@@ -188,7 +188,7 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        listening()
+        unblock_signals()
         if not end_with_parent(parent):
             return 1
         return worker.run(self._arena, entry.number, self._bells)

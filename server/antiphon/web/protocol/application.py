@@ -318,10 +318,11 @@ class Routes:
         self._resources[path].endpoints[method] = endpoint
 
     def add_websocket(self, path: str, serve: ServeWebSocket, owner: Owner | None = None) -> None:
-        """Serves the WebSockets of a path; a plain request is answered 426.
+        """Serves the WebSockets of a path by `serve`; the server answers a plain request with 426.
 
-        `owner`: if given, the token is required, and `owner` is called with the request and may raise `HttpRefusal`;
-        None for any page.
+        `owner`: if given, the token is required, and the server calls `owner` with the request, which may raise
+        `HttpRefusal`. None: no token is needed, unless the server needs one for everything. Pages of other sites are
+        always refused.
         """
         self.websockets[path] = serve, owner
 

@@ -14,7 +14,7 @@ from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.io.osc_tcp import TcpServer
 from antiphon.kernel.io.osc_udp import UdpEndpoint
 from antiphon.kernel.wire.osc import encode
-from antiphon.kernel.wire.senders import own_machine
+from antiphon.kernel.wire.senders import is_loopback
 
 MAX_SURFACES = 64
 MAX_HELD = 64
@@ -68,7 +68,7 @@ class Access:
 
     def level(self, host: str) -> Level:
         """Present access level of an address."""
-        if own_machine(host):
+        if is_loopback(host):
             return Level.OWNER
         return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD
 

@@ -29,7 +29,7 @@ from antiphon.kernel.plugins.loader import Loaded
 from antiphon.kernel.plugins.versions import PluginVersions
 from antiphon.kernel.runtime.platform import PORTABLE, anonymous_file, short_slices
 from antiphon.kernel.runtime.processes import forked, spawning
-from antiphon.kernel.runtime.processes.child_process import listening
+from antiphon.kernel.runtime.processes.child_process import unblock_signals
 from antiphon.kernel.workers.arena import SlotWord, State, WorkerWord
 from antiphon.kernel.workers.devices import preferred_device, without_workers
 from antiphon.kernel.workers.pool import Pool
@@ -137,7 +137,7 @@ def run_weigher(requests: socket.socket, catalog: Catalog, plugins: Callable[[],
 
     `plugins` is called in a copy, which may be a fresh interpreter.
     """
-    listening()
+    unblock_signals()
     short_slices()
     place = anonymous_file("antiphon-trial", mmap.PAGESIZE)
     if PORTABLE:  # for the patch of the start, while the engine begins

@@ -44,7 +44,7 @@ def leave(work: Callable[[], int | None]) -> NoReturn:
 def fork(work: Callable[[], int | None], name: str) -> int:
     """Forks a child that runs `work` and exits like `leave`. Returns its pid. Raises OSError: the system allows none.
 
-    `name`: its name in `ps`. SIGINT and SIGTERM are blocked in it until `work` calls `listening`.
+    `name`: its name in `ps`. SIGINT and SIGTERM are blocked in it until `work` calls `unblock_signals`.
     """
     flush()
     with block_signals():
@@ -67,8 +67,9 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def block_signals() -> Iterator[None]:
-    """Blocks SIGINT and SIGTERM within this context. A child forked here has them pending until it calls `listening`,
-    so that its parent's handlers do not run in it. The parent handles its own when the context ends."""
+    """Blocks SIGINT and SIGTERM within this context. A child forked here has them pending until it calls
+    `unblock_signals`, so that its parent's handlers do not run in it. The parent handles its own when the context
+    ends."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
@@ -76,7 +77,7 @@ def block_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def listening() -> None:
+def unblock_signals() -> None:
     """Unblocks SIGINT and SIGTERM, once a child has installed its handlers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 

@@ -298,7 +298,7 @@ def _copied(head: dict[str, Any], function: str, words: Sequence[str], lane: Chi
         os.environ.update(environment())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        child_process.listening()
+        child_process.unblock_signals()
         for stream, end in enumerate((asked, answering, os.open(os.devnull, os.O_RDWR))):
             os.dup2(end, stream)
         kept = (2, *sorted(lane.fds or ()), most_open_files())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.kernel.runtime.platform import PORTABLE, end_with_parent
-from antiphon.kernel.runtime.processes.child_process import fork, listening
+from antiphon.kernel.runtime.processes.child_process import fork, unblock_signals
 from antiphon.kernel.runtime.processes.scheduling import StallTimeout
 from antiphon.kernel.runtime.processes.spawning import start_answering
 
@@ -95,7 +95,7 @@ def _start_and_become(giving: int, work: Callable[[], Any], parent: int) -> None
 
 def _become(giving: int, work: Callable[[], Any], parent: int) -> None:
     if end_with_parent(parent):
-        listening()
+        unblock_signals()
         faulthandler.disable()  # the parent reports a crash
         quiet = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
