@@ -201,6 +201,7 @@ def test_api_name_is_imported_at_its_first_use() -> None:
         ("cli import by_records", "leave the decorator out"),
         ("cli import closing_socket", "OscConnection"),
         ("cli import complete_named", "names=KIND"),
+        ("synths import Sounding", "use SynthMemory"),
         ("files import KeptDecoder", r"one plugin alone used it: antiphon.files.decode, where it is, is no API"),
         ("files import wobble", "cannot import name 'wobble'"),
         ("cli import wobble", "cannot import name 'wobble'"),
