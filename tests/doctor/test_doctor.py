@@ -96,6 +96,18 @@ def test_a_taken_port_is_named_with_what_to_do():
     assert "--http-port" in taken.mend
 
 
+def test_ports_without_a_runtime_folder_are_checked(tmp_path, monkeypatch):
+    (tmp_path / "run").symlink_to(tmp_path / "nowhere" / "else")
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
+    monkeypatch.setattr(software, "HTTP_PORT", free_port())
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        monkeypatch.setattr(software, "OSC_PORT", holder.getsockname()[1])
+        tcp, page = [f for f in software.check_ports() if f.subject.startswith("TCP")]
+    assert (tcp.state, page.state) == ("limited", "works")
+
+
 def test_the_ports_of_a_server_of_ones_own_are_as_they_should_be(tmp_path, monkeypatch):
     osc, http = free_port(), free_port()
     options = ("--audio", "headless", "--osc-port", str(osc), "--http-port", str(http))

@@ -446,8 +446,13 @@ def test_arguments_that_cannot_be_written_so_are_refused(args: str) -> None:
 
 
 @pytest.mark.parametrize("plugin", NAMES)
-def test_hooks_antiphon_startup_and_event(served: Served, plugin: str) -> None:
-    assert {f"{plugin} startup ControlApp", f"{plugin} event patch"} <= {*served.before}
+def test_hook_antiphon_startup(served: Served, plugin: str) -> None:
+    assert f"{plugin} startup ControlApp" in served.before
+
+
+@pytest.mark.parametrize("plugin", NAMES)
+def test_hook_antiphon_event(served: Served, plugin: str) -> None:
+    assert f"{plugin} event patch" in served.before
 
 
 @pytest.mark.parametrize("plugin", NAMES)

@@ -137,7 +137,6 @@ class ClockFollower(MidiClock):
         ns = ns or self._server.now_ns()
         if message.kind not in midi.CLOCK or (port != self.port and not self._adopt(port)):
             return
-            return
         match message.kind:
             case midi.TICK:
                 self._tick(ns)

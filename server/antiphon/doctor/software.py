@@ -1,5 +1,6 @@
 """Checks of Python, its packages, Antiphon's folders, plugins and ports."""
 
+import contextlib
 import errno
 import os
 import platform
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from antiphon.client.finding import running_servers
 from antiphon.doctor.machine import finding_if
 from antiphon.kernel.contract.finding import Condition, Finding
+from antiphon.kernel.errors import AntiphonError
 from antiphon.kernel.runtime import extras, paths
 from antiphon.kernel.runtime.settings import HTTP_PORT, OSC_PORT
 
@@ -96,7 +98,6 @@ def check_folders() -> Iterator[Finding]:
 
 def check_ports() -> Iterator[Finding]:
     """Checks the default ports of `serve`."""
-    own = {port: one.pid for one in running_servers() for port in (one.settings.osc_port, one.settings.http_port)}
     for kind, wire, port, option in (
         (socket.SOCK_DGRAM, "UDP", OSC_PORT, "--osc-port"),
         (socket.SOCK_STREAM, "TCP", OSC_PORT, "--osc-port"),
@@ -108,15 +109,23 @@ def check_ports() -> Iterator[Finding]:
             try:
                 sock.bind(("127.0.0.1", port))
             except OSError as error:
-                if port in own:
-                    text = f"of your server that runs here (process {own[port]})"
-                    yield Finding(f"{wire} port {port}", "works", text)
+                if own := _server_pid(port):
+                    yield Finding(f"{wire} port {port}", "works", f"of your server that runs here (process {own})")
                     continue
                 who = "taken, perhaps by a running antiphon" if error.errno == errno.EADDRINUSE else str(error.strerror)
                 fix = f"stop that program (ss -lpn sport = :{port} names it), or serve {option} {port + 100}"
                 yield Finding(f"{wire} port {port}", "limited", who, fix)
                 continue
         yield Finding(f"{wire} port {port}", "works", "free")
+
+
+def _server_pid(port: int) -> int:
+    """PID of this user's server at an OSC or HTTP port; 0 for none, or where there is no folder that lists them."""
+    with contextlib.suppress(AntiphonError):
+        for one in running_servers():
+            if port in (one.settings.osc_port, one.settings.http_port):
+                return one.pid
+    return 0
 
 
 def models() -> Iterator[Finding]:

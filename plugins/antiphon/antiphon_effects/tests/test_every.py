@@ -97,7 +97,6 @@ def sound(name, x):
 @pytest.mark.parametrize("name", NAMES)
 @each("channels, blocks", [(1, [64]), (2, [1, 7, 100, 256]), (3, [37])])
 def test_any_split_gives_the_same_samples(name, channels, blocks):
-    settings, changes = case(name)
     """And after a reset as when it was new."""
     settings, changes = case(name)
     spec, processor = StreamSpec(RATE, 256, channels), FACTORIES[name]()

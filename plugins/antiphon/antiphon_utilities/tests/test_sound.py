@@ -137,6 +137,13 @@ def test_meter_passes_every_bit_and_tells_peak_and_rms():
     assert done.reports["rms"] == pytest.approx(-9.03, abs=0.05)
 
 
+def test_a_meter_that_is_reset_has_heard_nothing():
+    meter = Meter()
+    render(meter, SPEC, sine(1000, RATE // 5))
+    meter.prepare = lambda spec: meter.reset()
+    assert render(meter, SPEC, np.zeros((2, 100), np.float32)).reports == {"peak": -120.0, "rms": -120.0}
+
+
 def test_meter_tells_silence_as_its_floor():
     assert render(Meter(), SPEC, np.zeros((2, 9000), np.float32)).reports == {"peak": -120.0, "rms": -120.0}
 
