@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -94,6 +96,24 @@ def chain(catalog: Catalog, *types: str, modulated: str = "", values: Mapping[st
 def compile_graph(loaded: Types, graph: Graph, old: Plan | None = None) -> Plan:
     ids = {node.name: place + 1 for place, node in enumerate(graph.nodes)}
     return compile_plan(graph, loaded.catalog, loaded.make, SPEC, ids, old)
+
+
+def test_plan_dropped_is_freed_without_the_collector() -> None:
+    class Tabled(Gain):
+        def prepare(self, spec: StreamSpec) -> None:
+            super().prepare(spec)
+            self.table = np.zeros(100)
+
+    loaded = Types.of("tabled", Tabled)
+    plan = compile_graph(loaded, chain(loaded.catalog, "tabled", "gain"))
+    tables = [weakref.ref(step.host.processor.table) for step in plan.steps if isinstance(step.host.processor, Tabled)]
+    gc.disable()
+    try:
+        plan.run(SPEC.block, BlockTime())
+        del plan
+        assert [table() for table in tables] == [None]
+    finally:
+        gc.enable()
 
 
 def play(plan: Plan, change: Callable[[Plan, int], None] = lambda plan, block: None) -> Samples:

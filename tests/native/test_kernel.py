@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import struct
 from enum import IntEnum
 from typing import NamedTuple
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.runtime.processes import child_process
 from antiphon.native import compiling, dsp, loading, resample
+from antiphon.native.call_back import RAISED, CallBack, call_python
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import limit, release_decay_factor
 from antiphon.native.intrinsics import bits_f64, call_c, f64_bits, prefetch
-from antiphon.native.kernel import RAISED, Audio, CallBack, Kernel, f32, f32p, f64, f64p, i64, i64p
+from antiphon.native.kernel import Audio, Kernel, f32, f32p, f64, f64p, i64, i64p
 from antiphon.native.loading import fingerprint
 
 floats = st.floats(-100, 100, width=32)
@@ -36,7 +39,7 @@ def call_each(function: i64, times: i64) -> i64:
     """What a function of the interpreter gave for each number below `times`, added up, as far as it gave any."""
     total = 0
     for n in range(times):
-        given = call_c(function, i64(7), n)
+        given = call_python(function, i64(7), n)
         if given < 0:
             return given
         total = total + given
@@ -644,3 +647,27 @@ def test_call_back_gets_numbers_and_keeps_what_it_raises() -> None:
     with pytest.raises(ZeroDivisionError):
         back.check()
     back.check()
+
+
+@kernel
+def call_after_signal(function: i64, send: i64, number: i64) -> i64:
+    call_c(send, number)
+    return call_python(function, 1, 2)
+
+
+def test_call_back_signal_in_machine_code_is_raised(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise InterruptedError(number)
+
+    called: list[int] = []
+    back = CallBack(lambda first, second: called.append(first) or second)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        for _ in range(100):
+            assert call_after_signal(back.address, c_function("raise"), signal.SIGUSR1) == RAISED
+            with pytest.raises(InterruptedError):
+                back.check()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not called
+    assert not capsys.readouterr().err

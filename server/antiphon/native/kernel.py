@@ -333,37 +333,6 @@ class Kernel(Generic[P, R]):
         return self._by_arrays(*args)
 
 
-RAISED = -1
-"""What machine code gets from a `CallBack` that raised."""
-_CALL_BACK = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
-
-
-class CallBack:
-    """A Python function of two whole numbers that gives one, at an `address` for `call_c`.
-
-    It takes the interpreter's lock. No exception passes through machine code: it is kept, and `check` raises it.
-    """
-
-    def __init__(self, function: Callable[[int, int], int]) -> None:
-        self._error: BaseException | None = None
-
-        def call(first: int, second: int) -> int:
-            try:
-                return function(first, second)
-            except BaseException as error:  # an exit and an interrupt, too
-                self._error = error
-                return RAISED
-
-        self._function = _CALL_BACK(call)
-        self.address = ctypes.cast(self._function, ctypes.c_void_p).value or 0
-
-    def check(self) -> None:
-        """Raises what the function has raised since the last check."""
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-
-
 Call: TypeAlias = tuple[Kernel[..., Any], tuple[Any, ...]]
 """A kernel and its arguments."""
 

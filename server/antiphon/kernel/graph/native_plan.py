@@ -5,10 +5,11 @@ runs the node of an invalid row (`Plan.run_node_at`), and repacks the row once i
 """
 
 import ctypes
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,10 @@ from antiphon.kernel.graph.native_rows import NodeRow, PackedCalls, PlanWord, St
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.runtime.platform import c_function
-from antiphon.native.kernel import CallBack, Kernel, Step, address, words_of
+from antiphon.native.call_back import CallBack
+from antiphon.native.kernel import Kernel, Step, address, words_of
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -156,7 +160,7 @@ class NativePlan:
         self, play: Interpreter, nodes: Sequence[NodeStep], spec: StreamSpec, opening: PackedCalls, closing: PackedCalls
     ) -> None:
         """Packs the rows of the nodes at rest. `opening`, `closing`: the calls before the nodes, and after them."""
-        self._play, self._spec, self._period = play, spec, spec.block * 1e9 / spec.rate
+        self._play, self._spec, self._period = weakref.ref(play), spec, spec.block * 1e9 / spec.rate
         self._around = opening, closing  # held, as their addresses are in the words
         self._places: list[_NodeIndices] = []
         outs: list[tuple[int, int, int]] = []
@@ -198,7 +202,8 @@ class NativePlan:
         self._run = run_plan.bind(self.words)
         self._time = BlockTime()
         self._opened: Callable[[], None] | None = None
-        self._call_back = CallBack(self._run_row)
+        here = weakref.ref(self)  # neither this nor the plan is held by itself: the last reference to it frees it
+        self._call_back = CallBack(lambda reason, place: _alive(here)._run_row(reason, place))
         self._whole[PlanWord.CALL_BACK] = self._call_back.address
         self._whole[PlanWord.PERIOD], self._whole[PlanWord.AT_WORK] = _NEVER, ctypes.addressof(play.at_work)
         for place in range(len(nodes)):
@@ -213,6 +218,7 @@ class NativePlan:
         self.begin(time)
         if self._run():
             self.check()
+            raise KeyboardInterrupt  # another hook than ours has what a signal raised
 
     def check(self) -> None:
         """Raises what the interpreter raised in a row that machine code called it for."""
@@ -233,7 +239,7 @@ class NativePlan:
 
     def _run_row(self, reason: int, place: int) -> int:
         """Runs or ends the node at that place, for machine code; `reason`: a `Stop`."""
-        whole, time, play = self._whole, self._time, self._play
+        whole, time, play = self._whole, self._time, _alive(self._play)
         if self._opened is not None and time.sample != whole[PlanWord.SAMPLE]:
             time.sample, time.beat = whole[PlanWord.SAMPLE], self._real[PlanWord.BEAT]
             self._opened()
@@ -289,6 +295,12 @@ class NativePlan:
         if at.reports and self.native(place):
             for name, (array, index) in at.reports.items():
                 values[name] = at.node.host.by_name[name].param.clip(float(array[index]))
+
+
+def _alive(reference: weakref.ref[_T]) -> _T:
+    it = reference()
+    assert it is not None
+    return it
 
 
 def _kernels(step: Step) -> tuple[Kernel[..., Any], ...]:

@@ -20,10 +20,11 @@ import numpy as np
 
 from antiphon.kernel.graph.node_host import LOAD_SHARE
 from antiphon.kernel.runtime.platform import MONOTONIC
+from antiphon.native.call_back import RAISED, call_python
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import finite, peak
 from antiphon.native.intrinsics import address_f32, address_f64, address_i64, call_c, f64_bits, offset
-from antiphon.native.kernel import RAISED, Step, address, f32, f32p, f64, i64, i64p
+from antiphon.native.kernel import Step, address, f32, f32p, f64, i64, i64p
 
 
 class PlanWord(IntEnum):
@@ -92,7 +93,7 @@ def monotonic_ns(s: i64p) -> i64:
 def call_interpreter(s: i64p, reason: i64, row: i64) -> i64:
     """Has the interpreter run or end a row. Returns 0, or `RAISED`."""
     s[PlanWord.TOUCHED] = 1
-    return call_c(s[PlanWord.CALL_BACK], reason, row)
+    return call_python(s[PlanWord.CALL_BACK], reason, row)
 
 
 @kernel

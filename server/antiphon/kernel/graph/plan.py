@@ -104,7 +104,7 @@ class NodeFailure:
     retry: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Plan:
     """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path."""
 

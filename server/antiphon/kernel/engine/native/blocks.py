@@ -39,6 +39,7 @@ from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.native_rows import PlanWord, run_plan
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
 from antiphon.kernel.workers.hop_kernels import wake_workers
+from antiphon.native.call_back import RAISED, call_python
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import check_input
 from antiphon.native.intrinsics import (
@@ -51,7 +52,7 @@ from antiphon.native.intrinsics import (
     offset,
     store_release,
 )
-from antiphon.native.kernel import RAISED, f32, f32p, f64, f64p, i64, i64p
+from antiphon.native.kernel import f32, f32p, f64, f64p, i64, i64p
 
 # ---- Machine-code copies of a block's sound: for the recorder, for listeners, and for `/capture`
 
@@ -303,7 +304,7 @@ def wait_block(s: i64p) -> i64:
     """Waits for the next block. Returns its number, or what `CallReason.WAIT` returns in place of one."""
     block = wait_software(s) if s[LoopWord.DEVICE] == 0 else wait_device(s)
     if block < 0:
-        return call_c(s[LoopWord.CALL_BACK], i64(CallReason.WAIT), i64(0))
+        return call_python(s[LoopWord.CALL_BACK], i64(CallReason.WAIT), i64(0))
     consume(s)
     return block
 
@@ -313,7 +314,7 @@ def compute_block(s: i64p, f: f64p, block: i64) -> i64:
     """Computes a block, in machine code or by the interpreter. Returns 0, or `RAISED`."""
     s[LoopWord.DUE] = needs_interpreter(s, block)
     if s[LoopWord.DUE] != 0:
-        return call_c(s[LoopWord.CALL_BACK], i64(CallReason.PLAY), block)
+        return call_python(s[LoopWord.CALL_BACK], i64(CallReason.PLAY), block)
     sample = block * s[LoopWord.BLOCK]
     take_input(s, block)
     if play_plan(s, f, sample) != 0:
@@ -350,7 +351,7 @@ def play_block(s: i64p, f: f64p) -> i64:
     called = was_called(s)
     if called == 0 and s[LoopWord.METERED] != 0:
         report_values(s)
-    raised = call_c(s[LoopWord.CALL_BACK], i64(CallReason.PUBLISH), block) if called != 0 else 0
+    raised = call_python(s[LoopWord.CALL_BACK], i64(CallReason.PUBLISH), block) if called != 0 else 0
     end_turn(s, f)
     return raised
 
@@ -360,7 +361,7 @@ def play_blocks(s: i64p, f: f64p) -> None:
     """Plays blocks until the interpreter ends the loop or raises, or the device is lost; `s`, `f`: `LoopWord`."""
     while True:
         wanted = s[LoopWord.RESTS] == 0 or s[LoopWord.ASKED] != 0
-        ended = call_c(s[LoopWord.CALL_BACK], i64(CallReason.TURN), i64(0)) if wanted else 0
+        ended = call_python(s[LoopWord.CALL_BACK], i64(CallReason.TURN), i64(0)) if wanted else 0
         if ended != 0:
             return
         played = play_block(s, f)

@@ -23,7 +23,8 @@ from antiphon.kernel.engine.taps import BrowserInput, NodeCapture, NodeTaps
 from antiphon.kernel.graph.plan import Plan, Strip
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.kernel.workers.pool import Pool
-from antiphon.native.kernel import CallBack, address, sound as layout_of
+from antiphon.native.call_back import CallBack
+from antiphon.native.kernel import address, sound as layout_of
 
 _NEVER = 1 << 62
 _NO_LABELS: list[TrackLabel] = []
