@@ -21,7 +21,7 @@ from tests.workers.test_native_hops import Model, kind_of
 
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog
-from antiphon.kernel.contract.processor import BlockTime
+from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.engine.callback import DEPTH, CallbackState, CallbackWord, portaudio_process
 from antiphon.kernel.engine.drivers import device
 from antiphon.kernel.engine.drivers.base import DriverOptions, PaceWord
@@ -99,7 +99,7 @@ class Engine:
     before: what the device's thread does before a call, by its number.
     """
 
-    plugins: Loaded
+    plugins: Loaded | Types
     graph: Graph
     channels: int = 2
     pairs: tuple[str, ...] = ()
@@ -412,6 +412,32 @@ def test_a_device_that_falls_silent_is_lost_after_its_time(engine, monkeypatch):
     # a busy machine may have been silent before; every other wait of the last silence is machine code's
     begins = max((n for n, ms in enumerate(silent) if n and ms < silent[n - 1]), default=0)
     assert [ms for ms in silent[begins:] if ms] == list(range(2 * device.LOOK_MS, 1501, 2 * device.LOOK_MS))
+
+
+def test_device_given_up_while_it_calls_is_lost(engine):
+    one = engine(CHAIN, calls=1)
+    one.driver.start(0, 0)
+    one.loop.begin(0, 0)
+    portaudio_process(one.x.T.copy().ctypes.data, one.out.ctypes.data, BLOCK, 0, 0, one.state.words)
+    one.driver._give_up()
+    assert not one.loop.run([], one.signals)
+    assert one.shared.words[HeaderWord.BLOCKS] == 0
+
+
+class Leader(Gain):
+    played = 0
+
+    def process(self, io: IO) -> None:
+        super().process(io)
+        self.played += 1
+        io.steer(120.0, 0.0, 1.3 if self.played == 40 else 0.0)
+
+
+def test_beat_that_a_leader_skips_to_is_reported() -> None:
+    one = Engine(Types.of("leader", Leader), chain("leader", "gain", pairs=False))
+    one.run()
+    assert [token for kind, _, token, _ in one.reports() if kind == "beat"] == [1, 2, 3, 4, 5]
+    one.close()
 
 
 def test_commands_and_a_next_plan_end_it(engine, plugins):

@@ -288,7 +288,11 @@ class GraphPlayer:
         """Does what nodes asked for in machine code's block, which ended at `sample`; True if they moved the clock."""
         assert self.plan is not None
         self._report_nodes(self.plan, self.sample - self.spec.block, leaving=False)
-        return self._steer()
+        before = self.tempo.beat_at(self.sample)  # the beats up to it are reported
+        if not self._steer():
+            return False
+        self._report_beat(before)
+        return True
 
     def _steer(self) -> bool:
         if self._steering is None:
@@ -319,6 +323,9 @@ class GraphPlayer:
         self._steer()
         while self._synced:
             self._report(PlayerReport("synced", token=self._synced.popleft()))
+        self._report_beat(before)
+
+    def _report_beat(self, before: float) -> None:
         if self.tempo.playing:
             after = math.floor(self.tempo.beat_at(self.sample))
             if after != math.floor(before) and after > before:

@@ -219,6 +219,7 @@ class EngineLoop:
             x = browser.add(x) if self._parts.looped is None else browser.replace(x)
         self._limit_wait()
         player.run(x)
+        self._words[HeaderWord.AT_WORK] = 0
         if player.fading:
             spent = time.monotonic_ns() - self._loop[LoopWord.STARTED]
             self._crowded += CROWDED_SHARE * (spent / self._loads[LoopWord.BLOCK_NS] - self._crowded)

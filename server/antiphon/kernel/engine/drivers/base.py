@@ -83,7 +83,8 @@ class PaceWord(IntEnum):
     SILENT_MS = 7  # of a device: for how long it has not asked for a block
     FRAMES = 8  # of a block
     RATE = 9
-    SIZE = 10
+    GONE = 10  # of a device: 1 once it is given up, though it may still call
+    SIZE = 11
 
 
 def pace_words(block: int, rate: int) -> NDArray[np.int64]:

@@ -79,7 +79,6 @@ class CallbackDriver:
         self._pace_at = self.pace.ctypes.data
         self._pace = memoryview(self.pace)  # type: ignore[arg-type]
         self._pace[PaceWord.DELIVERED] = -ahead - 1
-        self._gone = False
         self._poll = select.poll()
         self._poll.register(state.bell, select.POLLIN)
         self.on_idle: Callable[[], bool] = lambda: True
@@ -93,14 +92,17 @@ class CallbackDriver:
     def wait(self) -> int:
         """Blocks until the next input is there, and returns its block's number; -1 on a timeout."""
         pace = self._pace
+        if self._gone:
+            return -1
         while self.state.calls <= pace[PaceWord.NEXT]:
-            if self._gone:
-                return -1
             if not self._poll.poll(LOOK_MS):
                 pace[PaceWord.SILENT_MS] += LOOK_MS
-                self._gone = pace[PaceWord.SILENT_MS] >= STALL_SECONDS * 1000 or not self.on_idle()
+                if pace[PaceWord.SILENT_MS] >= STALL_SECONDS * 1000 or not self.on_idle():
+                    self._give_up()
                 return -1
             hear(self.state.bell)
+            if self._gone:
+                return -1
         pace[PaceWord.SILENT_MS] = 0
         # block j is played by call j + ahead: older blocks would be dropped
         call = max(pace[PaceWord.NEXT], self.state.calls - self.ahead)
@@ -125,6 +127,14 @@ class CallbackDriver:
 
     def counts(self) -> tuple[int, int, int]:
         return self.state.view[CallbackWord.MISSED], self._pace[PaceWord.LATE], self.state.view[CallbackWord.XRUNS]
+
+    @property
+    def _gone(self) -> bool:
+        return bool(self._pace[PaceWord.GONE])
+
+    def _give_up(self) -> None:
+        """Ends the loop's wait for this device with the next block; from any thread."""
+        self._pace[PaceWord.GONE] = 1
 
     def alive(self) -> bool:
         return not self._gone

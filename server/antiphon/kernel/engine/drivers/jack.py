@@ -86,10 +86,11 @@ class JackDriver(CallbackDriver):
     def _on_period(self, frames: int) -> None:
         # PipeWire changes it as clients come and go: what the slots do not carry is opened anew
         if least_blocks_ahead(self._options, self.device_rate, frames, self.state.view[CallbackWord.AT]) > self.ahead:
-            self._gone = True
+            self._give_up()
 
     def _on_shutdown(self, _status: object, _reason: object) -> None:
-        self._down = self._gone = True
+        self._down = True
+        self._give_up()
         ring(self.state.bell)
 
     def _wire(self, options: DriverOptions) -> None:

@@ -100,7 +100,9 @@ def wait_device(s: i64p) -> i64:
             pace[PaceWord.SILENT_MS] = pace[PaceWord.SILENT_MS] + LOOK_MS
             return -1
         call_c(s[LoopWord.READ], s[LoopWord.DEVICE_BELL], as_u8p(offset(s, LoopWord.SINK)), 8)
-    if load_acquire(device, CallbackWord.CALLS) - device[CallbackWord.AHEAD] > call:
+        if pace[PaceWord.GONE] != 0:
+            return -1
+    if pace[PaceWord.GONE] != 0 or load_acquire(device, CallbackWord.CALLS) - device[CallbackWord.AHEAD] > call:
         return -1
     return i64(pace[PaceWord.FIRST] + call)
 
