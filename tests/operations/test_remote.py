@@ -211,7 +211,7 @@ def test_two_tasks_of_any_calls_lose_no_message(peer: Peer) -> None:
         if CALLS[name] is _call_held:
             await held(s)
         else:
-            await aio._asked(CALLS[name], s._remote)
+            await aio._ask_in_thread(CALLS[name], s._remote)
 
     async def go() -> None:
         count = 0

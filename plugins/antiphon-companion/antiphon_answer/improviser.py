@@ -218,7 +218,7 @@ class Improviser:
         self.memory.follow(0, 0, self._history)
         self._predict(self._history, 0, 60, 0, 4)
         self._aim()
-        self._shaped(60, self._ahead, 0, 0.5)
+        self._draw_interval(60, self._ahead, 0, 0.5)
         self.clear()
 
     def keep(self) -> None:
@@ -339,7 +339,7 @@ class Improviser:
         aims, row = (self._open, 0) if onset.ends == OPEN else (self._ahead, self._phraser.notes_ahead)
         interval = self._again(onset)
         if interval < 0:
-            interval = self._shaped(hint, aims, row, self._chance())
+            interval = self._draw_interval(hint, aims, row, self._chance())
         self._at = onset.slot
         self._step, self._wait = interval - WIDEST, time
         self._now = min(PITCHES - 1, max(0, self._now + self._step))
@@ -419,7 +419,7 @@ class Improviser:
         np.copyto(self._turned, self._mean_intervals[self.key // 12, (np.arange(12) - self.key) % 12])
         answer_ending_weights(self._turned, self._ahead[0], self._allowed, AHEAD, self._ahead)
 
-    def _shaped(self, hint: int, aims: NDArray[np.float64], row: int, at: float) -> int:
+    def _draw_interval(self, hint: int, aims: NDArray[np.float64], row: int, at: float) -> int:
         """Draws one of the allowed intervals; without any, returns one towards the nearest good pitch."""
         memory, chances = self.memory, self._pitches
         answer_forbid_long_copies(memory.intervals, self._copied.intervals, memory.count, self._most, chances)
@@ -431,7 +431,7 @@ class Improviser:
         return WIDEST + max(range(-7, 8), key=lambda n: (good[(self._now + n) % PITCHES] > 1e-3, -abs(n)))
 
     def _set_pitch_range(self) -> None:
-        """Allowed pitches, and weights of those that end the answer or a phrase."""
+        """Sets the allowed pitches, and the weights of those that end the answer or a phrase."""
         memory = self.memory
         recent = memory.pitches[max(0, memory.count - _RECENT) : memory.count]
         up = self.wishes.register

@@ -131,7 +131,7 @@ class Phraser:
         self._turns = sorted(TRANSFORMS, key=lambda _: chance())
 
     def take(self) -> Onset | None:
-        """Next note; None after the last."""
+        """Takes the next note out of the queue and returns it; None after the last."""
         while self._line < self._end and len(self._notes) <= AHEAD:
             self._plan_bar_onsets()
         if not self._notes:
@@ -182,7 +182,7 @@ class Phraser:
         self._deviation = min(_WIDEST, max(_SOFTEST, 1.3 * float(played.std())))
         self._loud = max(2.0 * self._deviation, min(float(played.mean()), 1.0 - 1.6 * self._deviation))
 
-    def _drawn(self) -> int:
+    def _draw_bar(self) -> int:
         """Draws one of the player's newest bars as the start of a phrase, weighted by note density."""
         cells, places = self._cells, self._memory.places
         power = 1.0 + 4.0 * (self._density - 0.5)
@@ -209,13 +209,13 @@ class Phraser:
         size = min(PHRASE, count - PHRASE * phrase)
         final = PHRASE * phrase + size >= count
         if within == 0:
-            self._base, self._again = self._drawn(), self._chance() < _AGAIN
+            self._base, self._again = self._draw_bar(), self._chance() < _AGAIN
             pauses = size == PHRASE and not final and not self._new and self._chance() < _PAUSE
             self._ends = size - 1 - pauses
         if within > self._ends:
             return
         if (rows := self._form.source(number)) is not None:
-            made = self._move_motif_to_bar(self._played(rows), line, again=True)
+            made = self._move_motif_to_bar(self._bar_notes(rows), line, again=True)
             if len(made) > 1 and self._chance() < _NUANCES[self._turn]:
                 # in a turn the run of what returns is not cut in the middle
                 other = 1 + int((len(made) - 1) * self._chance()) if not self._turn else len(made) - 1 if number else 1
@@ -227,7 +227,7 @@ class Phraser:
         made = [n for n in made if n.slot >= self._start]
         self._half = halves_of(n.slot - line for n in made)[1]
         if within == self._ends and (final or (rows is None and made)):
-            made = self._ended(made, line, CLOSED if final else OPEN)
+            made = self._final_bar(made, line, CLOSED if final else OPEN)
         if self._density > 0.5:
             made = self._add_neighbour_notes(made, 2.0 * (self._density - 0.5), anywhere=True)
         elif self._density < 0.5:
@@ -247,7 +247,7 @@ class Phraser:
             motif = self._move_motif_to_bar(own, line)
             return motif if phrase or self._chance() < 0.5 else self._transform_motif(motif, SEQUENCE, line)
         cell = self._cells[(self._base + within) % len(self._cells)]
-        motif = self._move_motif_to_bar(self._played(cell), line)
+        motif = self._move_motif_to_bar(self._bar_notes(cell), line)
         plain = not self._turn and self._chance() < _PLAIN
         return motif if plain else self._transform_motif(motif, self._turns[(phrase + within) % 4], line)
 
@@ -276,7 +276,7 @@ class Phraser:
             for slot, late, end in zip(slots, lates, ends, strict=False)
         ]
 
-    def _played(self, cell: tuple[int, int]) -> list[tuple[Onset, int]]:
+    def _bar_notes(self, cell: tuple[int, int]) -> list[tuple[Onset, int]]:
         """Notes of a player's bar, from slot 0."""
         m = self._memory
         rows = [row for row in range(*cell) if m.places[row] < self._bar]
@@ -335,7 +335,7 @@ class Phraser:
                 made.append(Onset(slot, late, following.at - slot - late, note.velocity, aside))
         return made
 
-    def _ended(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
+    def _final_bar(self, made: list[Onset], line: int, ends: int) -> list[Onset]:
         """Returns the final bar of a phrase, on its last note or a sustained one; within an answer a rest follows."""
         end = line + self._bar
         if ends == CLOSED and not self._turn:

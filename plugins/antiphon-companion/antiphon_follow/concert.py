@@ -212,7 +212,7 @@ class ScorePlayer:
         others = tuple(place for place in range(len(score.parts)) if place not in own)
         self.follower, self._rate, self._late = ScoreFollower(score, own), rate, late
         self._band = Accompanist(score, self.follower, others, rate)
-        self._channels = self._numbered(others)
+        self._channels = self._part_channels(others)
         self._programs = tuple(
             (self._channels[place], program)
             for place in others
@@ -225,7 +225,7 @@ class ScorePlayer:
         self._told = False
         self.clear()
 
-    def _numbered(self, others: tuple[int, ...]) -> dict[int, int]:
+    def _part_channels(self, others: tuple[int, ...]) -> dict[int, int]:
         """Returns the channel of each part: 10 for drums, from 2 on and without 10 for the others."""
         found, pitched = dict[int, int](), 0
         for place in others:
@@ -288,7 +288,7 @@ class ScorePlayer:
                 self._others(io, begin, done, event.offset)
                 done, self._note_at, self._band.late = max(done, event.offset), begin, 0.0
                 before = self.follower.onset
-                self.follower.note(begin + event.offset / self._rate, self._written(event.number), event.value)
+                self.follower.note(begin + event.offset / self._rate, self._score_note(event.number), event.value)
                 if self.follower.onset == before + 1:
                     self._octave = self._octave_of(event.number)
         self._others(io, begin, done, io.frames)
@@ -303,7 +303,7 @@ class ScorePlayer:
                 note = heard.popleft()
                 if note.at >= self._since and not self._own(note):
                     before = follower.onset
-                    follower.take_sound_note(note.at, self._written(note.number), note.sure)
+                    follower.take_sound_note(note.at, self._score_note(note.number), note.sure)
                     self._band.late = self._late
                     if behind := follower.behind:  # the notes that begin the score
                         self._octave = self._octave_of(behind[0][1])
@@ -327,7 +327,7 @@ class ScorePlayer:
         near = follower.onsets[follower.onset : follower.onset + 2] if expected else ()
         return not any(note.number - self._octave in onset.numbers for onset in near)
 
-    def _written(self, number: int) -> int:
+    def _score_note(self, number: int) -> int:
         """The score's note for a note of the player: a repeated one in another octave is no part of the one before."""
         return min(127, max(0, number - self._octave)) if self.follower.begun else number
 

@@ -96,7 +96,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     score, part, notes_in = read_followed(path), str(job.settings.get("part", "")), is_midi(job.source)
     follower = ScoreFollower(score, score.part_indices(part) if part else ())
     lines, at, played, fits = [], 0.0, 0, 0
-    for at, notes in _played(job.source) if notes_in else _heard(job):
+    for at, notes in _notes_of_midi(job.source) if notes_in else _notes_of_sound(job):
         for note in notes:
             if notes_in:
                 follower.note(note.at, note.number)
@@ -120,7 +120,7 @@ def _run_score(job: FileJob, path: Path) -> tuple[Written, ...]:
     return (Written(job.target, printable_path(job.source), at, found=found),)
 
 
-def _played(path: Path) -> Iterator[tuple[float, list[SoundNote]]]:
+def _notes_of_midi(path: Path) -> Iterator[tuple[float, list[SoundNote]]]:
     """Yields, frame by frame, the time in seconds and the new notes of a MIDI file."""
     notes, place = performance(path), 0
     for frame in range(math.ceil((notes[-1][0] + _TAIL_SECONDS) * SOUND_FRAMES) if notes else 0):
@@ -130,7 +130,7 @@ def _played(path: Path) -> Iterator[tuple[float, list[SoundNote]]]:
         yield at, [SoundNote(begun, number) for begun, number, _ in notes[first:place]]
 
 
-def _heard(job: FileJob) -> Iterator[tuple[float, list[SoundNote]]]:
+def _notes_of_sound(job: FileJob) -> Iterator[tuple[float, list[SoundNote]]]:
     """Yields the same for the notes of a sound, each at the time of its detection."""
     if not job.source.is_file():
         raise UsageError(f"follow takes one file of sound or notes, and {printable_path(job.source)} is none")

@@ -145,7 +145,7 @@ class BeatFrames:
         self.quiet, self.beat = QUIET_FRAMES, 0.0
 
     def take(self, sound: F32) -> Iterator[None]:
-        """Each frame that samples complete."""
+        """Takes samples; yields after each frame that they complete."""
         self._held = np.concatenate([self._held, clean_samples(sound)])
         while len(self._held) >= LONG:
             self._frame(self._held[:LONG])

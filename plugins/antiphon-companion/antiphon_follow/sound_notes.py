@@ -89,8 +89,8 @@ class SoundNotes:
             self._powers[self._hops % _LEVEL_HOPS] = float(hop @ hop) / len(hop)
             self._levels[self._hops % len(self._levels)] = math.sqrt(self._powers.mean())
             self._hops += 1
-            rising = self._rising()
-            found += self._noted(self._begun(), LATE, sure=True) + self._noted(rising, SOON, sure=False)
+            rising = self._rising_pitches()
+            found += self._noted(self._onset_pitches(), LATE, sure=True) + self._noted(rising, SOON, sure=False)
         self._held = held
         return found
 
@@ -102,7 +102,7 @@ class SoundNotes:
             for pitch, less in zip(pitches, below, strict=True)
         ]
 
-    def _begun(self) -> NDArray[np.intp]:
+    def _onset_pitches(self) -> NDArray[np.intp]:
         """Pitches whose onset was highest `WAIT` hops ago."""
         for ring, newest in (
             (self._onsets, self._answer[0, StreamedChords.pitches :]),
@@ -118,7 +118,7 @@ class SoundNotes:
             self._played = bool(peaks.any())
         return np.flatnonzero(peaks)
 
-    def _rising(self) -> NDArray[np.intp]:
+    def _rising_pitches(self) -> NDArray[np.intp]:
         """Pitches whose harmonics have just risen."""
         risen = self._risen
         risen[:-1] = risen[1:]

@@ -31,7 +31,7 @@ class ResampledStream:
         self._resampler = soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
 
     def take(self, sound: Samples) -> F32:
-        """The next samples at the networks' rate."""
+        """Takes the next samples, and returns them as mono at the networks' rate."""
         self._frames += sound.shape[1]
         return np.asarray(self._resampler.resample_chunk(self._mix.take(sound)), np.float32)
 

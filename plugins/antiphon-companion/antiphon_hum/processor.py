@@ -284,7 +284,7 @@ class Hum(Processor):
             self._end(now)
         if tracker.begun is not None:
             begun = tracker.begun
-            number = self._snapped(io, last, begun.pitch)
+            number = self._snap_to_scale(io, last, begun.pitch)
             self._begin(now, number, velocity(begun.level, float(io.at("dynamics", last))))
         elif tracker.corrected is not None:
             self._correct(io, now, last, tracker.corrected)
@@ -298,7 +298,7 @@ class Hum(Processor):
         io.report("note", float(self._number + self._bent if self._number >= 0 else -1))
         io.report("many", self._tracker.many)
 
-    def _snapped(self, io: IO, last: int, pitch: float) -> int:
+    def _snap_to_scale(self, io: IO, last: int, pitch: float) -> int:
         """The MIDI number of a pitch, moved to the chosen scale."""
         self._unsnapped = min(127, max(0, round(pitch)))
         return self._keys.number(pitch, str(io.at("key", last)), str(io.at("scale", last)))
@@ -342,7 +342,7 @@ class Hum(Processor):
         how = str(io.at("correction", last))
         if self._number < 0 or how == "off":
             return
-        number = self._snapped(io, last, pitch)
+        number = self._snap_to_scale(io, last, pitch)
         if self._pending and self._begun > now:
             self._pending[-1] = (self._begun, "on", number, self._velocity)
             self._number = number

@@ -231,7 +231,7 @@ def grid_candidates(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> lis
 
 
 def move_grid(curves: MusicCurves, grid: BeatGrid, part: float) -> BeatGrid:
-    """A grid moved by a part of its beats."""
+    """Moves a grid by a part of its beats."""
     at = grid.beats[:-1] + part * np.diff(grid.beats)
     at = at[curves.sounding(at)]
     return replace(grid, beats=at, parts=parts_of(curves, at) if len(at) >= MIN_GRID else grid.parts[:0])

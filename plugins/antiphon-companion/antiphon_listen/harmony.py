@@ -71,10 +71,10 @@ class CremaNetwork:
 
     def _both_ways(self, x: F32, number: int) -> F32:
         """Runs a recurrent layer forwards and another backwards, and joins their outputs."""
-        forward, backward = self._gated(x, f"forward{number}"), self._gated(x[::-1], f"backward{number}")[::-1]
+        forward, backward = self._run_gru(x, f"forward{number}"), self._run_gru(x[::-1], f"backward{number}")[::-1]
         return np.concatenate([forward, backward], axis=1)
 
-    def _gated(self, x: F32, name: str) -> F32:
+    def _run_gru(self, x: F32, name: str) -> F32:
         """Runs gated recurrent units (Cho et al., 2014) with hard sigmoids."""
         given, recurrent = self._linear(x, name), self._weights[f"{name}.recurrent"]
         units = recurrent.shape[0]
@@ -304,7 +304,7 @@ class SongChords:
         """Returns the chords moved by `seconds`, for silence added to the recording's beginning or removed from it."""
         starts = np.array([start + seconds for start, _, _ in self.spans])
         labels, end = [label for _, _, label in self.spans], self.spans[-1][1] + seconds
-        return replace(self, spans=_joined(starts, labels, end), grid=self.grid + seconds)
+        return replace(self, spans=_merge_steps(starts, labels, end), grid=self.grid + seconds)
 
 
 def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds | None) -> SongChords:
@@ -312,7 +312,7 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
     if odds is None:
         grid, path = chord_steps(curves, beats, tables)
         labels = [name_of(int(chord)) for chord in path]
-        return SongChords(_joined(grid, labels, curves.seconds), 0.0, grid, path)
+        return SongChords(_merge_steps(grid, labels, curves.seconds), 0.0, grid, path)
     grid = possible_chord_times(beats, curves.seconds)
     rows = odds.chords
     total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0, dtype=np.float64)])
@@ -325,7 +325,7 @@ def find_chords(curves: MusicCurves, beats: F64, tables: Tables, odds: ChordOdds
     known = likelihoods(classes, tables)
     fitted = _NETWORK * scores + _TRIADS * _triad_odds(known) + _TONES * _tone_odds(classes) * _chord_share(known)
     path = viterbi_states(fitted, SELF_TRANSITION)
-    spans = _joined(grid, [LABELS[chord] for chord in path], curves.seconds)
+    spans = _merge_steps(grid, [LABELS[chord] for chord in path], curves.seconds)
     certain = np.exp(scores[np.arange(len(path)), path])
     triads = np.append(_NEAREST_TRIAD, NO_CHORD)[path]
     return SongChords([_add_bass_to_span(span, odds.bass) for span in spans], float(certain.mean()), grid, triads)
@@ -365,7 +365,7 @@ _NEAREST_TRIAD = np.array([root + 12 * (3 in tones) for root, tones in _CHORDS])
 """The triad with the same root and third."""
 
 
-def _joined(grid: F64, labels: Sequence[str], seconds: float) -> list[tuple[float, float, str]]:
+def _merge_steps(grid: F64, labels: Sequence[str], seconds: float) -> list[tuple[float, float, str]]:
     """Merges steps to spans from 0 to the end, without equal neighbours; before the first step there is no chord."""
     spans: list[tuple[float, float, str]] = []
     edges = [*np.maximum(0.0, grid), seconds]

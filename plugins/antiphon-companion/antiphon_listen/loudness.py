@@ -121,9 +121,9 @@ class LiveLoudness:
             place = min(_CLASSES - 1, int((self.momentary - QUIETEST) / _STEP))
             self._count[place] += 1.0
             self._energy[place] += block
-            self.integrated = self._gated()
+            self.integrated = self._histogram_loudness()
 
-    def _gated(self) -> float:
+    def _histogram_loudness(self) -> float:
         """`gated_loudness` of the histogram: bins with a mean above the gate count in full."""
         there = self._count > 0.0
         count, energy = self._count[there], self._energy[there]

@@ -70,7 +70,7 @@ class OnsetStrength:
         return rows
 
     def end(self) -> F32:
-        """All remaining strengths, `[n, 3]`, each range over its own mean."""
+        """Ends the sound; returns all remaining strengths, `[n, 3]`, each range over its own mean."""
         self._take(self._frames.end())
         return divide_by_mean(self.pull())
 

@@ -82,7 +82,7 @@ class ConstantQ:
                 self._rows[number].append((np.hypot(waves[:, 0], waves[:, 1]) * scale).astype(np.float16))
 
     def end(self) -> F32:
-        """All frames, the lowest octave first."""
+        """Ends the sound; returns all frames, the lowest octave first."""
         self.feed(np.zeros(0, np.float32), last=True)
         octaves = [np.concatenate(rows) for rows in reversed(self._rows)]
         count = min(len(rows) for rows in octaves)
@@ -183,7 +183,7 @@ class NoteSpectrum:
         return rows
 
     def end(self) -> F32:
-        """All remaining frames, `[n, 24]`."""
+        """Ends the sound; returns all remaining frames, `[n, 24]`."""
         self._take(self._frames.end())
         if self._map is None and self._early:
             self._settle()

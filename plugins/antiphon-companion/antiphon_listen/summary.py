@@ -143,7 +143,7 @@ def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
         start = structure.beat_time(first.first)
         return [SummaryPart(start, start + seconds, structure.phrases[first.phrase].name)]
     _extend(bars, chosen, left, order)
-    return _joined([(bars[n].first, bars[n].last, bars[n].phrase) for n in sorted(chosen)], structure)
+    return _summary_parts([(bars[n].first, bars[n].last, bars[n].phrase) for n in sorted(chosen)], structure)
 
 
 def compact(structure: Structure) -> list[SummaryPart]:
@@ -152,7 +152,7 @@ def compact(structure: Structure) -> list[SummaryPart]:
     Sound before the first beat belongs to the first phrase.
     """
     kept = sorted(_most_typical_phrase(structure, letter) for letter in {phrase.letter for phrase in structure.phrases})
-    parts = _joined([(structure.phrases[n].first, structure.phrases[n].last, n) for n in kept], structure)
+    parts = _summary_parts([(structure.phrases[n].first, structure.phrases[n].last, n) for n in kept], structure)
     return [replace(parts[0], start=0.0), *parts[1:]] if kept[0] == 0 else parts
 
 
@@ -257,7 +257,7 @@ def _extend(bars: list[_Bar], chosen: set[int], left: float, order: list[int]) -
         left -= bars[best].seconds
 
 
-def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list[SummaryPart]:
+def _summary_parts(stretches: list[tuple[int, int, int]], structure: Structure) -> list[SummaryPart]:
     """Beat ranges as parts; contiguous ones in one phrase are merged."""
     parts: list[tuple[int, int, int]] = []
     for first, last, phrase in stretches:

@@ -287,7 +287,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
         job.uses(*job.settings.keys() - {"mix"}, where="on a score")
         if job.settings.get("as"):
             raise UsageError(f"as= is for recordings, and {spell('source')} is a score; say voice=")
-        return _written(job, *read_score(job.source, float(str(job.settings.get("bend", 2.0)))), RATE)
+        return _sing_parts(job, *read_score(job.source, float(str(job.settings.get("bend", 2.0)))), RATE)
     job.uses(*job.settings.keys() - {"bend"}, where="on a recording")
     try:
         with stream_sound(job.source) as (info, _):
@@ -317,10 +317,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
     if settings.get("as"):
         settings["voice"] = settings["as"]
     job = replace(job, settings={k: v for k, v in settings.items() if k not in ("as", "mix")})
-    return _written(job, parts, sound.samples.shape[1] / rate, rate, source, backing)
+    return _sing_parts(job, parts, sound.samples.shape[1] / rate, rate, source, backing)
 
 
-def _written(
+def _sing_parts(
     job: FileJob,
     parts: tuple[SungPart, ...],
     seconds: float,

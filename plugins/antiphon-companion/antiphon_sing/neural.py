@@ -101,7 +101,7 @@ class NeuralVoice:
             elif c == "ː" and spans:
                 spans[-1] = replace(spans[-1], end=float(starts[n + 1]))
         spans = [phone for phone in spans if phone.word < len(words)]
-        spans = _placed(spans, np.sqrt((envelope**2).sum(axis=1)))
+        spans = _shift_vowels(spans, np.sqrt((envelope**2).sum(axis=1)))
         frames = min(frames, round(spans[-1].end) + 2)
         envelope, sound = envelope[:frames].astype(np.float32), sound[: frames * dsp.HOP].astype(np.float32)
         return SpokenLine(envelope, sound, dsp.HOP, dsp.SR, spans)
@@ -136,7 +136,7 @@ def _stress_full_vowel(word: str) -> str:
     return f"{word[:first]}ˈ{word[first:]}"
 
 
-def _placed(phones: list[Phone], loud: NDArray[np.float32]) -> list[Phone]:
+def _shift_vowels(phones: list[Phone], loud: NDArray[np.float32]) -> list[Phone]:
     """Shifts vowels by up to `MAX_VOWEL_SHIFT` frames to their most voiced position; `loud`: level per frame."""
     most = float(np.median(loud[loud > 0.05])) if (loud > 0.05).any() else 1.0
     kept = np.minimum(loud, most)

@@ -383,7 +383,7 @@ class Sing(Processor):
         if event.kind in ("bend", "control") and self._bends.follow(event, float(io.at("bend", event.offset))):
             for n, note in enumerate(self._voices.notes):
                 if note is not None and note[0] == channel:
-                    self._bent(event, n, 4, self._bends.semitones[channel])
+                    self._change_voice(event, n, 4, self._bends.semitones[channel])
         match event.kind:
             case "on":
                 self._on(io, event)
@@ -394,9 +394,9 @@ class Sing(Processor):
                 if voice < 0:
                     self._shapes.put(event.kind, event.number, channel, event.value)
                 elif event.kind == "pitch":
-                    self._bent(event, voice, 4, self._bends.semitones[channel] + event.value)
+                    self._change_voice(event, voice, 4, self._bends.semitones[channel] + event.value)
                 else:
-                    self._bent(event, voice, 5, pressure_gain(event.value))
+                    self._change_voice(event, voice, 5, pressure_gain(event.value))
             case "control":
                 if event.number == VALUES_BEGIN:
                     self._jumps[channel] = -1
@@ -409,7 +409,7 @@ class Sing(Processor):
                     for down in [down for down in self._down if down[0] == channel]:
                         self._off(down, event.offset, event.live)
 
-    def _bent(self, event: Event, voice: int, do: int, value: float) -> None:
+    def _change_voice(self, event: Event, voice: int, do: int, value: float) -> None:
         """Changes bend or pressure of a sounding voice; a scheduled change has the latency of a scheduled note."""
         if event.live or not self._lead:
             self._voices.real[voice, VoiceRow.BEND if do == 4 else VoiceRow.PRESSURE] = value

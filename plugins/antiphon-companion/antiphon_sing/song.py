@@ -152,7 +152,7 @@ def _word(
     return found
 
 
-def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.float32]:
+def _vowel_gains(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.float32]:
     """Gains that equalise the loudness of all vowels while held."""
     at, gains = [0.0], [0.0]
     for place in found:
@@ -232,7 +232,7 @@ def song(text: str, lines: Sequence[tuple[SpokenLine, Sequence[LyricSyllable]]],
     envelope = np.concatenate([spoken.envelope for spoken, _ in lines])
     need = int(np.ceil((frames + 2) * hop)) + 2
     noise = np.concatenate([noise, np.zeros(max(0, need - len(noise)), np.float32)])
-    gains = _levelled(np.sqrt((envelope**2).sum(axis=1) / 2.0), found)
+    gains = _vowel_gains(np.sqrt((envelope**2).sum(axis=1) / 2.0), found)
     whole = responses(envelope * gains[:, None], first.rate, rate)
     noise = (noise * np.interp(np.arange(len(noise)) / hop, np.arange(frames), gains)).astype(np.float32)
     last = np.zeros((2, whole.shape[1]), np.float32)  # the kernel reads one frame further

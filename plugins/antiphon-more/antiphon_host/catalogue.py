@@ -54,7 +54,7 @@ def libraries(kind: str) -> Iterator[Path]:
 
 
 def check_path(kind: str, text: str) -> Path:
-    """Path of a plugin, given by path or name. Raises ParamError: it is not in the folders of its kind."""
+    """Finds a plugin by its path or name; returns its path. Raises ParamError: it is not in the folders of its kind."""
     for path in libraries(kind):
         if text in (str(path), path.name, path.stem):
             return path

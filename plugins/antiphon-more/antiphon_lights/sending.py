@@ -181,7 +181,7 @@ class FlashLimit:
         self._rose, self._seconds = np.full(slots, -math.inf), -math.inf
 
     def limit(self, frame: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
-        """The frame, with channels that rise too soon clamped."""
+        """Returns the frame with channels that rise too soon clamped. `seconds`: its time on the engine's clock."""
         if seconds < self._seconds:
             self._rose[:] = -math.inf  # another engine, whose clock began anew
         self._seconds = seconds

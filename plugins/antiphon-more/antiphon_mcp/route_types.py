@@ -120,7 +120,7 @@ def change_of(body: ProposeBody, base: str) -> tuple[str, tuple[Message, ...]]:
 
 
 def replace_lines(base: str, edits: list[Edit]) -> str:
-    """The text with lines replaced. Raises Refusal: the lines do not exist, or two edits overlap."""
+    """Returns the text with its lines replaced. Raises Refusal: the lines do not exist, or two edits overlap."""
     lines = base.split("\n")
     end = len(lines) + 1
     for edit in sorted(edits, key=lambda one: (one.first, one.last), reverse=True):

@@ -117,7 +117,7 @@ def _describe_torchscript(data: bytes) -> dict[str, Any]:
     for name, (inputs, in_ratio, outputs, out_ratio) in declared.items():
         method = ModelMethod(name, inputs, in_ratio, outputs, out_ratio)
         program = torchscript.TorchScriptProgram(module, name)
-        methods.append(_tried(method, program, _hop(shortest), torchscript.latency(module, name)))
+        methods.append(_test_method(method, program, _hop(shortest), torchscript.latency(module, name)))
     kinds = torchscript.attributes(module)
     return {
         "format": "torchscript",
@@ -147,7 +147,7 @@ def _describe_onnx(data: bytes) -> dict[str, Any]:
     shortest = values * in_ratio if model.frames else declared.get("hop", max(in_ratio, out_ratio))
     method = ModelMethod("forward", model.inputs, in_ratio, model.outputs or answer.shape[0], out_ratio)
     hop = shortest if model.frames else _hop(shortest)
-    method = _tried(method, model, hop, declared.get("latency"))
+    method = _test_method(method, model, hop, declared.get("latency"))
     return {
         "format": "onnx",
         "rate": declared.get("rate", 0),
@@ -162,7 +162,7 @@ def _hop(shortest: int) -> int:
     return -(-MIN_HOP // shortest) * shortest
 
 
-def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
+def _test_method(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
     """Tests a method; returns it with its latency, or with the reason why it cannot be played."""
     try:
         frames = measure(method, program, hop) if declared is None and method.sound else None

@@ -26,13 +26,16 @@ WARM_STEPS = 12
 
 
 def build_torchscript(spec: WorkerSpec) -> Stepper:
-    """Stepper of a TorchScript file, on the CPU where it fails on the card. Raises ModelError: it cannot be played."""
+    """Makes the stepper of a TorchScript file, on the CPU where it fails on the card.
+
+    Raises ModelError: the file cannot be played.
+    """
     # before the limits: what torch imports, as cuda.pathfinder, opens temporary files
     import torch
 
     from antiphon_model import torchscript
 
-    device = _opened(spec)
+    device = _open_device(spec)
     restrict_process(() if device == "cpu" else CARD_NODES)
 
     def loaded(data: bytes) -> StreamProgram:
@@ -53,7 +56,7 @@ def build_torchscript(spec: WorkerSpec) -> Stepper:
     return FileStepper(spec, loaded)
 
 
-def _opened(spec: WorkerSpec) -> str:
+def _open_device(spec: WorkerSpec) -> str:
     """The device that works, "cpu" or the spec's, opened before the process loses its rights."""
     if spec.device != "cpu":
         from antiphon.networks.cuda import card as open_card
@@ -67,7 +70,7 @@ def _opened(spec: WorkerSpec) -> str:
 
 
 def build_onnx(spec: WorkerSpec) -> Stepper:
-    """Stepper of an ONNX file. Raises ModelError: the file cannot be played."""
+    """Makes the stepper of an ONNX file. Raises ModelError: the file cannot be played."""
 
     def loaded(data: bytes) -> StreamProgram:
         from antiphon_model import onnx_file

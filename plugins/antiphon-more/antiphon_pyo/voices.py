@@ -73,7 +73,7 @@ class Voices:
         return len(self._order)
 
     def take_voice(self, at: int, note: int, channel: int, limit: int, group: int = 0) -> int:
-        """Voice for a note that begins at `at`; -1 if even the spares are fading (counted in `dropped`)."""
+        """Takes a voice for a note that begins at `at`; returns -1, and counts it, if even the spares are fading."""
         key = (channel, note)
         old = self._held.pop(key, self._pedalled.pop(key, -1))
         if old >= 0:

@@ -69,12 +69,12 @@ class Musicnn:
     def answers(self, patches: F32) -> MusicnnAnswers:
         """Answers to patches `[n, FRAMES, bands]` in dB, as `PatchStream` gives them, n at least 1."""
         energy = np.float32(1e4) * np.float32(10.0) ** (patches / np.float32(10.0))
-        pooled = np.stack([self._pooled(patch) for patch in np.log10(np.float32(1.0) + energy)])
+        pooled = np.stack([self._pool(patch) for patch in np.log10(np.float32(1.0) + energy)])
         hidden = np.maximum(pooled @ self._dense[0] + self._dense[1], 0.0) * self._last[0] + self._last[1]
         logits = hidden @ self._labels[0] + self._labels[1]
         return MusicnnAnswers(np.asarray(logits, np.float32), np.asarray(hidden, np.float32))
 
-    def _pooled(self, patch: F32) -> F32:
+    def _pool(self, patch: F32) -> F32:
         """Maximum and mean over time of each channel, concatenated: `[1506]`."""
         x = patch * self._input[0] + self._input[1]
         z = np.concatenate([layer(x) for layer in self._front], axis=1)

@@ -136,7 +136,7 @@ class CatalogueReader:
         self._due = 0.0
 
     def ask(self, sound: Samples) -> Sequence[IdentifiedFile]:
-        """Matching catalogued files of a sound at `RATE`; none if the catalogue cannot be read."""
+        """Identifies a sound at `RATE`; returns the files that match, none if the catalogue cannot be read."""
         try:
             self._open()
             if self._catalogue is None:

@@ -246,7 +246,7 @@ _UNKNOWN = "1f11111111111f"
 
 
 def draw(chart: Chart) -> NDArray[np.uint8]:
-    """Picture of a map, `[HEIGHT, WIDTH, 3]`."""
+    """Draws a map as a picture, `[HEIGHT, WIDTH, 3]`."""
     image = np.empty((HEIGHT, WIDTH, 3))
     image[:] = PAPER
     places = np.array([(track["x"], track["y"]) for track in chart.tracks], np.float64).reshape(-1, 2)

@@ -313,7 +313,7 @@ def list_sounds(asked: ListRequest) -> ListedSounds:
 
 
 def show_sound(asked: ShowRequest) -> ShownSound:
-    """All that is known of a file. Raises UsageError: it is not in the library."""
+    """Returns all that the library knows of a file. Raises UsageError: it is not in the library."""
     with open_catalogue() as catalogue:
         return ShownSound(**row_of(catalogue, Path(asked.file)).full())
 

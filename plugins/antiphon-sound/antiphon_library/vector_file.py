@@ -65,7 +65,7 @@ class VectorTable:
 
 
 def make_vector_table(rows: Iterable[CatalogueRow]) -> VectorTable:
-    """Table of the present files with a vector of the most frequent length."""
+    """Makes the table of the present files, of those whose vector has the most frequent length."""
     paths, vectors = [], []
     for row in rows:
         vector = sound_feature_vector(row)
@@ -96,7 +96,7 @@ def state_of(database: Path) -> list[int]:
 
 
 def load(root: Path, state: list[int]) -> VectorTable | None:
-    """Table in a folder; None if missing, or of another database version."""
+    """Loads the table of a folder; None if it is missing or damaged, or belongs to another state of the catalogue."""
     try:
         with np.load(root / FILE) as file:
             if file["state"].tolist() != state:

@@ -70,7 +70,7 @@ class Arrangement:
 
 
 def parse_instrument_roles(text: str) -> tuple[str, ...]:
-    """The roles of an `instruments` text: "drums, bass" selects, "-melody" removes, "" is all.
+    """Returns the roles of an `instruments` text: "drums, bass" selects, "-melody" removes, "" is all.
 
     Raises UsageError: a role is unknown.
     """
@@ -108,11 +108,14 @@ def arrange(loops: Sequence[Loop], request: LoopRequest, rules: Rules) -> Arrang
     first = _take(roles, key, request, rules, request.seed)
     others = (_take(roles, key, request, rules, (request.seed, n)) for n in range(1, count))
     # fewer loops go together more easily: a piece that leaves out what the first one plays is no better
-    full = [first, *(take for take in others if _played(take) >= _played(first) and _roles(take) >= _roles(first))]
+    full = [
+        first,
+        *(take for take in others if _count_loops(take) >= _count_loops(first) and _roles(take) >= _roles(first)),
+    ]
     return max(full, key=lambda take: take.fit or 0.0)
 
 
-def _played(take: Arrangement) -> int:
+def _count_loops(take: Arrangement) -> int:
     """Number of loops in all bars."""
     return sum(map(len, take.bars))
 
@@ -297,7 +300,7 @@ def _bars(
         out = int(chance(seed, "break", section) * len(layers) / max(rules.breaks, 1e-9))
         for bar in range(section * rules.section, last):
             rested = layers[:out] + layers[out + 1 :] if bar == last - 1 and len(layers) > 1 else layers
-            bars.append(_filled(rested, bar, choices))
+            bars.append(_fill_bar(rested, bar, choices))
     return bars
 
 
@@ -308,7 +311,7 @@ def _roles_to_change(played: Mapping[str, Sequence[int]], section: int, rules: R
     return {role for role, draw in draws.items() if draw <= max(least, rules.variety)}
 
 
-def _filled(layers: Sequence[Layer], bar: int, choices: Sequence[LoopChoice]) -> tuple[Layer, ...]:
+def _fill_bar(layers: Sequence[Layer], bar: int, choices: Sequence[LoopChoice]) -> tuple[Layer, ...]:
     """Layers of a bar; if none would sound, the first is replaced by one that sounds at any intensity."""
     result = list(layers)
     for place, layer in enumerate(result):

@@ -216,7 +216,7 @@ def _ranges(bars: set[int]) -> str:
 
 
 def check_settings(settings: Mapping[str, Value]) -> tuple[dict[str, Any], float, int]:
-    """Checked values, bpm and bars. Texts are checked here as well, before minutes of analysis.
+    """Returns checked values, bpm and bars. Checks texts as well, before minutes of analysis.
 
     Raises UsageError: a parameter is unknown, or `instruments` names what is none. Raises ParamError: a value is out of
     range.

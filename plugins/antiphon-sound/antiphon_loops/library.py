@@ -343,7 +343,7 @@ class _Work:
         return _AnalysedFile(name, key=key, work=self._pending[key])
 
     def end(self, file: _AnalysedFile) -> tuple[Loop | None, str]:
-        """Loop of a file, or the reason for none; new results are stored."""
+        """Stores the new result of a file's analysis; returns the loop, or None and the reason why there is none."""
         if file.key is None:
             return None, file.problem
         if file.work is not None and self._pending.pop(file.key, None) is not None:

@@ -51,7 +51,7 @@ class ArrangementWorker:
         self.busy = True
 
     def take(self) -> tuple[int, LoopMaterial] | None:
-        """Newly finished material with the `bar` of its request, once; None without any."""
+        """Takes the newly finished material, with the `bar` of its request; None if there is none."""
         done, self._done = self._done, None
         return done
 

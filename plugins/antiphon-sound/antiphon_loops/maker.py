@@ -36,7 +36,7 @@ def fit_loop(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = 
         return out
     places = onsets(sound, rate) if struck and shift == 0 else []
     if len(places) > 1:
-        return _sliced(sound, frames, rate, places)
+        return _place_slices(sound, frames, rate, places)
     return _stretched(sound, frames, rate, shift)
 
 
@@ -79,7 +79,7 @@ def onsets(sound: F32, rate: int) -> list[int]:
     return frames
 
 
-def _sliced(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
+def _place_slices(sound: F32, frames: int, rate: int, places: list[int]) -> F32:
     """Puts slices, from onset to onset, with unchanged samples at the stretched positions.
 
     A slice that must be longer repeats its tail back and forth, fading from its final level.
@@ -122,10 +122,10 @@ def _extend_slice(piece: F32, frames: int, rate: int) -> F32:
 def set_level(sound: F32, rate: int, gain: float) -> F32:
     """Amplifies a loop by `gain` dB, at most 40; peaks above 0.5 are attenuated for 5 ms."""
     output = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
-    return _limited(output, rate, 0.5 * 0.93) if true_peak(output, rate) > 0.5 else output
+    return _limit_peaks(output, rate, 0.5 * 0.93) if true_peak(output, rate) > 0.5 else output
 
 
-def _limited(sound: F32, rate: int, ceiling: float) -> F32:
+def _limit_peaks(sound: F32, rate: int, ceiling: float) -> F32:
     """Applies a circular look-ahead limiter: minimum gain within 5 ms, smoothed as long; no peak exceeds `ceiling`."""
     reach = round(0.005 * rate)
     need = np.minimum(1.0, ceiling / np.maximum(np.abs(sound).max(axis=0), 1e-9))

@@ -117,7 +117,7 @@ class MaterialSource(ProcessorPart):
             self._requested = request
 
     def take(self, request: LoopRequest, coming: LoopMaterial | None, io: IO) -> LoopMaterial | None:
-        """Material of the next bar: new, else `coming`, or None to keep the present one."""
+        """Returns the material of the next bar: new, else `coming`, or None to keep the present one."""
         if self._scripted:
             return self._make(self._requests.get(self._swaps.pop(0), request)) if self._swaps else coming
         if self._preparer is not None:

@@ -240,7 +240,7 @@ def corpus(sounds: list[F32], grid: Grid) -> Corpus:
     if len(chosen) > MAX_UNITS:
         chosen = chosen[np.linspace(0, len(chosen) - 1, MAX_UNITS).astype(int)]
     features = np.ascontiguousarray(features[chosen])
-    place, cluster = _mapped(features)
+    place, cluster = _map_positions(features)
     sound = np.pad(whole, (0, 4 * grid.size))
     return Corpus(sound, order[chosen], features, pitch[chosen], onset[chosen], stir[chosen], place, cluster)
 
@@ -257,7 +257,7 @@ def _onsets(sound: F32, grid: Grid) -> tuple[NDArray[np.int64], F32]:
     return np.array(found, np.int64), np.array(rises, np.float32)
 
 
-def _mapped(features: F32) -> tuple[F32, NDArray[np.int64]]:
+def _map_positions(features: F32) -> tuple[F32, NDArray[np.int64]]:
     """Map positions `[n, 2]` by principal components, and clusters `[n]` by k-means, of timbre and level."""
     points = features.astype(np.float64)
     points[:, CHROMA] = 0.0
@@ -329,7 +329,7 @@ class UnitChooser:
         np.add(cost, part, out=cost)
         self._number, self._transpose = number, transpose
         if number > 0.0:
-            self._pitched(number, pitch)
+            self._add_pitch_costs(number, pitch)
         else:
             for n in range(2 * transpose + 1):
                 self._wanted[n] = np.roll(target[CHROMA], transpose - n) * np.float32(-2.0 * pitch)
@@ -351,9 +351,9 @@ class UnitChooser:
         self._number, self._transpose = number, MAX_NOTE_STEPS if number > 0.0 else 0
         self._likeness[0] = 0.0
         if number > 0.0:
-            self._pitched(number, pitch)
+            self._add_pitch_costs(number, pitch)
 
-    def _pitched(self, number: float, pitch: float) -> None:
+    def _add_pitch_costs(self, number: float, pitch: float) -> None:
         """Adds pitch costs: transposition, its excess over the range, or a missing pitch."""
         away = np.abs(self._corpus.pitch - np.float32(number))
         np.multiply(away, TRANSPOSITION_COST, out=self._part)

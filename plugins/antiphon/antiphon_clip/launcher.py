@@ -223,7 +223,7 @@ class Launcher:
                 self._release(run, run.sent)
         if self._moves and abs(now - self._now - (ns - self._ns) * going * bpm / 6e10) > JUMP_BEATS:
             self._moves = False
-            self._moved(now)
+            self._handle_jump(now)
         self._now, self._ns = now, ns
         until = now + SEND_AHEAD * bpm / 60.0 if going else now
         take = self.take
@@ -254,7 +254,7 @@ class Launcher:
             rows = [(run.name, run.begin, run.sent, run.end, [*run.sounding]) for run in self.runs]
             self.server.keep("runs", json.dumps(rows))
 
-    def _moved(self, now: float) -> None:
+    def _handle_jump(self, now: float) -> None:
         """Handles a jump of the beat: runs continue from the new beat in their phase.
 
         Waiting runs start, and stopped ones end, at the next bar line; one-shot runs end.
@@ -306,7 +306,7 @@ class Launcher:
     def _send(self, run: ClipRun, until: float) -> None:
         length, messages = self._messages(run)
         if messages is not run.messages:
-            self._changed(run, messages)
+            self._handle_change(run, messages)
         to = min(until, run.end)
         if to > run.sent:
             for beat, address, args in due_messages(messages, run.begin, length, run.sent, to):
@@ -322,7 +322,7 @@ class Launcher:
             self._release(run, run.end)
             run.sent = math.inf
 
-    def _changed(self, run: ClipRun, messages: list[Message]) -> None:
+    def _handle_change(self, run: ClipRun, messages: list[Message]) -> None:
         """Handles changed events or a deleted clip: notes that no longer have an end are ended."""
         run.messages = messages
         if run.name not in self.server.clips() and not self._plays_current_take(run):

@@ -118,7 +118,7 @@ class Take:
         begun, on = self._values.pop(node.id, None), ("/note/on", (event.number, velocity, *key[1:]))
         if begun is not None:
             declared = note_params(node.info.params)
-            words = self._declared(node, declared, begun) if declared else _named_note_values(node, begun)
+            words = self._note_words(node, declared, begun) if declared else _named_note_values(node, begun)
             if words is None:
                 self.dropped += 1
                 return
@@ -133,7 +133,7 @@ class Take:
         if self._reserve_messages(at, 2, beat):
             self._notes.setdefault(key, []).append(_HeldNote(beat, at, on))
 
-    def _declared(self, node: Node, params: tuple[Param, ...], values: list[Event]) -> Words | None:
+    def _note_words(self, node: Node, params: tuple[Param, ...], values: list[Event]) -> Words | None:
         """Names and values of a note with its own; None for unknown ones."""
         words = list[int | float | str]()
         for number, effects in groupby(values[1:], lambda one: one.number):
@@ -167,15 +167,15 @@ class Take:
             else:
                 self.dropped += 1
 
-    def _wrapped(self, beat: float) -> float:
+    def _wrap_beat(self, beat: float) -> float:
         """Position in the loop: a start quantised to the loop's end wraps to its beginning."""
         return max(0.0, beat) if beat < self.beats - 1e-9 else 0.0
 
     def clip(self, place: int) -> PatchClip:
         """Clip of the recording so far: a held note ends with the clip, or at its next start."""
-        messages = [(self._wrapped(beat), address, words) for beat, address, words in self._messages]
+        messages = [(self._wrap_beat(beat), address, words) for beat, address, words in self._messages]
         for (number, channel, node), notes in self._notes.items():
-            begun = sorted(((self._wrapped(note.beat), note) for note in notes), key=lambda one: one[0])
+            begun = sorted(((self._wrap_beat(note.beat), note) for note in notes), key=lambda one: one[0])
             ends = [begin for begin, _ in begun[1:]] + [self.beats]
             for (begin, note), latest in zip(begun, ends, strict=True):
                 if latest <= begin:

@@ -217,7 +217,7 @@ def commands(
     """
     made: list[Command] = [*_effect_parameter_commands(event, orbit, when)]
     if is_instrument(event.sound, orbit, nodes):
-        return made + _pitched(event, event.sound, when, rate)
+        return made + _note_commands(event, event.sound, when, rate)
     values = _values(event, orbit, bpm)
     *controls, note = play_commands(orbit.node, nodes[orbit.node].info.params, values, when)
     assert isinstance(note, Play)
@@ -290,10 +290,10 @@ def _values(event: DirtEvent, orbit: Orbit, bpm: float) -> list[object]:
     values.update((name, event.numbers[name]) for name in _PLAIN if name in event.numbers)
     if "vowel" in event.words:
         values["vowel"] = event.words["vowel"]
-    return [item for name, value in values.items() for item in _fitted(name, value, orbit)]
+    return [item for name, value in values.items() for item in _clip_to_range(name, value, orbit)]
 
 
-def _fitted(name: str, value: object, orbit: Orbit) -> tuple[object, ...]:
+def _clip_to_range(name: str, value: object, orbit: Orbit) -> tuple[object, ...]:
     """A name and its value clipped to its parameter's range; empty if the orbit's notes have no such value."""
     param = orbit.values.get(name)
     if param is None:
@@ -318,7 +318,7 @@ def _gain(event: DirtEvent) -> float:
     return gain**4 * max(event.number("amp", AMPLITUDE), 0.0) / AMPLITUDE
 
 
-def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Command]:
+def _note_commands(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Command]:
     """Commands of a sound that names a note-playing node: `s "keys"` with `note`, `n` or `midinote`."""
     number = round(event.number("midinote", MIDDLE + event.number("note", event.number("n", 0.0))))
     number += round(event.number("up", 0.0))

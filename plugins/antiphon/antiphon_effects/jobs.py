@@ -116,7 +116,7 @@ def stretch_blocks(
             path = _path(end - start, frames, kept, factor, place / factor - start)
             yield _stretch_span(stretcher, source, start, end, path, last=last)
 
-    return _joined(parts(), channels, lead)
+    return _crossfade_segments(parts(), channels, lead)
 
 
 def _path(length: int, frames: int, own: float, factor: float, late: float) -> tuple[list[float], list[float]]:
@@ -174,7 +174,7 @@ def _stretch_span(
         done += hop
 
 
-def _joined(parts: Iterable[Iterator[F32]], channels: int, lead: int) -> Iterator[F32]:
+def _crossfade_segments(parts: Iterable[Iterator[F32]], channels: int, lead: int) -> Iterator[F32]:
     """Joins segments by crossfades of `lead` frames before the end of each."""
     nothing = np.zeros((channels, 0), np.float32)
     up = np.linspace(0.0, 1.0, lead, dtype=np.float32)

@@ -105,7 +105,7 @@ class LinkSession:
 
     def install(self) -> None:
         """Joins the session from the server's start on."""
-        self._server.on_value(self._changed)
+        self._server.on_value(self._forward_tempo)
         self._server.status(self.status)
         self._server.service(self._serve)
 
@@ -128,7 +128,7 @@ class LinkSession:
         finally:
             self._backend.close()
 
-    def _changed(self, address: str, value: object) -> None:
+    def _forward_tempo(self, address: str, value: object) -> None:
         """Forwards a tempo set by a performer to the session."""
         if address == "/tempo" and isinstance(value, float) and not same_tempo(value, self._sent):
             if value < LOWEST:

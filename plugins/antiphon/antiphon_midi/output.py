@@ -61,7 +61,7 @@ _open: weakref.WeakSet[MidiOut] = weakref.WeakSet()
 
 
 def send_out(request: OscRequest) -> None:
-    """Handler of `/midi/out`: sends a message to the outputs whose names contain a text, at its time.
+    """Handles `/midi/out`: sends a message to the outputs whose names contain a text, at its time.
 
     Raises RequestError: it is no message of three bytes, or there is no such output.
     """

@@ -189,7 +189,7 @@ class Ports:
                 changes.closed.append(plain)
                 changes.opened.append(plain)
         for plain, name in here.items():
-            if plain not in self.inputs and self._opened(backend.open_input, name):
+            if plain not in self.inputs and self._open_port(backend.open_input, name):
                 self._open(changes, plain, name)
         self._look_out(
             backend, changes, {p: name for name, p in sinks.items() if _contains_any(name, self._wanted_out)}
@@ -208,11 +208,11 @@ class Ports:
             else:
                 backend.hold(name)
         for plain, name in here.items():
-            if plain not in self.outputs and self._opened(backend.open_output, name):
+            if plain not in self.outputs and self._open_port(backend.open_output, name):
                 self.outputs[plain] = name
                 changes.outputs_opened.append(plain)
 
-    def _opened(self, opening: Callable[[str], None], name: str) -> bool:
+    def _open_port(self, opening: Callable[[str], None], name: str) -> bool:
         """Opens a port; if that fails, as for a port just removed or in exclusive use, the next scan retries."""
         try:
             opening(name)
@@ -296,7 +296,7 @@ class MidiReport:
 
 
 def ask() -> MidiReport:
-    """MIDI system and ports that `serve --midi` would use now."""
+    """Returns the MIDI system and the ports that `serve --midi` would use now, or the problem."""
     bell = make_bell(inherited=False)
     try:
         backend = make_backend("antiphon-devices", bell, "")

@@ -231,9 +231,9 @@ class Knobs:
             steps, told = endless_control_steps(value, told)
         if told != mode:
             self._try(lambda: self._learned.learn(knob, target, told))
-        return self._stepped(target, steps, target in moves) if told in RELATIVE_MODES else value / 127.0
+        return self._place_after_steps(target, steps, target in moves) if told in RELATIVE_MODES else value / 127.0
 
-    def _stepped(self, target: str, steps: int, moving: bool) -> float:
+    def _place_after_steps(self, target: str, steps: int, moving: bool) -> float:
         """The target's place after steps, finer than the values of a parameter that has few."""
         node, _, name = target.partition(".")
         state, cell = self._server.param(node, name)

@@ -93,7 +93,7 @@ class PublishQueue:
         self._open = False
 
     def take(self, most: int, now: float) -> list[tuple[str, bytes]]:
-        """At most `most` messages to publish now, oldest first; an empty payload removes a retained message."""
+        """Takes at most `most` messages to publish now, oldest first; an empty payload removes a retained message."""
         if self._slow and now >= self._slow_from:
             self._slow_from = now + SLOW
             self._waiting |= self._slow
@@ -372,7 +372,7 @@ class MqttBridge:
         server = self._server
         server.service(self.run)
         server.status(self.counts)
-        server.on_value(self._changed)
+        server.on_value(self._queue_value)
         server.on_event(self._sync_after_change)
 
     def counts(self) -> dict[str, Any]:
@@ -394,7 +394,7 @@ class MqttBridge:
         while True:
             begun, longest = monotonic(), LAST_PAUSE
             try:
-                await self._connected()
+                await self._run_connection()
             except MqttError as error:
                 longest = REFUSED_PAUSE if isinstance(error, MqttConnectError) else LAST_PAUSE
                 self._away(str(error))
@@ -403,7 +403,7 @@ class MqttBridge:
             pause = FIRST_PAUSE if monotonic() - begun >= STEADY else min(2 * pause, longest)
             await asyncio.sleep(pause)
 
-    async def _connected(self) -> None:
+    async def _run_connection(self) -> None:
         """Runs one connection; ends with an exception."""
         if self._fresh:
             before = self._line(forget=True)
@@ -489,7 +489,7 @@ class MqttBridge:
             else:
                 await self.outward.wait(monotonic())
 
-    def _changed(self, address: str, _value: Value) -> None:
+    def _queue_value(self, address: str, _value: Value) -> None:
         """Queues the current value of a changed parameter, at most sixty times a second.
 
         The current value, because a refused plan has reset the value it set.

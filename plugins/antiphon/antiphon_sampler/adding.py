@@ -237,8 +237,8 @@ def add(given: str, name: str = "", *, replace: bool = False, progress: Progress
         temporary = temporary_beside(folder)
         try:
             temporary.mkdir()
-            with _opened(source, library) as (origin, listing):
-                added = _written(source, origin, listing, temporary, progress)
+            with _open_source(source, library) as (origin, listing):
+                added = _write_pack(source, origin, listing, temporary, progress)
             try:
                 if folder.exists():
                     folder.rename(old)
@@ -304,7 +304,7 @@ def _path_of(address: str) -> str:
 
 
 @contextlib.contextmanager
-def _opened(source: str, library: Path) -> Iterator[tuple[Origin, dict[str, Any] | None]]:
+def _open_source(source: str, library: Path) -> Iterator[tuple[Origin, dict[str, Any] | None]]:
     """Opens a source: its files, and its listing if it has one."""
     if source.startswith("github:"):
         user, repo, *branch = source.removeprefix("github:").split("/", 2)
@@ -350,7 +350,7 @@ def _listing(origin: Origin, name: str) -> dict[str, Any] | None:
     return said
 
 
-def _written(
+def _write_pack(
     source: str, origin: Origin, listing: dict[str, Any] | None, folder: Path, progress: Progress
 ) -> tuple[int, int, int, int, tuple[tuple[str, str], ...]]:
     """Writes a pack into a folder; returns the fields of `Added`."""
@@ -368,7 +368,7 @@ def _written(
         for (_, path), file_name in zip(files, _file_names(files), strict=True):
             progress(done, count)
             done += 1
-            written = _copied(origin, path, path_inside(target, file_name), size)
+            written = _copy_sound(origin, path, path_inside(target, file_name), size)
             if written < 0:
                 passed += 1
             else:
@@ -453,7 +453,7 @@ def _file_names(files: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
-def _copied(origin: Origin, path: str, target: Path, before: int) -> int:
+def _copy_sound(origin: Origin, path: str, target: Path, before: int) -> int:
     """Copies a sound, creating its folder; returns its bytes, -1 for no sound. `before`: the pack's bytes so far."""
     if target.suffix.lower() not in SOUND_FORMATS:
         return -1

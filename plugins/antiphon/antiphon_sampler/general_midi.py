@@ -85,11 +85,11 @@ class GeneralMidi(Sounds):
         return super().get(place)
 
     def decode(self, place: int) -> Sample | None:
-        if not self._tried[place] and not self._rendered(self._paths[place].parent):
+        if not self._tried[place] and not self._render_instrument(self._paths[place].parent):
             return None
         return super().decode(place)
 
-    def _rendered(self, folder: Path) -> bool:
+    def _render_instrument(self, folder: Path) -> bool:
         """Renders an instrument if it is missing. Returns whether it exists then."""
         name = folder.name
         if is_fully_rendered(folder):

@@ -60,7 +60,7 @@ class Oscillators(Sounds):
     def warm(self) -> None:
         """Does nothing: no process decodes."""
 
-    def _decoded(self, path: Path) -> tuple[Sample, int]:
+    def _decode(self, path: Path) -> tuple[Sample, int]:
         name, number = path.parent.name, int(path.name)
         loop = _noise(name, self.rate) if number == 0 else _tone(name, number, self.rate)
         frames = round(SECONDS * self.rate)

@@ -131,7 +131,7 @@ class Pad:
 
 
 def parse_pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
-    """Pad map of a text such as `36=bd 38=sd:1 42=hh@1`, by note; separated by spaces or commas.
+    """Reads a pad map, such as `36=bd 38=sd:1 42=hh@1`, with spaces or commas between; returns the pads by note.
 
     Raises PluginError: it is invalid, names a note twice, or names a missing folder.
     """

@@ -220,7 +220,7 @@ class Sampler(Processor):
     def _event(self, io: IO, event: Event, number: int) -> None:
         channel = event.channel
         if event.kind in ("bend", "control") and self._bends.follow(event, float(io.at("bend", event.offset))):
-            self._voices.bend(channel, self._bent(channel))
+            self._voices.bend(channel, self._bend_factor(channel))
         match event.kind:
             case "on":
                 self._note(io, event, self._pending.values(io, event.offset, channel), number)
@@ -251,14 +251,14 @@ class Sampler(Processor):
                         if loop is not None and loop.channel == channel:
                             self._end(slot)
 
-    def _bent(self, channel: int) -> float:
+    def _bend_factor(self, channel: int) -> float:
         """Speed factor by the channel's bend."""
         return float(2.0 ** (self._bends.semitones[channel] / 12.0))
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
         """Starts a note; `number`: its index among the block's events or triggers, for the session log."""
         shape = self._shapes.take(event.number, event.channel)
-        found = self._chosen(io, event, values)
+        found = self._choose_sample(io, event, values)
         if found is None:
             self._missed += 1
             return
@@ -291,9 +291,9 @@ class Sampler(Processor):
         if values.beats > 0.0:
             values.speed *= (last - first) / self._rate * io.time.tempo / (60.0 * values.beats)
         values.shorten(io.time.tempo)
-        sample, last, loop = _held(sample, last, values, values.keyed and number < TRIGGER)
+        sample, last, loop = _looped_part(sample, last, values, values.keyed and number < TRIGGER)
         voice = NewVoice(
-            speed=values.speed, bend=self._bent(event.channel), gain=gain, pan=values.pan,
+            speed=values.speed, bend=self._bend_factor(event.channel), gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
             sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats, values=values,
@@ -312,7 +312,7 @@ class Sampler(Processor):
         self._sounds.reader.request(sample, way)
         return False
 
-    def _chosen(self, io: IO, event: Event, values: NoteValues) -> tuple[int, int, float, int] | None:
+    def _choose_sample(self, io: IO, event: Event, values: NoteValues) -> tuple[int, int, float, int] | None:
         """Row and index of a note's sample, its speed factor, its cut group; None if there is no such row."""
         row = self._row if values.row == -1 else values.row
         pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
@@ -396,7 +396,7 @@ class Sampler(Processor):
         if values.stretch == "speed":
             speed *= (last - first) / self._rate * tempo / (60.0 * values.beats)
         voice = NewVoice(
-            speed=speed, bend=self._bent(loop.channel), gain=loop.gain, pan=values.pan,
+            speed=speed, bend=self._bend_factor(loop.channel), gain=loop.gain, pan=values.pan,
             attack=values.attack if place == 0 else 0.0, release=values.release if place == len(cuts) - 2 else 0.0,
             cut=loop.group, note=loop.note, channel=loop.channel, values=values, moves=False,
         )  # fmt: skip
@@ -414,7 +414,7 @@ class Sampler(Processor):
             self._loops[slot] = None
 
 
-def _held(sample: Sample, last: int, values: NoteValues, keyed: bool) -> tuple[Sample, int, int]:
+def _looped_part(sample: Sample, last: int, values: NoteValues, keyed: bool) -> tuple[Sample, int, int]:
     """Part of a looped sample that a note plays: the sample, its end frame, and the start of its loop or -1.
 
     `keyed`: whether it has a note-off. Without one, backwards, or for a part, the sample plays as recorded.

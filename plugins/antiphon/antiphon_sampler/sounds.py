@@ -245,7 +245,7 @@ class Sounds:
         """Decodes the sample at an index, unless it is already decoded. Off the block path."""
         if not self._tried[place]:
             try:
-                sample, size = self._decoded(self._paths[place])
+                sample, size = self._decode(self._paths[place])
             except FileError as error:
                 self._unreadable.add(str(error))
             else:
@@ -268,7 +268,7 @@ class Sounds:
         """Makes room for a sample of `size` bytes; returns whether it fits in memory. Must hold the lock."""
         return self._bytes + size <= MAX_BYTES
 
-    def _decoded(self, path: Path) -> tuple[Sample, int]:
+    def _decode(self, path: Path) -> tuple[Sample, int]:
         """Decodes a file, of a long one its beginning; returns the sample and its bytes of memory."""
         with self._decoding:
             file = decode(self._decoder, path, MAX_MEMORY_SECONDS)
@@ -325,7 +325,7 @@ class Sounds:
         return place >= 0
 
     def _take(self) -> int:
-        """Next index to decode; -1 for none at present."""
+        """Takes the next index to decode; -1 if there is none at present."""
         with self._lock:
             while self._requests:
                 place = self._requests.popleft()

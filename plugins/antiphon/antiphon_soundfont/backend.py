@@ -246,7 +246,7 @@ class _Player:
             case "off":
                 self._held.discard((channel, note))
                 synth.call("noteoff", channel, note)
-            case "control" if event.number == BANK and not self._all_drums and self._turned(channel, event.value):
+            case "control" if event.number == BANK and not self._all_drums and self._select_bank(channel, event.value):
                 pass
             case "control" if event.number < 128:
                 synth.call("cc", channel, note, _seven_bits(event.value))
@@ -264,7 +264,7 @@ class _Player:
             case "pressure":
                 synth.call("key_pressure", channel, note, _seven_bits(event.value))
 
-    def _turned(self, channel: int, bank: float) -> bool:
+    def _select_bank(self, channel: int, bank: float) -> bool:
         """Handles a bank select that turns a channel into a rhythm part or back; returns whether it did."""
         chosen = _seven_bits(bank)
         rhythm = chosen != MELODIC if channel == DRUMS else chosen in RHYTHM

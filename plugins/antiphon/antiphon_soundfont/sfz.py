@@ -148,7 +148,7 @@ class _Reader:
                 made += text[at : match.start()], "\n"  # what is obeyed here must not be part of a value to sfizz
                 at = match.end()
                 if match["include"] is not None:
-                    named = self._filled(match["include"])
+                    named = self._expand_variables(match["include"])
                     file = self._names.find(self._inside(named))
                     if file is None:
                         self.absent.append(named)
@@ -163,7 +163,7 @@ class _Reader:
                     if self._control:  # without a path of its own it has none
                         self._prefix = ""
                 else:
-                    made.append(self._convert_opcode(self._filled(match["opcode"]), match["value"]))
+                    made.append(self._convert_opcode(self._expand_variables(match["opcode"]), match["value"]))
             else:
                 made.append(text[at:] + "\n")
         whole = "".join(made)
@@ -173,8 +173,8 @@ class _Reader:
 
     def _definition(self, name: str, raw: str) -> str:
         """A variable's definition for sfizz, with variables expanded, as one that names itself would loop for ever."""
-        text = self._filled(raw)
-        known = all(map(self._known, _VARIABLE.findall(raw)))
+        text = self._expand_variables(raw)
+        known = all(map(self._variable_of, _VARIABLE.findall(raw)))
         if not known or "//" in text or "/*" in text or len(name) > MAX_NAME:
             raise FileError(
                 f"{self._shown} defines ${name[:80]} as {raw[:200]!r}; a variable takes a name of up to {MAX_NAME} "
@@ -191,7 +191,7 @@ class _Reader:
             )
         if name not in ("sample", "default_path"):
             return f"{name}={raw}"
-        value = self._filled(raw).strip()
+        value = self._expand_variables(raw).strip()
         if name == "default_path":
             self._inside(value)
             if self._control:  # elsewhere sfizz does not obey it
@@ -229,20 +229,20 @@ class _Reader:
             raise FileError(f"{printable_path(file)} is no instrument: it has a line of over {MAX_LINE} characters")
         return text, 0, _WORD.finditer(text)
 
-    def _known(self, name: str) -> str:
+    def _variable_of(self, name: str) -> str:
         """The variable that sfizz takes for the letters after a `$`: the shortest; "" for none."""
         return next((name[:n] for n in range(1, min(len(name), MAX_NAME) + 1) if name[:n] in self._defined), "")
 
-    def _filled(self, text: str) -> str:
+    def _expand_variables(self, text: str) -> str:
         """The text with its known variables expanded. Raises FileError: it is too long."""
         if "$" not in text:
             return text
 
         def put(match: re.Match[str]) -> str:
-            known = self._known(match[1])
+            known = self._variable_of(match[1])
             return self._defined[known] + match[1][len(known) :] if known else ""
 
-        size = sum(len(self._defined.get(self._known(name), "")) for name in _VARIABLE.findall(text)) + len(text)
+        size = sum(len(self._defined.get(self._variable_of(name), "")) for name in _VARIABLE.findall(text)) + len(text)
         self._left -= size
         if size > MAX_LINE or self._left < 0:
             raise FileError(

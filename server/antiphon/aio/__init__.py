@@ -70,17 +70,17 @@ def _raise_in_thread(thread: int, error: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 
 
-async def _worked(call: Callable[..., T], *args: Any, **options: Any) -> T:
+async def _run_in_thread(call: Callable[..., T], *args: Any, **options: Any) -> T:
     """Runs a call in a thread and returns its result. Cancellation interrupts the call."""
     return await _ended(_Work(partial(call, *args, **options), interrupts=True), END_SECONDS)
 
 
-async def _asked(call: Callable[..., T], *args: Any, **options: Any) -> T:
+async def _ask_in_thread(call: Callable[..., T], *args: Any, **options: Any) -> T:
     """Asks a server in a thread and returns its answer. On cancellation a question that still waits is not sent."""
     return await _ended(_Work(partial(call, *args, **options), interrupts=False), 0.0)
 
 
-async def _made(make: Callable[..., Remote], *args: Any, **options: Any) -> Remote:
+async def _make_in_thread(make: Callable[..., Remote], *args: Any, **options: Any) -> Remote:
     """Makes a server or connection in a thread. Cancellation closes it, even if it has just become ready."""
     work = _Work(partial(make, *args, **options), interrupts=False)
     return await _ended(work, END_SECONDS, lambda remote: remote.close())
@@ -116,29 +116,29 @@ async def _ended(work: _Work[T], seconds: float, undo: Callable[[T], object] = l
 
 async def run(*args: Any, **params: Any) -> Result:
     """Does what `antiphon.run` does, awaited."""
-    return await _worked(_run, *args, **params)
+    return await _run_in_thread(_run, *args, **params)
 
 
 async def render(*args: Any, **options: Any) -> Result:
     """Does what `antiphon.render` does, awaited."""
-    return await _worked(_render, *args, **options)
+    return await _run_in_thread(_render, *args, **options)
 
 
 async def analyse(*args: Any, **options: Any) -> Song:
     """Does what `antiphon.analyse` does, awaited."""
     from antiphon.operations.listening import analyse as listen
 
-    return await _worked(listen, *args, **options)
+    return await _run_in_thread(listen, *args, **options)
 
 
 async def connect(*args: Any, **options: Any) -> AsyncRemote:
     """Does what `antiphon.connect` does, awaited."""
-    return AsyncRemote(await _made(_connect, *args, **options))
+    return AsyncRemote(await _make_in_thread(_connect, *args, **options))
 
 
 async def Server(*args: Any, **options: Any) -> AsyncRemote:
     """Does what `antiphon.Server` does, awaited."""
-    return AsyncRemote(await _made(_Server, *args, **options))
+    return AsyncRemote(await _make_in_thread(_Server, *args, **options))
 
 
 class AsyncNode:
@@ -149,7 +149,7 @@ class AsyncNode:
 
     async def get(self, name: str) -> Any:
         """Value of a parameter."""
-        return await _asked(getattr, self._node, name)
+        return await _ask_in_thread(getattr, self._node, name)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return _awaited(getattr(type(self._node), name).__get__(self._node))
@@ -163,15 +163,15 @@ class AsyncRemote:
 
     async def get(self, name: str) -> Any:
         """Value of a property."""
-        return await _asked(getattr, self._remote, name)
+        return await _ask_in_thread(getattr, self._remote, name)
 
     async def put(self, name: str, value: Any) -> None:
         """Sets a property such as "tempo"."""
-        await _asked(setattr, self._remote, name, value)
+        await _ask_in_thread(setattr, self._remote, name, value)
 
     async def node(self, name: str) -> AsyncNode:
         """A node by its name."""
-        return AsyncNode(await _asked(self._remote.__getitem__, name))
+        return AsyncNode(await _ask_in_thread(self._remote.__getitem__, name))
 
     async def beats(self) -> AsyncIterator[int]:
         """Does what `Remote.beats` does, awaited."""
@@ -195,7 +195,7 @@ class AsyncRemote:
         """Does what `Remote.at` does, awaited."""
         with self._remote.collecting_messages(beat) as block:
             yield self
-            await _asked(self._remote.send_block, block)
+            await _ask_in_thread(self._remote.send_block, block)
 
     async def __aenter__(self) -> AsyncRemote:
         return self
@@ -209,6 +209,6 @@ class AsyncRemote:
 
 def _awaited(call: Callable[..., Any]) -> Callable[..., Any]:
     async def awaited(*args: Any, **options: Any) -> Any:
-        return await _asked(call, *args, **options)
+        return await _ask_in_thread(call, *args, **options)
 
     return awaited

@@ -126,7 +126,7 @@ class PlacedArgument(click.Argument):
 
 
 def build_parameter(one: Argument) -> click.Parameter:
-    """An argument as the command-line library has it."""
+    """Makes the command-line library's parameter for an argument."""
     required, kind = one.default is NODEFAULT, Value(one)
     default = None if required or one.repeated else one.default
     shown = default is not None and default != "" and not isinstance(default, bool)

@@ -107,7 +107,7 @@ def run(app: "click.Command", arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             return 130
         except click.ClickException as error:
-            return _refused(error)
+            return _print_click_error(error)
 
     return exit_code(work)
 
@@ -231,7 +231,7 @@ def _report_interruption(number: int, kept: str) -> int:
     return 128 + number
 
 
-def _refused(error: "click.ClickException") -> int:
+def _print_click_error(error: "click.ClickException") -> int:
     """Prints an error of the command-line library in its own words; returns the exit code."""
     text, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":

@@ -24,14 +24,14 @@ def plugins(found: ShownPlugins | str) -> Iterator[str]:
     if isinstance(found, str):
         yield found
     elif found.one is not None:
-        yield from map(_styled, card(found))
+        yield from map(_style_line, card(found))
     else:
-        yield from map(_styled, listing(found.loaded.catalog))
+        yield from map(_style_line, listing(found.loaded.catalog))
         yield "antiphon plugins NAME shows one with its parameters"
         yield f"your own plugins go into {found.folder or own_folder()}"
 
 
-def _styled(line: str) -> str:
+def _style_line(line: str) -> str:
     """Styles a line that is not indented as a heading."""
     name, gap, rest = line.partition("  ")
     return line if line.startswith(" ") else f"{style_text(name, 'head')}{gap}{rest}"

@@ -115,13 +115,13 @@ def bar(label: str, done: int, total: int | None, rate: int, columns: int, spent
     if not total:
         return f"{label} {done / rate:.0f} s"[: columns - 1]
     share = min(1.0, done / total)
-    tail = f" {share:4.0%}{_left(share, spent)}"
+    tail = f" {share:4.0%}{_remaining_time(share, spent)}"
     width = max(4, min(40, columns - len(label) - len(tail) - 4))
     filled = round(share * width)
     return f"{label} [{'#' * filled}{'.' * (width - filled)}]{tail}"[: columns - 1]
 
 
-def _left(share: float, spent: float) -> str:
+def _remaining_time(share: float, spent: float) -> str:
     """Remaining time at the present speed: " 0:12 left"."""
     if not 0.0 < share < 1.0 or spent <= 0.0:
         return ""

@@ -159,7 +159,7 @@ def run(
     folder = pidfile.folder(settings)
     try:
         check_files(settings, folder)
-        settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
+        settings = settings.with_(surface=tuple(_resolve_host(surface) for surface in settings.surface))
         pidfile.end_orphans(folder)
         create_and_lock_token(paths.config())
         with server_log(settings.log, settings.log_level), log_prints_by_plugin():
@@ -201,7 +201,7 @@ def check_ports_free(settings: ServeSettings) -> None:
         sock.close()
 
 
-def _resolved(surface: str) -> str:
+def _resolve_host(surface: str) -> str:
     """HOST:PORT with the host as an IPv4 address, since resolving a name during a performance would delay messages."""
     import socket
 

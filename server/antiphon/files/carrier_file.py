@@ -107,7 +107,7 @@ class CarrierFile(ABC):
         Raises `Refused`: the file is broken or cut short, or changes its rate or channels.
         """
         while len(block := self._placed()):
-            if len(block := self._unpadded(block)):
+            if len(block := self._trim_padding(block)):
                 return block
         return block
 
@@ -132,7 +132,7 @@ class CarrierFile(ABC):
                 self._take()
         return np.concatenate(parts) if parts else np.zeros((0, channels), np.float32)
 
-    def _unpadded(self, block: Decoded) -> Decoded:
+    def _trim_padding(self, block: Decoded) -> Decoded:
         """The frames within the length that the file states; all, where far more sound follows."""
         if self._room is None:
             return block

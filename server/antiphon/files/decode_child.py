@@ -289,7 +289,7 @@ class PartFiles:
         A part has the same samples whatever was read before: it is resampled separately, from a frame that is a whole
         frame at both rates.
         """
-        file = next((file for file in self._files if file.path == path), None) or self._opened(path)
+        file = next((file for file in self._files if file.path == path), None) or self._open_file(path)
         whole = file.frames * rate // file.rate
         begin, end = max(0, first), min(whole, first + count)
         sound = np.zeros((file.channels, count), np.float32)
@@ -298,24 +298,24 @@ class PartFiles:
         shared = math.gcd(file.rate, rate)
         up, down = rate // shared, file.rate // shared
         if up == down:
-            found = self._reading(file, begin).read(begin, end)
+            found = self._file_at(file, begin).read(begin, end)
         else:
             steps = max(0, begin * down // up - MARGIN) // down
             last = min(file.frames, end * down // up + 1 + MARGIN)
-            read = self._reading(file, steps * down).read(steps * down, last)
+            read = self._file_at(file, steps * down).read(steps * down, last)
             found = soxr.resample(read, file.rate, rate)[begin - steps * up : end - steps * up]
         sound[:, begin - first : begin - first + len(found)] = found.T
         return sound
 
-    def _reading(self, file: PartFile, frame: int) -> PartFile:
+    def _file_at(self, file: PartFile, frame: int) -> PartFile:
         """The open file of the same path that can continue at a frame, else a newly opened one."""
         for n, other in enumerate(self._files):
             if other.path == file.path and other.continues_from(frame):
                 self._files.append(self._files.pop(n))
                 return other
-        return self._opened(file.path)
+        return self._open_file(file.path)
 
-    def _opened(self, path: str) -> PartFile:
+    def _open_file(self, path: str) -> PartFile:
         if len(self._files) >= OPEN_FILES:
             self._files.pop(0).close()
         self._files.append(PartFile(path))

@@ -100,7 +100,7 @@ class TokenProof:
     given: str
 
     def make(self, purpose: Purpose, *parts: str) -> str:
-        """Proof for texts, 64 hexadecimal digits. Raises `UnicodeEncodeError` for text that UTF-8 cannot encode."""
+        """Makes the proof for texts, 64 hexadecimal digits. Raises UnicodeEncodeError: UTF-8 cannot encode one."""
         code = hmac.new(self.token.encode(), digestmod="sha256")
         for part in ("antiphon", purpose, str(self.port), self.asked, self.given, *parts):
             data = part.encode()
@@ -108,7 +108,7 @@ class TokenProof:
         return code.hexdigest()
 
     def check(self, proof: object, purpose: Purpose, *parts: str) -> bool:
-        """True if `proof` is valid for these texts, compared in constant time."""
+        """Returns whether `proof` is valid for these texts, compared in constant time."""
         try:
             return isinstance(proof, str) and hmac.compare_digest(proof.encode(), self.make(purpose, *parts).encode())
         except UnicodeEncodeError:

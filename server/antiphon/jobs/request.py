@@ -107,7 +107,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     values = {n: _path(path_of, files[n], value) if n in files else value for n, value in asked.params.items()}
     # a form shows the only choice that files take as chosen
     values |= {p.name: p.default for p in needed(info) if p.kind == "choice" and p.name not in values}
-    request = {"plugin": plugin, "param": [list(item) for item in values.items()], **_given(asked, "tail")}
+    request = {"plugin": plugin, "param": [list(item) for item in values.items()], **_sent_fields(asked, "tail")}
     beside = {name: results[1] for name, results in BESIDE.items() if results[0] and getattr(asked, results[0])}
     suffix = ".wav"
     if asked.stems:
@@ -154,17 +154,17 @@ def _make_rendering_task(
     """Makes a task that renders; `names`: the arguments of `antiphon render` to accept."""
     key = "" if asked.file is UNSET else _file(asked, path_of)[0]
     beside = {"midi": "notes.mid"} if getattr(asked, "midi", False) else {}
-    return Task(command, name, key, _suffix(asked, ".wav"), {}, _given(asked, *names), beside, asked.later)
+    return Task(command, name, key, _suffix(asked, ".wav"), {}, _sent_fields(asked, *names), beside, asked.later)
 
 
-def _given(asked: Any, *names: str) -> dict[str, Any]:
+def _sent_fields(asked: Any, *names: str) -> dict[str, Any]:
     """The fields that were sent, of those in `names` and of every job, for a request."""
     fields = {name: value for name in (*names, "rate") if (value := getattr(asked, name)) is not UNSET}
     return {**fields, "finish": {} if asked.limit is UNSET else {"limit": asked.limit}, "force": True}
 
 
 def make_request(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> dict[str, Any]:
-    """The request of a task, as JSON for its process: the fields of a `RunRequest` or `RenderRequest`.
+    """Makes the request of a task, as JSON for its process: the fields of a `RunRequest` or `RenderRequest`.
 
     With `own_scripts`, live sets in the performer's folder, where HTTP writes, may be evaluated. Raises WireError: the
     live set was removed meanwhile, or may not be evaluated.

@@ -90,8 +90,9 @@ def _learner(ask: OscCall) -> Learner:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """(node, parameter) of `/node/NAME/PARAM` or `/macro/NAME`, or of `NAME.PARAM` as in a patch; `RequestError` for
-    another form.
+    """Returns (node, parameter) of `/node/NAME/PARAM` or `/macro/NAME`, or of `NAME.PARAM` as in a patch.
+
+    Raises RequestError: the address has another form.
     """
     if address.startswith(f"/{MACRO}/"):
         address = f"/node{address}"

@@ -369,7 +369,7 @@ def _patch_param_functions(patch: str) -> tuple[FindParam, Players]:
     return param_finder(graph, catalog), Players(graph, catalog)
 
 
-def _framed(path: Path, seconds: float) -> NDArray[np.float32]:
+def _frames_of(path: Path, seconds: float) -> NDArray[np.float32]:
     """Frames of a sound as mono, `[frames, samples]`. Raises FileError: it is not a sound, or shorter than a frame."""
     from antiphon.files.audiofile import read
 
@@ -385,7 +385,7 @@ def levels(name: str) -> list[HeardSound]:
     """Levels of a shipped sound, as the server's meters would report them for its input."""
     return [
         HeardSound(place * FRAME_SECONDS, "/meter", ("in", float(abs(one).max()), float((one**2).mean() ** 0.5)))
-        for place, one in enumerate(_framed(HUM.with_name(name), FRAME_SECONDS))
+        for place, one in enumerate(_frames_of(HUM.with_name(name), FRAME_SECONDS))
     ]
 
 
@@ -394,7 +394,7 @@ def result_levels(path: Path) -> list[HeardSound]:
     import numpy as np
 
     try:
-        found = 10 * np.log10(np.maximum(np.square(_framed(path, 0.05)).mean(axis=1), 1e-12))
+        found = 10 * np.log10(np.maximum(np.square(_frames_of(path, 0.05)).mean(axis=1), 1e-12))
     except FileError:
         return []
     measured = {"loudness": float(found.max()), "quiet": float(np.percentile(found, 10))}
@@ -476,7 +476,7 @@ def answer_of(lesson: LessonFile, outcome: LessonOutcome) -> str:
     if outcome.passed:
         return lesson.head.why
     with _one_at_a_time:
-        known, fact = _known(lesson), outcome.fact or ()
+        known, fact = _answers_by_fact(lesson), outcome.fact or ()
     if fact in known or fact[1] not in ("value", "level", "onsets") or fact[-1] is None:
         return known.get(fact, outcome.sentence)
     # of what is measured the nearest mistake on the same side
@@ -489,7 +489,7 @@ _one_at_a_time = threading.Lock()
 
 
 @cache
-def _known(lesson: LessonFile) -> dict[tuple[Any, ...], str]:
+def _answers_by_fact(lesson: LessonFile) -> dict[tuple[Any, ...], str]:
     """The answers to mistakes by their facts; the first of two with the same fact counts."""
     return {fact: one.answer for one in reversed(lesson.head.wrong) if (fact := judge_lines(lesson, one.text).fact)}
 

@@ -388,20 +388,20 @@ class Performance:
                 self.cue(state.loop.name, state.turn)
             result: object = state.loop.body()
             if not isinstance(result, Generator):
-                self._ended(state)
+                self._end_pass(state)
                 return None
             state.pass_, state.answer = result, None
         answer, state.answer = state.answer, None
         try:
             wait: object = state.pass_.send(answer)
         except StopIteration:
-            self._ended(state)
+            self._end_pass(state)
             return None
         if wait is None:
             raise UsageError("yield takes beats, as in yield 1, or a cue, as in yield sync('drop')")
         return wait
 
-    def _ended(self, state: LoopState) -> None:
+    def _end_pass(self, state: LoopState) -> None:
         """Handles the end of a pass: the next begins at once, or by `every`."""
         state.pass_ = None
         every = state.loop.every

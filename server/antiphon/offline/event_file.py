@@ -89,7 +89,7 @@ def parse_events(
             event = _event(line)
             address, args, when = event.address, event.args, _when(event, rate)
             if address == "/scene/recall":
-                commands += _recalled(args, when, find, patch, tempo)
+                commands += _scene_ramps(args, when, find, patch, tempo)
                 continue
             commands += commands_of(address, args, when, find, players)
             tempo = float(args[0]) if address == "/tempo" else tempo
@@ -129,7 +129,7 @@ def commands_of(
     return (_command(address, args, when, find, players),)
 
 
-def _recalled(args: list[Any], when: When, find: FindParam, patch: Patch | None, tempo: float) -> Iterator[Command]:
+def _scene_ramps(args: list[Any], when: When, find: FindParam, patch: Patch | None, tempo: float) -> Iterator[Command]:
     """Values of a scene of the patch, in ramps of `beats` beats at that tempo."""
     check_count(args, 2, "a scene, then at most the beats of a ramp")
     asked = number(args, 0, "scene", 0, MAX_SCENES - 1)

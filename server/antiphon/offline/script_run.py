@@ -155,7 +155,7 @@ def commands(events: Sequence[LiveEvent], name: str, find: FindParam, players: P
         if event.address.startswith(OUTSIDE):  # a file is nothing to other programs
             continue
         try:
-            args = _fitted(event, players)[1]
+            args = _fit_event(event, players)[1]
             result += commands_of(event.address, args, Beat(float(event.beat)), find, players)
         except AntiphonError as error:
             where = f"{name} line {event.line}" if event.line else name
@@ -163,7 +163,7 @@ def commands(events: Sequence[LiveEvent], name: str, find: FindParam, players: P
     return result
 
 
-def _fitted(event: LiveEvent, players: Players) -> tuple[str, Sequence[object], Sequence[str]]:
+def _fit_event(event: LiveEvent, players: Players) -> tuple[str, Sequence[object], Sequence[str]]:
     """Returns the node of a note with values ("" for other events), the arguments with numbers clipped to their ranges,
     as a server plays them, and the names of clipped values."""
     match event.address.split("/")[1:]:
@@ -212,7 +212,7 @@ def drop_missing_macros(events: Sequence[LiveEvent], players: Players) -> tuple[
         struck[node, event.line, event.beat] += 1
     chords = {node.name for node in graph.nodes if node.values.get("s") in RECORDED_CHORDS}
     twice = dict.fromkeys((line, node) for (node, line, _), notes in struck.items() if notes > 2 and node in chords)
-    found = ((event.line, *_fitted(event, players)) for event in taken)
+    found = ((event.line, *_fit_event(event, players)) for event in taken)
     past = dict.fromkeys((line, node, name) for line, node, _, names in found for name in names)
     of_strudel = {macro.partition("/")[0] for macro in MACRO_VALUES.values()}
     return taken, [

@@ -66,7 +66,7 @@ class Model:
             if not path.is_file():
                 raise FileError(f"cannot read {path_text(Path(model))}: there is no such file")
         elif hasattr(model, "state_dict") and "torch" in sys.modules:
-            folder = _scripted(model, channels)
+            folder = _write_torchscript(model, channels)
             path = folder.path / "model.ts"
             weakref.finalize(self, folder.close)
         else:
@@ -76,7 +76,7 @@ class Model:
         self.params: Mapping[str, Any] = {"file": str(path), "hop": hop, **params}
 
 
-def _scripted(module: Any, channels: int) -> TemporaryFolder:
+def _write_torchscript(module: Any, channels: int) -> TemporaryFolder:
     """Writes a TorchScript file of a module, which stays unchanged; returns its folder."""
     torch: Any = sys.modules["torch"]  # which the module was made by
     held = copy.deepcopy(module).cpu().eval()

@@ -74,7 +74,7 @@ class Song:
         beats, downbeats = values.get("beats") or [], values.get("downbeats") or []
         found: dict[str, list[tuple[float, float, Any, float | None]]] = {
             "tempo": [(0.0, length, values["tempo"], self.confidence.get("tempo"))] if values.get("tempo") else [],
-            "beat": [(at, 0.0, place, None) for at, place in _counted(beats, downbeats)],
+            "beat": [(at, 0.0, place, None) for at, place in _count_beats(beats, downbeats)],
             "key_mode": [(0.0, length, _key(values["key"]), self.confidence.get("key"))] if values.get("key") else [],
             "chord": [(start, end - start, label, None) for start, end, label in values.get("chords") or []],
             "segment_open": [(start, end - start, label, None) for start, end, label in values.get("sections") or []],
@@ -111,7 +111,7 @@ class Song:
         values = self.values
         rows = [
             (at, place, _label(values.get("chords"), at), _label(values.get("sections"), at))
-            for at, place in _counted(values.get("beats") or [], values.get("downbeats") or [])
+            for at, place in _count_beats(values.get("beats") or [], values.get("downbeats") or [])
         ]
         return pandas.DataFrame(rows, columns=["time", "beat", "chord", "section"])
 
@@ -138,7 +138,7 @@ def analyse(
         AntiphonError: There is no such quantity, or the sound cannot be read.
     """
     every_plugin()
-    names, wanted = _chosen(only)
+    names, wanted = _choose_analyses(only)
     with temporary_folder() as folder, progress_display(progress, "analyse") as shown:
         check_no_rate(sound, rate)
         if isinstance(sound, Result):
@@ -182,7 +182,7 @@ def _quantities() -> dict[str, str]:
     return stated
 
 
-def _chosen(only: str | Collection[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+def _choose_analyses(only: str | Collection[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Analyses to run, and the quantities wanted from them; empty for all."""
     words = split_words(only)
     if not words:
@@ -204,7 +204,7 @@ def _chosen(only: str | Collection[str]) -> tuple[tuple[str, ...], frozenset[str
     return tuple(names), frozenset(wanted)
 
 
-def _counted(beats: Sequence[float], downbeats: Sequence[float]) -> list[tuple[float, int]]:
+def _count_beats(beats: Sequence[float], downbeats: Sequence[float]) -> list[tuple[float, int]]:
     """Each beat with its number in the bar, from 1; beats before the first bar line count up to it."""
     firsts = {min(range(len(beats)), key=lambda n: abs(beats[n] - at)) for at in downbeats} if beats else set()
     counted, place = [], None

@@ -73,7 +73,7 @@ def entries(part: str = "") -> list[PatchEntry]:
     lacking = extras.absent().keys()
     for own, folder in enumerate(folders):
         for path in files_in(folder):
-            entry = _described(path)
+            entry = _describe_patch(path)
             shown = entry.listed and (bool(own) or _is_playable(path, lacking))
             by_name[entry.name] = replace(entry, own=bool(own), hides=entry.name in by_name, listed=shown)
     found = sorted(by_name.values(), key=lambda entry: (entry.group == TOOLS, entry.name))
@@ -102,7 +102,7 @@ def _is_playable(path: Path, lacking: Set[str]) -> bool:
     return not needed & lacking and all(_is_playable(patch, lacking) for patch in patches)
 
 
-def _described(path: Path) -> PatchEntry:
+def _describe_patch(path: Path) -> PatchEntry:
     """A file's entry, read again where the file has changed."""
     stamp = _stamp(path)
     known = _entries.get(path)

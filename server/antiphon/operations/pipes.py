@@ -75,7 +75,7 @@ def open_ends(plan: FilePlan) -> Iterator[tuple[FilePlan, PipedSound | None]]:
 
 
 def _open_input(folder: Path, plan: FilePlan) -> tuple[str, PipedSound | None]:
-    """The name of IN, and its sound if that is streamed."""
+    """Opens standard input; returns the name of IN, and its sound if that is streamed."""
     use, raw, pipe = plan.info.on_files, plan.raw, InputPipe()
     if raw is None and stat.S_ISREG(os.fstat(0).st_mode):
         return STDIN, None

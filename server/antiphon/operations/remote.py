@@ -406,7 +406,7 @@ class Remote:
             return self._subscription
 
     def check_subscription(self) -> bool:
-        """Whether messages to subscribers may still come; False after `close`. Raises EngineError: the server ended."""
+        """Returns whether messages may still come; False after `close`. Raises EngineError: the server ended."""
         if self._subscription is None or self._subscription.closed:
             return False
         self._subscription.check()

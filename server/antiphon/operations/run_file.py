@@ -293,7 +293,7 @@ def _count_frames(heard: Path, rate: int) -> int | None:
 
 
 def _split_part(stack: ExitStack, source: Path, plan: FilePlan, reporting: Reporting) -> tuple[Path, Path | None]:
-    """Part of a file that the plugin processes, and the remaining parts added to its result, if it has one."""
+    """Splits a file if the plugin processes a part of it; returns that part, and the rest for its result."""
     part = str(plan.values.get(plan.info.on_files.stem, "all"))
     if part == "all":
         return source, None

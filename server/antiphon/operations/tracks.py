@@ -199,7 +199,7 @@ def describe(files: TrackFiles, told: TrackNotes, reporting: Reporting) -> None:
             if any(bpm > 0 and line <= values[1] for _, line, bpm in points):
                 at = max(at, beat(_sample_of(points, values[1], rate) + first))
         markers.append((at, name))
-    heard = _heard(told.heard, beat, times.beat(lead + frames / rate))
+    heard = _node_tracks(told.heard, beat, times.beat(lead + frames / rate))
     made = [studio.StudioTrack(t.name, t.file, t.channels, muted=not t.mixed) for t in tracks]
     for name, notes in heard.items():
         own = next((track.file for track in tracks if track.name == name), "")
@@ -270,7 +270,7 @@ def linear(level: float) -> float:
     return 0.0 if level <= SILENCE else 10.0 ** (level / 20.0)
 
 
-def _heard(lines: Iterable[Mapping[str, Any]], beat: Callable[[int], float], end: float) -> dict[str, MidiTrack]:
+def _node_tracks(lines: Iterable[Mapping[str, Any]], beat: Callable[[int], float], end: float) -> dict[str, MidiTrack]:
     """Notes and controllers of each node; notes still on last to the end."""
     notes: dict[str, list[MidiNote]] = {}
     controls: dict[str, list[MidiControlChange]] = {}

@@ -328,9 +328,9 @@ class Expressions:
 
     def _function_call(self, name: str, node: Any, kind: str) -> CallChain | str:
         if name in self.names or name in self.words:
-            return CallChain(f"{own_name(name)}({self._given(node.arguments)})")
+            return CallChain(f"{own_name(name)}({self._translate_arguments(node.arguments)})")
         if name == "note" and node.arguments:
-            return self._noted(node)
+            return self._translate_note(node)
         if name == "chord":
             return CallChain(f"chords({self._arguments(node.arguments, 'chord')})")
         if name in ("polymeter", "pm") and (text := polymeter(node.arguments)):
@@ -354,7 +354,7 @@ class Expressions:
         if name == "slider" and (reach := [one.value for one in node.arguments[:3] if one.type == "Literal"])[2:]:
             return CallChain(f"slider({reach[0]}, {min(reach):g}, {max(reach):g})")
         if name in words.TUPLES:
-            shown = ", ".join(map(self._weighted, node.arguments))
+            shown = ", ".join(map(self._translate_weighted, node.arguments))
         elif name in words.PATTERN_FUNCTIONS and not node.arguments:
             return CallChain("silence()")
         elif name in words.PATTERN_FUNCTIONS:
@@ -370,7 +370,7 @@ class Expressions:
         """Translates an argument of `stack` and similar words, where text is a pattern."""
         return self.receiver(node) if is_text(node) else self.expr(node)
 
-    def _weighted(self, node: Any) -> str:
+    def _translate_weighted(self, node: Any) -> str:
         """Translates a pair of a number and a pattern, or a pattern alone, which has the weight of its steps."""
         if node.type == "ArrayExpression":
             return f"({', '.join(str(self._item(one)) for one in node.elements)})"
@@ -402,7 +402,7 @@ class Expressions:
         self.script.drop(", ".join(map(self.source, texts)), "it names no sound; end it with .note() or .s()")
         return ["silence()" if node in texts else one for node, one in zip(nodes, shown, strict=True)]
 
-    def _noted(self, node: Any) -> CallChain | str:
+    def _translate_note(self, node: Any) -> CallChain | str:
         """Translates `note(…)`; changes of a text with note names follow it."""
         one = node.arguments[0]
         root, picks = one, False
@@ -465,7 +465,7 @@ class Expressions:
 
     def _link(self, name: str, node: Any) -> str:
         if name in self.words:
-            given = ", ".join(filter(None, [self._given(node.arguments), "pattern_"]))
+            given = ", ".join(filter(None, [self._translate_arguments(node.arguments), "pattern_"]))
             return f".apply(lambda pattern_: {own_name(name)}({given}))"
         if name == "as" and is_text(node.arguments[0]):
             names = str(node.arguments[0].value).split(":")
@@ -577,6 +577,6 @@ class Expressions:
     def _arguments(self, nodes: Sequence[Any], name: str) -> str:
         return ", ".join(str(self.expr(one, name)) for one in nodes)
 
-    def _given(self, nodes: Sequence[Any]) -> str:
+    def _translate_arguments(self, nodes: Sequence[Any]) -> str:
         """Translates the arguments of a program's own function; text in double quotation marks is a pattern."""
         return ", ".join(str(self.expr(one) if self.source(one)[0] == "'" else self._item(one)) for one in nodes)

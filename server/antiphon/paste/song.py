@@ -149,11 +149,11 @@ def _track_lines(
     begins, times = [bar.begin for bar in bars], Times(song.tempo)
     held: list[list[_Sounding]] = [[] for _ in bars]
     for note in notes:
-        at = _snapped(note.start, times)
+        at = _snap_beat(note.start, times)
         place = max(0, bisect_right(begins, at + TICK / 2) - 1)
         word = _pitch(note.number) if sound else _DRUMS.get(note.number, _OTHER_DRUM)
         ticks = round((at - begins[place]) / TICK)
-        length = max(1, round(_snapped(note.end, times) / TICK) - round(at / TICK))
+        length = max(1, round(_snap_beat(note.end, times) / TICK) - round(at / TICK))
         held[place].append(_Sounding(ticks, length, max(1, round(note.velocity * 127)), note.number, word))
     lines, order, known = list[str](), list[str](), dict[tuple[int, tuple[_Sounding, ...]], str]()
     for bar, found in zip(bars, held, strict=True):
@@ -239,7 +239,7 @@ def _pitch(number: int) -> str:
     return f"{_NOTES[number % 12]}{octave}" if octave >= 0 else str(number)
 
 
-def _snapped(beat: float, times: Times) -> float:
+def _snap_beat(beat: float, times: Times) -> float:
     """Moves a beat to the grid, if that is near."""
     near = min((round(beat * steps) / steps for steps in GRID), key=lambda other: abs(other - beat))
     return near if abs(times.seconds(near) - times.seconds(beat)) <= SNAP else beat

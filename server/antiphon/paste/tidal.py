@@ -223,9 +223,9 @@ class TidalParser:
                 return left
             self._next()
             if self._peek() == ")":  # a section: (0.25 ~>)
-                return _made(section, operator, left, None)
+                return _make_term(section, operator, left, None)
             right = self._expression(strength if side == "right" else strength + 1)
-            made = _made(join_terms, operator, left, right)
+            made = _make_term(join_terms, operator, left, right)
             if made.kind == "missing" and operator in ("$", ".", "<$>") and plays(right):
                 made = self._left_out(first, at, made, right)
             elif made.kind == "missing" and plays(left) and operator != "$" and right.name not in SOUNDING:
@@ -244,7 +244,7 @@ class TidalParser:
             return term if term.kind == "missing" else Term("value", f"-{term.code}")
         term = self._parse_atom()
         while self._begins():
-            term = _made(apply, term, self._parse_atom())
+            term = _make_term(apply, term, self._parse_atom())
         return term
 
     def _begins(self) -> bool:
@@ -271,7 +271,7 @@ class TidalParser:
         if token in ("n", "note", "up") and self._is_synth_context():
             token = SYNTH_NOTE
         if token[0].isalpha() or token[0] == "_":
-            return _made(term_of, token)
+            return _make_term(term_of, token)
         raise UnknownPartError(f"{token} is not read here")
 
     def _list(self) -> Term:
@@ -294,20 +294,20 @@ class TidalParser:
         if _strength(operator)[0] > 0 and operator != "-":
             self._next()
             right = Term("change", "") if self._peek() == ")" else self._expression(0)
-            term = _made(section, operator, None, right)
+            term = _make_term(section, operator, None, right)
             if term.kind == "missing" and right.name not in SOUNDING:
                 term = self._left_out(first, self._at, term, term_of("id"))
         else:
             term = self._expression(0)
             while self._peek() == ",":
                 self._next()
-                term = _made(join_terms, ",", term, self._expression(0))
+                term = _make_term(join_terms, ",", term, self._expression(0))
         if self._next() != ")":
             raise UnknownPartError("a bracket is not closed")
         return term
 
 
-def _made(make: Callable[..., Term], *given: object) -> Term:
+def _make_term(make: Callable[..., Term], *given: object) -> Term:
     """Calls a function that makes a term; the result is missing if an argument is, or if it cannot be made."""
     terms = [one for one in given if isinstance(one, Term)]
     name = next((one.name for one in terms if one.name), "")

@@ -223,7 +223,7 @@ def apply(term: Term, argument: Term) -> Term:
         case "function" if term.body is not None:
             return term.body(argument) or replace(term, body=partial(term.body, argument))
         case "change" if argument.kind in _PATTERNS:
-            return Term(_PATTERNS[argument.kind], _changed(str(term.code), _chain(argument)), zero=argument.zero)
+            return Term(_PATTERNS[argument.kind], _apply_change(str(term.code), _chain(argument)), zero=argument.zero)
     raise UnknownPartError(f"{term.name or str(term.code)[:40]} takes no argument here")
 
 
@@ -272,7 +272,7 @@ def _join_patterns(name: str, parts: Sequence[str]) -> Term:
     return Term("value" if texts or "choose" in name else "pattern", CallChain(f"{name}({shown})"))
 
 
-def _changed(change: str, pattern: CallChain) -> CallChain:
+def _apply_change(change: str, pattern: CallChain) -> CallChain:
     """Applies a change to a pattern, as a method if it is one."""
     if change.startswith("lambda p: p.") and not re.search(r"\bp\b", change[12:]):
         return pattern.with_link(change.removeprefix("lambda p: p"))
@@ -288,7 +288,7 @@ def _made(name: str, argument: Term) -> Term:
             return Term(
                 "pattern", CallChain(f"note({quote(_NAMED.sub(partial(_shift_note_name, zero), text))})"), zero=zero
             )
-        argument = _numbered(argument)
+        argument = _number_notes(argument)
     code = code_of(argument)
     chain = (
         code if isinstance(code, CallChain) and code.head.startswith("note(") else CallChain(f"{_MAKERS[name]}({code})")
@@ -312,7 +312,7 @@ def _has_steps(text: str) -> bool:
     return _QUICK.search(_TURNS.sub("_", text)) is not None
 
 
-def _numbered(term: Term) -> Term:
+def _number_notes(term: Term) -> Term:
     """Replaces the names of notes in a text by numbers, counted from Tidal's c5."""
     if term.kind != "text":
         return term
@@ -370,7 +370,7 @@ def plays(term: Term) -> bool:
 def _chain(term: Term, maker: str = "mini") -> CallChain:
     if term.kind == "text":
         chord = _CHORD.search(str(term.code))
-        return CallChain(f"note({code_of(_numbered(term))})" if chord else f"{maker}({code_of(term)})")
+        return CallChain(f"note({code_of(_number_notes(term))})" if chord else f"{maker}({code_of(term)})")
     if _is_number(term):
         return CallChain(f"pure({term.code})")
     return term.code if isinstance(term.code, CallChain) else CallChain(str(term.code))
@@ -423,7 +423,7 @@ def join_terms(operator: str, left: Term, right: Term) -> Term:
         sign = "/" if operator == "%" else operator
         return Term("value", f"({left.code} {sign} {right.code})")
     if operator in ("+", "-", "*", "/", "|%"):
-        left, right = _numbered(left), _numbered(right)
+        left, right = _number_notes(left), _number_notes(right)
         if operator == "+" and right.kind == "text" and _CHORD.search(str(right.code)):
             left, right = right, left
         word = {"+": "add", "-": "sub", "*": "mul", "/": "div", "|%": "mod"}[operator]

@@ -238,7 +238,7 @@ class BranchProcesses:
 
     def _reap(self) -> None:
         """Reaps forks, also those that ended before they identified themselves; `close` reaps the first process."""
-        for pid, status in _reaped(self._process):
+        for pid, status in _reap_group(self._process):
             self._ends[pid] = status
             while len(self._ends) > SLOTS:  # those of copies that were ended from here are not asked for
                 del self._ends[next(iter(self._ends))]
@@ -266,13 +266,13 @@ _closed: list[Child] = []
 def reap_closed() -> None:
     """Reaps copies of closed groups, which end a little after them."""
     for first in list(_closed):
-        for _ in _reaped(first):
+        for _ in _reap_group(first):
             pass
         if not _has_members(first.pid):
             _closed.remove(first)
 
 
-def _reaped(first: Child) -> Iterator[tuple[int, int]]:
+def _reap_group(first: Child) -> Iterator[tuple[int, int]]:
     """Reaps the ended copies of a group and yields their numbers and statuses; its first process reaps itself."""
     if not hasattr(os, "waitid"):  # macOS, where copies are no children of this process
         return

@@ -122,7 +122,7 @@ class Outgoing:
         return events
 
     def end_at(self, line: Fraction, too_late: Fraction) -> list[SentEvent]:
-        """Final events of a script that ends at a server beat, which is beat 0 of the next script."""
+        """Ends a script at a server beat, which is beat 0 of the next script; returns its final events."""
         events = [*self.take_due(line - (self.offset or 0), too_late), *self.ends(float(line))]
         self.clear()
         self.offset = line

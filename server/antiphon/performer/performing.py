@@ -188,8 +188,8 @@ class Performing:
                 self._show("connected again")
             self._lost = False
         elif self._server is None and self._serve is not None and not self._met:
-            wanted = self._named()
-            if wanted is not None and self._found(wanted):
+            wanted = self._patch_to_start()
+            if wanted is not None and self._patch_exists(wanted):
                 self._show("no server answers: one is started")
                 self._server, self._begun_with = StartedServer((*self._serve, "--patch", wanted), shown=True), wanted
                 self.wire.port = self._server.ports[0]
@@ -198,7 +198,7 @@ class Performing:
             self._lost = True
             self._show("the server does not answer; the script goes on when it does", fault=True)
 
-    def _named(self) -> str | None:
+    def _patch_to_start(self) -> str | None:
         """Patch for the server to be started; None until the script was read."""
         for event in self.player.tick(0.0, 120.0):
             self._send(event)
@@ -214,7 +214,7 @@ class Performing:
         self._show(f"no server answers, and {name} names no patch to start one with; {how}", fault=True)
         return None
 
-    def _found(self, wanted: str) -> bool:
+    def _patch_exists(self, wanted: str) -> bool:
         """Whether the patch exists, checked before a server is started with it; otherwise the version is refused."""
         try:
             if os.sep not in wanted:

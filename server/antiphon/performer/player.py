@@ -156,11 +156,11 @@ class Player(PerformerPair):
                     kept.take(answer)
                 case "dead":
                     branch.end()
-                    self._failed(branch, answer["fault"], answer["picture"])
+                    self._handle_failure(branch, answer["fault"], answer["picture"])
                     return
         if ended or branch.is_overdue():
             status = branch.end(ended=ended)
-            self._failed(
+            self._handle_failure(
                 branch, exit_cause(status) if ended else "it runs without end, or waits, and was stopped", None
             )
 
@@ -171,7 +171,7 @@ class Player(PerformerPair):
                 self._shown.append(shown)
                 outgoing.show_failure(self._show, said["fault"], said["picture"], before=said["before"])
 
-    def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
+    def _handle_failure(self, branch: Branch, sentence: str, picture: str | None) -> None:
         """Handles the end of a process. `picture`: that of a sentence with file and line; None for other sentences."""
         run, line = branch.current_call
         if self._kept.drop(branch):

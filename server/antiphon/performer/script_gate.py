@@ -69,7 +69,10 @@ class ScriptGate:
         return self._shown[-1][1] if self._shown else None
 
     def join(self, peer: Peer, asked: str) -> bytes:
-        """Challenge for a joining program's nonce. `RequestError` over datagrams, or if scripts are not evaluated."""
+        """Registers a joining program by its nonce; returns the challenge.
+
+        Raises RequestError: it comes over datagrams, or scripts are not evaluated.
+        """
         token = self._token()
         if peer.udp is not None or not peer.host:
             raise RequestError("a program joins by a connection over TCP")

@@ -97,13 +97,13 @@ def chord_steps(kind: str) -> tuple[int, ...] | None:
     kind = kind.translate(_SIGNS)
     if not kind or kind in CHORDS:
         return CHORDS[kind or "major"]
-    kind = _GROUP.sub(_opened, kind)
+    kind = _GROUP.sub(_bracket_content, kind)
     if kind in CHORDS:
         return CHORDS[kind]
     return _ChordTones().read(kind)
 
 
-def _opened(group: re.Match[str]) -> str:
+def _bracket_content(group: re.Match[str]) -> str:
     """Content of brackets, whose bare numbers are added tones."""
     words = re.split(r"[\s,]+", group[1].strip())
     return "".join(f"add{word}" if word.isdigit() else word for word in words)

@@ -46,7 +46,7 @@ class LogMel:
         self._bank = mel_bank(settings)
 
     def compute(self, mono: F32) -> F32:
-        """The spectrogram of a sound.
+        """Computes the spectrogram of a sound.
 
         `mono`: float32 `[samples]`. Returns float32 `[frames, bands]` in dB, frames `hop` samples apart; a sound
         shorter than a window has one frame.

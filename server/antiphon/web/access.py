@@ -122,7 +122,7 @@ class TokenGuard:
 
 
 def add_offered_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Header fields of a WebSocket request, with the token of its subprotocols as Authorization."""
+    """Returns the header fields of a WebSocket request, with the token of its subprotocols as Authorization."""
     fields = list(headers)
     if not any(name == b"authorization" for name, _ in fields):
         for name, value in fields:

@@ -52,7 +52,7 @@ class Approvals:
     clock: Callable[[], float] = time.time
 
     def load(self) -> dict[str, float]:
-        """Valid approvals, oldest first, with their remaining seconds; none from a damaged file."""
+        """Loads the valid approvals, oldest first, with their remaining seconds; none from a damaged file."""
         now = self.clock()
         return {ip: when + APPROVAL_SECONDS - now for ip, when in self._read().items()}
 

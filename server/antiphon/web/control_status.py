@@ -207,7 +207,7 @@ def status(app: ControlApp) -> dict[str, Any]:
         "awaits": names.get(app.plans.awaited, ""),
         "headphones": not app.plans.loudspeakers,
         "bar": session.state.bar,
-        **_recorded(app),
+        **_recording_starts(app),
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": "; ".join(filter(None, _list_troubles(app))),
@@ -238,7 +238,7 @@ def _wait_reason(app: ControlApp, node: Node) -> str:
     return ""
 
 
-def _recorded(app: ControlApp) -> dict[str, dict[str, Any] | None]:
+def _recording_starts(app: ControlApp) -> dict[str, dict[str, Any] | None]:
     """Names and start times (seconds of the epoch) of the output's recording and of the tracks; None for none."""
     output, tracks = app.link.recording, app.link.keeping_tracks
     note = read_note(app.folder.folder) if output or tracks else RecordingNote()

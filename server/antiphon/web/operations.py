@@ -111,14 +111,14 @@ def operation(
     more.setdefault("level", TokenLevel.READ if method == "GET" else TokenLevel.OWNER)
 
     def declare(handler: Function) -> Function:
-        more.update({name: kind for name, kind in _asked(handler).items() if name not in more})
+        more.update({name: kind for name, kind in _record_types(handler).items() if name not in more})
         handler.operation = Operation(method, path, handler, answers, status, **more)  # type: ignore[attr-defined]
         return handler
 
     return declare
 
 
-def _asked(handler: Any) -> dict[str, Any]:
+def _record_types(handler: Any) -> dict[str, Any]:
     """Types of `body` and `query` from the annotations of a handler's parameters, if they are records."""
     given = {name: kind for name, kind in handler.__annotations__.items() if name in ("body", "query")}
     # texts are those of a module with `from __future__ import annotations`

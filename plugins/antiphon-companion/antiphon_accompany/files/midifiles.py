@@ -281,7 +281,7 @@ def accompany_midi(
     if own_chords:
         notes = remove_clashes(notes, [*given.melody, *given.others])
     if not notes:
-        raise UsageError(f"no note was added to {source.name}: {_nothing(options)}")
+        raise UsageError(f"no note was added to {source.name}: {_silence_reason(options)}")
     midi = _add_part_tracks(given, notes, heard.mixes, options)
     buffer = io.BytesIO()
     midi.save(file=buffer)
@@ -293,10 +293,10 @@ def accompany_midi(
     def lead(suffix: str) -> str:
         if suffix == ".musicxml":
             end = max(ending, *(span.end for span in played))
-            return musicxml(_joined(played), measures, end, spellings(chart), given.tempos[0][1])
+            return musicxml(_merge_spans(played), measures, end, spellings(chart), given.tempos[0][1])
         if suffix == ".svg":
-            return piano_roll(given.melody, notes, _joined(played), _lines(parts, ending))
-        rows = timed_labels(_joined(played), times.seconds)
+            return piano_roll(given.melody, notes, _merge_spans(played), _lines(parts, ending))
+        rows = timed_labels(_merge_spans(played), times.seconds)
         return chord_text(suffix, rows, midi.length, source.stem, "Antiphon accompany")
 
     words = [
@@ -308,7 +308,7 @@ def accompany_midi(
         # the band of `bandstand` takes its chords from the left hand, which a tune has not
         patch = "bandstand --events" if has_harmony(given.melody, given.others) else "duo --events"
         words += [f"{_UNSTEADY}`antiphon render {'answer --in' if recorded else patch}` follows it"]
-    fitted = ", ".join(filter(None, [*words, _fitted(options, {part.meter for part in parts})]))
+    fitted = ", ".join(filter(None, [*words, _meter_warning(options, {part.meter for part in parts})]))
     bars = _bars(parts, ending)
     return AccompanimentResult(
         notes, key, heard.labels, bars, given.tempo, midi.length, played, heard.mixes, lead, fitted
@@ -338,7 +338,7 @@ def _chords_of_file(
     return []
 
 
-def _nothing(options: Mapping[str, Value]) -> str:
+def _silence_reason(options: Mapping[str, Value]) -> str:
     """Reason why nothing is played, with advice."""
     match options.get("follow"):
         case "listen":
@@ -376,7 +376,7 @@ def _add_part_tracks(
         levels = [Volume(m.beat, midi_volume(m.mix, part, program), channel) for m in mixes if m.part == part]
         if channel in used:
             # a channel that is another track's keeps the level that it has there
-            own = _scaled(own, levels, own_volumes.get(channel, 100 if own_volumes else FULL))
+            own = _scale_velocities(own, levels, own_volumes.get(channel, 100 if own_volumes else FULL))
             levels = []
         track = _track(part, own, channel, program, ticks)
         for level in reversed(front + levels):
@@ -387,7 +387,7 @@ def _add_part_tracks(
     return midi
 
 
-def _scaled(notes: Sequence[BeatNote], levels: Sequence[Volume], held: int) -> list[BeatNote]:
+def _scale_velocities(notes: Sequence[BeatNote], levels: Sequence[Volume], held: int) -> list[BeatNote]:
     """Notes with velocities scaled by the levels, for a channel of volume `held`: synths treat both alike in dB."""
     made = []
     for note in notes:
@@ -402,7 +402,7 @@ def _lines(parts: Sequence[Section], end: float) -> list[float]:
     return [float(x) for p, to in zip(parts, edges, strict=True) for x in np.arange(p.start, to, p.meter * p.unit)]
 
 
-def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:
+def _merge_spans(spans: list[ChordSpan]) -> list[ChordSpan]:
     """Spans with equal neighbours merged."""
     made: list[ChordSpan] = []
     for span in spans:
@@ -413,7 +413,7 @@ def _joined(spans: list[ChordSpan]) -> list[ChordSpan]:
     return made
 
 
-def _fitted(options: Mapping[str, Value], meters: set[int]) -> str:
+def _meter_warning(options: Mapping[str, Value], meters: set[int]) -> str:
     """Returns a warning if the bars of the style do not fit the melody's; multiples of each other fit."""
     name, style = str(options.get("style", "auto")), _style(options)
     others = [meter for meter in sorted(meters) if max(meter, style.meter) % min(meter, style.meter)]

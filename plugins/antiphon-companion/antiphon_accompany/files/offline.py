@@ -133,7 +133,7 @@ def accompany_file(
             continue
         # bars are to begin at whole multiples of the meter of a clock that nothing precedes
         turn = part.meter * math.ceil(max(0.0, part.start / part.unit) / part.meter)
-        moved = [_rescaled(note, part.start, 1.0 / part.unit, turn) for note in notes]
+        moved = [_rescale_note(note, part.start, 1.0 / part.unit, turn) for note in notes]
         own = [
             ChordSpan(part.beat_of_quarter(s.start, turn), part.beat_of_quarter(s.end, turn), s.chord) for s in spans
         ]
@@ -159,7 +159,7 @@ def meter_of(settings: Mapping[str, Value]) -> int | None:
     return int(param.check(settings["meter"]))
 
 
-def _rescaled(note: BeatNote, start: float, scale: float, turn: float) -> BeatNote:
+def _rescale_note(note: BeatNote, start: float, scale: float, turn: float) -> BeatNote:
     return note._replace(start=(note.start - start) * scale + turn, end=(note.end - start) * scale + turn)
 
 
@@ -199,7 +199,7 @@ def _run(
     begins = min((note.start for note in notes), default=first)
     opening = math.ceil(begins) + _INTRO_BARS * int(float(settings["meter"]))
     node.set_melody(melody_of(notes, math.ceil(ends)), math.ceil(ends), opening, spans, begins)
-    timed = _timed(notes)
+    timed = _frame_events(notes)
     io = IO((), (), cells, BlockTime(tempo=tempo))
     at, stop = round(first * TICKS), round(ends * TICKS)
     place = next((n for n, item in enumerate(timed) if item[0] >= at), len(timed))
@@ -222,7 +222,7 @@ def _run(
                 cells[name].post(frame - at, 1.0)
         cells.render(at, frames)
         node.process(io)
-        run.notes.extend(_ended(io.events_out, at, sounding))
+        run.notes.extend(_end_notes(io.events_out, at, sounding))
         run.mixes.extend(_mixes(io.events_out, at, levels))
         if at < stop:
             run.labels.append((at / TICKS, int(io.reports.get("chord", -1))))
@@ -233,7 +233,7 @@ def _run(
     return run
 
 
-def _timed(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
+def _frame_events(notes: Sequence[BeatNote]) -> list[tuple[int, int, Event]]:
     """Returns the notes' events as (frame, order, event), in order. On the same frame, note-offs come first."""
     timed: list[tuple[int, int, Event]] = []
     for note in notes:
@@ -250,7 +250,9 @@ def _mixes(events: Sequence[Event], at: int, levels: dict[int, float]) -> Iterat
             yield PartLevel((at + event.offset) / TICKS, PART_OF[event.channel], 40.0 * math.log10(event.value))
 
 
-def _ended(events: Sequence[Event], at: int, sounding: dict[tuple[int, int], tuple[int, float]]) -> Iterator[BeatNote]:
+def _end_notes(
+    events: Sequence[Event], at: int, sounding: dict[tuple[int, int], tuple[int, float]]
+) -> Iterator[BeatNote]:
     """Yields the notes that events of the call at frame `at` end, and adds new notes to `sounding`."""
     for event in events:
         when = at + event.offset

@@ -274,7 +274,7 @@ def label(chord: int) -> str:
 
 
 def parse(text: str) -> int:
-    """Number of a chord label or key; -1 for one neither major nor minor, -2 for none ("N")."""
+    """Reads a chord label or key; returns its number, -1 if it is neither major nor minor, or -2 for none ("N")."""
     if text == "N":
         return -2
     name, _, quality = text.partition(":")

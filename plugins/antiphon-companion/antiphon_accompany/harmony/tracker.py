@@ -194,7 +194,7 @@ class KeyEcho:
         self._alike = np.zeros((MEMORY, 12), np.float32)  # by place in the past, and interval
 
     def add_beat(self, durations: F32, onsets: F32) -> tuple[F32, float]:
-        """The key told by the melody up to a complete beat: probabilities `[2, 12]`, and how certain they are."""
+        """Adds a complete beat of the melody; returns probabilities of the keys, `[2, 12]`, and a certainty, 0 to 1."""
         for kept in (self._rows, self._energies, self._keys):
             kept[:-1] = kept[1:]
         self._rows[-1] = np.concatenate((durations, onsets))

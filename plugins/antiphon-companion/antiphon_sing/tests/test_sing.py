@@ -139,9 +139,9 @@ def test_a_vowel_is_placed_where_the_voice_is():
     loud = np.zeros(30, np.float32)
     loud[7:12] = 0.4
     phones = [Phone("n", 0, 4.0, 10.0), Phone("ɛ", 0, 10.0, 14.0, True), Phone("k", 0, 14.0, 20.0)]
-    n, vowel, k = neural._placed(phones, loud)
+    n, vowel, k = neural._shift_vowels(phones, loud)
     assert (n.end, vowel.start, vowel.end, k.start) == (8.0, 8.0, 12.0, 12.0)
-    assert neural._placed(phones[:1], loud) == phones[:1]
+    assert neural._shift_vowels(phones[:1], loud) == phones[:1]
 
 
 LEAD = 0.1

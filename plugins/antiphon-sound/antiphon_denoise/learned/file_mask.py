@@ -254,5 +254,5 @@ def _gains(weights: dict[str, F32], details: F32, said: F32) -> F32:
 
 
 def load() -> dict[str, F32] | None:
-    """The installed weights by name, float32; None without them: the live mask then plays files too."""
+    """Loads the installed weights, float32 by name; None if there are none: the live mask then processes files too."""
     return load_installed(MODEL)

@@ -118,13 +118,13 @@ class LoopRun(AnalysisRun):
         ending: float | None = None
         try:
             samples = self.samples()
-            ending = _ending(samples, self.rate)
+            ending = _ending_level(samples, self.rate)
             return {**quantities_of(analyse(samples, self.rate, label=self.label())), ENDING: ending}
         except NoLoop as error:
             return {**reason_values(error.reason), ENDING: ending}
 
 
-def _ending(samples: Samples, rate: int) -> float | None:
+def _ending_level(samples: Samples, rate: int) -> float | None:
     """Level of the last quarter relative to the loudest, dB; None for silence or fewer than four frames.
 
     Silence after at least `_HELD` seconds of sound is ignored, as a sustained note ends there without fading.

@@ -120,12 +120,12 @@ def test_a_performers_tempo_becomes_the_sessions_and_ones_own_does_not() -> None
     run(server, link, 2.0)
     own = [command.bpm for command in server.done if isinstance(command, SetTempo)]
     if own:
-        link._changed("/tempo", own[-1])
-    link._changed("/node/a/gain", 0.5)
+        link._forward_tempo("/tempo", own[-1])
+    link._forward_tempo("/node/a/gain", 0.5)
     run(server, link, 1.0)
     assert session.bpm == 120.0
     server.map.set_tempo(int(server.sample_at(server.ns)), 100.0)
-    link._changed("/tempo", 100.0)
+    link._forward_tempo("/tempo", 100.0)
     run(server, link, 6.0)
     assert session.bpm == 100.0
     assert server.tempo()[1] == pytest.approx(100.0, rel=1e-3)
@@ -174,7 +174,7 @@ def test_a_tempo_below_links_lowest_is_said_and_the_lowest(capfd: pytest.Capture
     server, session = LinkedServer(120.0), FakeLinkSession(120.0, others=1)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     server.map.set_tempo(int(server.sample_at(server.ns)), 15.0)
-    link._changed("/tempo", 15.0)
+    link._forward_tempo("/tempo", 15.0)
     run(server, link, 6.0)
     assert session.bpm == 20.0
     assert server.tempo()[1] == pytest.approx(20.0, rel=2e-2)

@@ -56,11 +56,11 @@ def sweep(patience: float = 0.0, since: float = 0.0) -> None:
     started after `since` to end. A process at the port of an older one is not ours.
     """
     until = time.monotonic() + patience
-    for folder in _abandoned():
-        while _worker_start_time(folder) >= since and _taken(_ports(folder)) and time.monotonic() < until:
+    for folder in _abandoned_folders():
+        while _worker_start_time(folder) >= since and _taken_ports(_ports(folder)) and time.monotonic() < until:
             time.sleep(STEP)
         ports = _ports(folder)
-        for port in ports - _taken(ports):  # one in use may belong to another process by now
+        for port in ports - _taken_ports(ports):  # one in use may belong to another process by now
             release(folder, port)
         if not _ports(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +80,7 @@ def _stale_jack_semaphores() -> list[Path]:
     return paths
 
 
-def _abandoned() -> list[Path]:
+def _abandoned_folders() -> list[Path]:
     """Folders of ended processes."""
     paths = []
     for folder in map(Path, glob.glob(f"{glob.escape(tempfile.gettempdir())}/{PREFIX}*-*")):
@@ -105,7 +105,7 @@ def _ports(folder: Path) -> set[int]:
     return set()
 
 
-def _taken(ports: set[int]) -> set[int]:
+def _taken_ports(ports: set[int]) -> set[int]:
     """Subset of `ports` at which a process of this machine listens by UDP."""
     taken = set()
     for port in ports:

@@ -94,7 +94,7 @@ def test_another_s_folder_may_go_meanwhile_and_holds_names_that_are_no_port(
     server.claim(folder, 5001)
     (folder / server.RUNNING / "5x").touch()
     left(memory, 5001)
-    monkeypatch.setattr(server, "_abandoned", lambda: [lost, folder])
+    monkeypatch.setattr(server, "_abandoned_folders", lambda: [lost, folder])
     server.sweep()
     assert not there(memory)
     assert not folder.exists()

@@ -261,7 +261,7 @@ class NodeVoices:
     def _on(self, event: Event, at: int, send: SendPacket) -> None:
         instrument, channel = self.settings.instrument, self._of(event.channel)
         drum = self._drum_kit.get(event.number)
-        faded = self._faded(event)
+        faded = self._note_decay(event)
         if faded < QUIET_AGAIN or (self._drum_kit and drum is None):
             return
         given = dict(drum.controls) if drum is not None else {}
@@ -327,7 +327,7 @@ class NodeVoices:
         if old in self._voices:
             self._take(old, at, send)
 
-    def _faded(self, event: Event) -> float:
+    def _note_decay(self, event: Event) -> float:
         """Decay in dB of a resumed note since its start."""
         t60 = DECAY_SECONDS.get(self.settings.instrument, 0.0)
         if not event.age or not t60:

@@ -69,7 +69,7 @@ def rehearse(asked: RehearseRequest) -> None:
     check(asked)
     with termination_signals(), temporary_folder() as folder:
         try:
-            verdict = _judged(script, bars, folder)
+            verdict = _judge_bars(script, bars, folder)
         except ScriptError as error:
             if asked.as_json:
                 click.echo(json.dumps({"ok": False, "why": [str(error)], "remarks": []}))
@@ -90,7 +90,7 @@ def rehearse(asked: RehearseRequest) -> None:
         raise Exit(1)
 
 
-def _judged(path: str, bars: int, folder: Path) -> Verdict:
+def _judge_bars(path: str, bars: int, folder: Path) -> Verdict:
     """Renders the bars into a temporary file, and judges it. Raises `ScriptError` for a script with an error."""
     from antiphon.files.audiofile import read
     from antiphon.kernel.plugins.loader import load

@@ -33,7 +33,7 @@ def surface(
     from antiphon.kernel.graph.patch import load as load_patch
     from antiphon.kernel.plugins.loader import load
 
-    out = out or f"{Path(patch).stem if patch else _playing()}{TOUCHOSC}"
+    out = out or f"{Path(patch).stem if patch else _playing_patch()}{TOUCHOSC}"
     path = Path(out)
     if path.suffix not in (TOUCHOSC, STAGE_CONTROL):
         raise UsageError(f"{out}: its name must end in {TOUCHOSC} (TouchOSC) or {STAGE_CONTROL} (Open Stage Control)")
@@ -48,7 +48,7 @@ def surface(
     click.echo(f"{out}: {said}")
 
 
-def _playing() -> str:
+def _playing_patch() -> str:
     """The file name of the patch that this machine's server plays."""
     try:
         name = str(get_answer("/api/status", paths.config(), http_port(None, None))["patch"])

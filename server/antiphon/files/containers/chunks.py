@@ -385,7 +385,7 @@ def keep_valid_chunks(chunks: bytes, sound: NewSound, *, big: bool) -> bytes:
             continue
         if name == b"acid" and sound.transposed and len(whole) >= 12:
             whole = whole[:8] + bytes((whole[8] & ~_ROOT_KNOWN,)) + whole[9:]
-        kept += _recorded(whole, sound.rates) if name == b"bext" else whole
+        kept += _adapt_bext(whole, sound.rates) if name == b"bext" else whole
     return kept
 
 
@@ -418,7 +418,7 @@ def _each(chunks: bytes, *, big: bool) -> Iterator[tuple[bytes, bytes]]:
         at = end
 
 
-def _recorded(whole: bytes, rates: tuple[int, int]) -> bytes:
+def _adapt_bext(whole: bytes, rates: tuple[int, int]) -> bytes:
     """Adapts `bext` to another sound: its time at the new rate, its loudness unknown."""
     body = bytearray(whole[8:])
     if len(body) >= _VERSION + 2:

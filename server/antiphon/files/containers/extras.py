@@ -38,11 +38,11 @@ _ID3_SILENT = (
 
 def notices_of(fd: int, kind: str) -> list[Notice]:
     """Notices of a file that libsndfile decodes. `kind`: that of its `SoundLayout`."""
-    counts = Counter[tuple[str, str, Manner]](_found(fd, os.fstat(fd).st_size, kind))
+    counts = Counter[tuple[str, str, Manner]](_unread_pieces(fd, os.fstat(fd).st_size, kind))
     return [Notice(what, count, place, manner) for (what, place, manner), count in counts.items()]
 
 
-def _found(fd: int, length: int, kind: str) -> Iterator[tuple[str, str, Manner]]:
+def _unread_pieces(fd: int, length: int, kind: str) -> Iterator[tuple[str, str, Manner]]:
     """Yields what, place and manner of each piece that is not read."""
     if kind in ("wav", "aiff") or os.pread(fd, 4, 0) in (b"RIFF", b"RIFX"):
         yield from _chunks(fd, length)
@@ -67,11 +67,11 @@ def _chunks(fd: int, length: int) -> Iterator[tuple[str, str, Manner]]:
         ):
             return  # never closed
         if name == b"LIST" and (inner := os.pread(fd, 4, start)) not in (b"INFO", b"adtl"):
-            yield "list", _named(inner), "unknown"
+            yield "list", _printable_name(inner), "unknown"
         elif name == b"MIDI":
             yield "MIDI chunk", "", "unused"
         elif name not in (*_SILENT, *HELD_CHUNKS, b"LIST") and name.isascii() and name.decode().isprintable():
-            yield "chunk", _named(os.pread(fd, 4, start) if name == b"APPL" else name), "unknown"
+            yield "chunk", _printable_name(os.pread(fd, 4, start) if name == b"APPL" else name), "unknown"
 
 
 def _long_chunks(fd: int, length: int, *, caf: bool) -> Iterator[tuple[str, str, Manner]]:
@@ -80,7 +80,7 @@ def _long_chunks(fd: int, length: int, *, caf: bool) -> Iterator[tuple[str, str,
         if name in holds:
             yield holds[name], "", "unused"
         elif name not in silent:
-            yield "chunk", _named(name), "unknown"
+            yield "chunk", _printable_name(name), "unknown"
         if name == b"data" and size <= least:
             return  # never closed
 
@@ -101,7 +101,7 @@ def _flac(fd: int, at: int) -> Iterator[tuple[str, str, Manner]]:
         if kind == _FLAC_CUESHEET:
             yield "cue sheet", "", "beside"
         elif kind == _FLAC_APPLICATION and os.pread(fd, 4, start) not in (b"riff", b"aiff", b"w64 "):
-            yield "block", _named(os.pread(fd, 4, start)), "unknown"
+            yield "block", _printable_name(os.pread(fd, 4, start)), "unknown"
         elif kind not in _FLAC_KNOWN:
             yield "block", f"of kind {kind}", "unknown"
 
@@ -119,10 +119,10 @@ def _ogg(fd: int, at: int) -> Iterator[tuple[str, str, Manner]]:
         elif other:
             yield other, "", "beside"
         elif body != _OGG_INDEX:
-            yield "stream", _named(body), "unknown"
+            yield "stream", _printable_name(body), "unknown"
         at += 27 + head[26] + sum(head[27 : 27 + head[26]])
 
 
-def _named(name: bytes) -> str:
+def _printable_name(name: bytes) -> str:
     """Printable text of a name."""
     return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in name).strip()

@@ -241,7 +241,7 @@ class _PartReader:
             shift = round(_number(one.findtext("chromatic"))) + 12 * round(_number(one.findtext("octave-change")))
             self._shifts[_whole(one, 1, 99, "number") or 0] = max(-127, min(127, shift))
         if first and (fifths := item.find("key/fifths")) is not None and -8 < (sharps := _number(fifths.text)) < 8:
-            into.key = _moved(round(sharps), self._shift(1))
+            into.key = _transpose_key(round(sharps), self._shift(1))
 
     def _shift(self, staff: int) -> int:
         return self._shifts.get(staff, self._shifts.get(0, 0))
@@ -389,7 +389,7 @@ def _metronome(mark: Element) -> float:
     return float(found[0]) * unit * (2.0 - 0.5 ** len(mark.findall("beat-unit-dot")))
 
 
-def _moved(sharps: int, semitones: int) -> int:
+def _transpose_key(sharps: int, semitones: int) -> int:
     """Sharps of a key after transposition, -5 to 6 if it changes."""
     return sharps if semitones % 12 == 0 else (sharps + 7 * semitones + 5) % 12 - 5
 

@@ -36,7 +36,7 @@ def read_chord_symbol(item: Element, shift: int) -> str | None:
     named = "" if kind is None else (kind.text or "").strip()
     if named == "none":
         return NO_CHORD
-    root = _spelled(item.find("root"), "root", shift)
+    root = _note_name(item.find("root"), "root", shift)
     if root is None:
         return None
     suffix, degrees = _SUFFIXES.get(named, ""), item.findall("degree")
@@ -60,7 +60,7 @@ def read_chord_symbol(item: Element, shift: int) -> str | None:
             continue
         tones[degree] = (tones.get(degree, _DEGREES[degree]) if how.strip() == "alter" else _DEGREES[degree]) + by
         words.append(f"({'b' * -by}{'#' * by}{degree})" if by else f"(add{degree})")
-    bass = _spelled(item.find("bass"), "bass", shift) or _inverted(item, root, tones)
+    bass = _note_name(item.find("bass"), "bass", shift) or _inverted(item, root, tones)
     below = "" if bass is None or _pitch_class(bass) == _pitch_class(root) else f"/{bass}"
     wanted = {step % 12 for step in tones.values()}
     for text in (printed, suffix + "".join(words), f"7{suffix}" if words == ["(add7)"] else suffix):
@@ -75,7 +75,7 @@ def _tones(suffix: str) -> dict[int, int]:
     return {_DEGREE_OF[step]: step for step in chord_steps(suffix) or () if step}
 
 
-def _spelled(item: Element | None, what: str, shift: int) -> str | None:
+def _note_name(item: Element | None, what: str, shift: int) -> str | None:
     """Name of a note as it sounds; of a transposed one with flats."""
     letter = "" if item is None else (item.findtext(f"{what}-step") or "").strip()
     if item is None or letter not in _LETTERS:

@@ -246,7 +246,7 @@ class _PlayingOrder:
         chords, swing = dict[float, str](), list[tuple[float, float, float]]()
         tempo, keys = [(0.0, self._written[0].tempo)], list[tuple[float, int]]()
         words, fermatas = list[tuple[float, str]](), list[float]()
-        for one, start, _ in self._played():
+        for one, start, _ in self._played_measures():
             changes = {Fraction(0): one.tempo} | {at: bpm for at, (_, bpm) in sorted(one.tempi.items())}
             for at, bpm in changes.items():
                 if bpm != tempo[-1][1]:
@@ -274,7 +274,7 @@ class _PlayingOrder:
         """Notes of a part; tied notes are joined."""
         found: list[tuple[Fraction, bool, int, ScoreNote]] = []
         ties: dict[int, tuple[int, Fraction]] = {}  # by number: place in `found`, and the end
-        for one, start, place in self._played():
+        for one, start, place in self._played_measures():
             if len(found) > MAX_PART_NOTES:
                 raise ScoreRefused(f"with its repeats a part has more than {MAX_PART_NOTES} notes")
             for count, row in enumerate(one.rows[part]):
@@ -298,10 +298,12 @@ class _PlayingOrder:
 
     def _levels(self, part: int) -> "_Levels | None":
         """Dynamics of a part; None without any."""
-        marks = [mark._replace(at=start + mark.at) for one, start, _ in self._played() for mark in one.levels[part]]
+        marks = [
+            mark._replace(at=start + mark.at) for one, start, _ in self._played_measures() for mark in one.levels[part]
+        ]
         return _Levels(marks) if marks else None
 
-    def _played(self) -> Iterator[tuple[WrittenMeasure, Fraction, int]]:
+    def _played_measures(self) -> Iterator[tuple[WrittenMeasure, Fraction, int]]:
         """Yields each written measure, its start, and its index."""
         for place, (one, start) in enumerate(zip(self._measures, self._starts, strict=True)):
             yield self._written[one.written], start, place

@@ -167,7 +167,7 @@ class Catalog:
         return f"{name} {variant}" if isinstance(variant, str) and variant else name
 
     def copy(self) -> Catalog:
-        """Copy of the catalog with its present contents, for `take`."""
+        """Returns a copy of the catalog with its present contents, for `take`."""
         return replace(self)
 
     def take(self, other: Catalog) -> None:

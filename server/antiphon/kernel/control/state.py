@@ -52,7 +52,7 @@ class StateFolder:
         self.numbers = self._view[COUNTERS:]  # `SLOTS` float64, a view into the map; see `Session`
 
     def load(self) -> dict[str, Any] | None:
-        """Saved structure; None if there is none, or it is damaged or of another format."""
+        """Loads the saved structure; None if there is none, or it is damaged or of another format."""
         try:
             data = json.loads((self.folder / "state.json").read_bytes())
         except (OSError, ValueError):

@@ -289,13 +289,13 @@ class RemoteEngine:
         """(peak, rms) of a recent block of each node's output, by node number; 0 is the master output, -1 the input."""
         view = self._shared.meters
         ends = {OUT_NUMBER: (view[1], view[2]), IN_NUMBER: (view[5], view[6])}
-        return ends | {number: (peak, rms) for number, peak, rms, _ in self._metered()}
+        return ends | {number: (peak, rms) for number, peak, rms, _ in self._node_meters()}
 
     def node_loads(self) -> dict[int, float]:
         """Mean load of each node's processor in the engine, as a share of a block, by node number."""
-        return {number: load for number, _, _, load in self._metered()}
+        return {number: load for number, _, _, load in self._node_meters()}
 
-    def _metered(self) -> Iterator[tuple[int, float, float, float]]:
+    def _node_meters(self) -> Iterator[tuple[int, float, float, float]]:
         """Number, peak, RMS and load of each node."""
         view = self._shared.meters
         for row in range(8, 4 * METERS, 4):

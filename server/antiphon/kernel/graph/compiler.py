@@ -66,7 +66,7 @@ class Wiring:
     def plan(self, names: Iterable[str]) -> Plan:
         """Builds the plan of nodes in this order; `PatchError` where a latency exceeds `MAX_LATENCY_SECONDS`."""
         steps = [self._step(name) for name in names]
-        arriving = {port: self._arriving(End(OUT, port)) for port in (OUT, *BUSES)}
+        arriving = {port: self._sources_of(End(OUT, port)) for port in (OUT, *BUSES)}
         latency = self._latest(end for port, ends in arriving.items() if port != CUE for end in ends)
         lines: list[DelayLine] = []
         last = self._mix(arriving[OUT], End(OUT, OUT), self._spec.channels, latency, lines)
@@ -93,7 +93,7 @@ class Wiring:
             if len(mixes) != 1:
                 break
             its = mixes[0]
-            at = self._arriving(End(at[0].node, step.input_names[step.gathers.index(its)]))
+            at = self._sources_of(End(at[0].node, step.input_names[step.gathers.index(its)]))
             if len(at) > 1:
                 return list(zip(at, its.sources, strict=False))
         return list(zip(ends, mix.sources, strict=False))
@@ -111,7 +111,7 @@ class Wiring:
         ports = _signals(host.info.inputs)
         modulated = _modulated(self._graph, name, host.info)
         channels = {port.name: port.channels or self._spec.channels for port in ports} | dict.fromkeys(modulated, 1)
-        sources = {inlet: self._arriving(End(name, inlet)) for inlet in channels}
+        sources = {inlet: self._sources_of(End(name, inlet)) for inlet in channels}
         at = self._latest(end for ends in sources.values() for end in ends)
         lag = at + host.latency
         # stores a node's output latency relative to the plan's input, in frames
@@ -134,7 +134,7 @@ class Wiring:
             self._notes(name), moves, self._nodes_needed_by(name), tuple(sources),
         )  # fmt: skip
 
-    def _arriving(self, dest: End) -> list[End]:
+    def _sources_of(self, dest: End) -> list[End]:
         """The signal outputs that are wired to `dest`, without wires that close a cycle."""
         return [
             wire.source

@@ -95,8 +95,8 @@ class Graph:
         return any(n.name == name for n in self.nodes)
 
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
-        """The graph with `node`, which takes over the outgoing audio wires of `after`; without `after` it gets no
-        wires.
+        """Returns the graph with `node`, which takes over the outgoing audio wires of `after`; without `after` it gets
+        no wires.
 
         The output of a node without audio inputs, an instrument, is mixed into the destinations of those wires.
         """
@@ -122,7 +122,7 @@ class Graph:
         return replace(self, nodes=nodes, wires=tuple(wires))
 
     def remove(self, name: str, catalog: Catalog) -> Graph:
-        """The graph without a node: the sources of its first audio input feed the destinations of its first output.
+        """Returns the graph without a node: the sources of its first audio input feed its first output's destinations.
 
         A wire that closes a cycle through the node is removed with it, since the cycle may lack a delay without it.
         Raises PatchError when there is no such node.
@@ -142,7 +142,7 @@ class Graph:
         return Graph(nodes, tuple(wires), without_node(self.macros, name))
 
     def move(self, name: str, after: str, catalog: Catalog) -> Graph:
-        """The graph with a node removed and added again after the node `after`, or after `IN`."""
+        """Returns the graph with a node removed and added again after the node `after`, or after `IN`."""
         if name == after:
             raise PatchError(f"{name} cannot be moved behind itself")
         node = self.node(name)
@@ -151,7 +151,7 @@ class Graph:
         return replace(self.remove(name, catalog).add(node, catalog, after), macros=self.macros)
 
     def connect(self, source: End, dest: End, catalog: Catalog) -> Graph:
-        """The graph with a wire added. Raises PatchError when the graph is not valid with it."""
+        """Returns the graph with a wire added. Raises PatchError when the graph is not valid with it."""
         wire = Wire(source, dest)
         if wire in self.wires:
             return self
@@ -160,7 +160,7 @@ class Graph:
         return grown
 
     def disconnect(self, source: End, dest: End) -> Graph:
-        """The graph without a wire. Raises PatchError when there is no such wire."""
+        """Returns the graph without a wire. Raises PatchError when there is no such wire."""
         wire = Wire(source, dest)
         if wire not in self.wires:
             raise PatchError(f"there is no wire from {source} to {dest}")

@@ -79,7 +79,7 @@ class _Head(msgspec.Struct):
 
 
 def check_single_line(key: str, text: str, least: int, most: int) -> str:
-    """The text of a key that takes one line of that many characters; else `Misfit`."""
+    """Returns the text of a key. Raises `Misfit`: it is not one line of `least` to `most` characters."""
     if not least <= len(text) <= most or not text.isprintable():
         raise Misfit((key,), f"takes one line of text, {f'{least} to' if least else 'at most'} {most} characters")
     return text

@@ -133,7 +133,7 @@ class PlanCrossfade:
             if now.sources or cross is not None
         )
         alone = [step for step in old.steps if step.host.number not in shared]
-        self._order = self._ordered(alone, before)
+        self._order = self._sort_steps(alone, before)
         self._turns = [(plan, step, self._crosses.get(step.host.number)) for plan, step in self._order]
         active = [c for at_input in self._crosses.values() for c in at_input if c is not None]
         active += [rise for at_input in self._rises.values() for rise in at_input]
@@ -251,7 +251,7 @@ class PlanCrossfade:
         self._done += frames
         return out[:, :frames]
 
-    def _ordered(self, alone: Sequence[NodeStep], before: dict[int, NodeStep]) -> list[tuple[Plan, NodeStep]]:
+    def _sort_steps(self, alone: Sequence[NodeStep], before: dict[int, NodeStep]) -> list[tuple[Plan, NodeStep]]:
         """Sorts the steps after their sources. If both plans together have a cycle, a node gets `DeclickCrossfade`s."""
         removed = {step.host.number for step in alone}
         waiting: list[tuple[Plan, NodeStep]] = [(self.old, s) for s in alone] + [(self.new, s) for s in self.new.steps]

@@ -227,7 +227,7 @@ class RateAdapter(Processor):
         up, down = clocks.up, clocks.down
         size = inner.block or -(-spec.block * up // down) + 1
         inner.node = self.node
-        self._runner = ProcessorRunner(inner, spec.rate, self._elapsed)
+        self._runner = ProcessorRunner(inner, spec.rate, self._elapsed_frames)
         self._runner.prepare(StreamSpec(rate, size, channels, -(-spec.feedback * up // down)))
         own = inner.latency
         self._spec, self._clocks, self._own = spec, clocks, own
@@ -331,7 +331,7 @@ class RateAdapter(Processor):
             back.take(first, count)
         self._done = first + count
 
-    def _elapsed(self, frame: int) -> int:
+    def _elapsed_frames(self, frame: int) -> int:
         """Frames of the stream from the start of its block to a frame of the inner block."""
         return (self._done + frame) * self._clocks.down // self._clocks.up - self._frames
 

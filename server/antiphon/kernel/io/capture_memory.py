@@ -109,7 +109,10 @@ class CaptureMemory:
         return sound
 
     def cut(self, node: int, bars: int, bar: int) -> Samples:
-        """Last whole bars of `bar` beats, float32 `[frames, channels]`; `RequestError` if silent or not kept."""
+        """Cuts the last `bars` whole bars, of `bar` beats each, out of the memory, float32 `[frames, channels]`.
+
+        Raises RequestError: the node made no sound in them, or they are not in the memory.
+        """
         first, last = self._bar_line_samples(bars, bar)
         block, begin = self.shape.block, first // self.shape.block
         tags, owners, sounds = self.tags_of(slice(None)), self.owners.copy(), self.rows >= 0

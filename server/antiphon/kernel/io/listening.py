@@ -15,7 +15,7 @@ _SIOCGIFADDR = 0x8915
 
 
 def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
-    """(OSC UDP, OSC TCP, HTTP), bound and inheritable; `UsageError` says which port is taken."""
+    """Opens the sockets (OSC UDP, OSC TCP, HTTP), bound and inheritable. Raises UsageError: a port is taken."""
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
     with contextlib.ExitStack() as opened:
         http = opened.enter_context(socket.socket())

@@ -65,8 +65,8 @@ class TcpServer:
             connection.end()
 
     def make_room(self, level: Level) -> bool:
-        """Whether one more fits, perhaps by closing one of that level or below: the oldest unapproved, else the most
-        silent.
+        """Makes room for a connection of `level`, if there is none, by closing one of that level or below: the oldest
+        unapproved, else the most silent. Returns whether there is room.
         """
         held = self.held_connections
         if level is Level.HELD and len(held) >= MAX_HELD:

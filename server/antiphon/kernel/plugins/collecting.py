@@ -98,7 +98,7 @@ class PluginLoading:
             raise PluginError(f"there is one named {name!r} already{owner}; choose another name")
         make = resolve(factory)
         if kind == "processors":
-            self.types[name] = self._declared(name, make, doc, plugin)
+            self.types[name] = self._declaration_of(name, make, doc, plugin)
         elif kind == "transports":
             held = next((each for each in self.known.transports if each.name == name), None) if self.known else None
             self.transports.append(held or _transport(name, make, doc, plugin))
@@ -106,7 +106,7 @@ class PluginLoading:
         if kind in PLACED and isinstance(factory, str):
             self._places[kind][name] = factory
 
-    def _declared(self, name: str, make: Factory, doc: str, plugin: str) -> ProcessorInfo:
+    def _declaration_of(self, name: str, make: Factory, doc: str, plugin: str) -> ProcessorInfo:
         """Declaration of a processor, from `known` or by an inspection."""
         held = self.known.get(name) if self.known is not None and plugin in BUILT_IN else None
         if held is not None:

@@ -50,7 +50,7 @@ def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
     # the kernel also runs with only some of them
     here = {name: place for name in BUILT_IN if (place := _place(name)) is not None}
     result = {name: PluginSource(name, partial(importlib.import_module, name), place) for name, place in here.items()}
-    for point in _installed(tuple(map(tuple, paths.package_places()))):
+    for point in _installed_plugins(tuple(map(tuple, paths.package_places()))):
         if point.module not in result:
             result[point.module] = PluginSource(point.module, point.load, _place(point.module))
     double = []
@@ -85,7 +85,7 @@ class InstalledPlugin:
 
 
 @lru_cache(maxsize=1)
-def _installed(places: tuple[tuple[str, int], ...]) -> list[InstalledPlugin]:
+def _installed_plugins(places: tuple[tuple[str, int], ...]) -> list[InstalledPlugin]:
     """Plugins of installed packages. Reading all entry points takes as long as loading ten plugins: they are kept, and
     read again only if a folder of `places`, which are searched for packages, has another modification time."""
     points = paths.read_kept("installed", places)

@@ -266,7 +266,10 @@ def os_error_text(error: OSError) -> str:
 
 
 def open_ordinary(path: str | bytes, flags: int) -> int:
-    """An opener for `open`; `OSError` for all but ordinary files: a pipe would block, and a device might never end."""
+    """Opens a file, as an opener for `open`.
+
+    Raises OSError: it is not an ordinary file; a pipe would block, and a device might never end.
+    """
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

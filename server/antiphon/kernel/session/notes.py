@@ -68,7 +68,7 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
 
 
 def play_on(command: Play[str], node: int) -> Play[int]:
-    """The command for the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
+    """Converts a command to one for the engine's node number `node`; a note-on of velocity 0 becomes a note-off.
 
     Raises RequestError: there is no such kind, or a number is out of its range.
     """

@@ -124,7 +124,7 @@ class RecordRow:
         return tuple(math.nan if value is None else value for value in self.values(record))
 
     def replace_nan_fields(self, items: Sequence[Any]) -> list[Any]:
-        """Field values of unpacked `items`, with NaN of optional fields replaced."""
+        """Converts unpacked `items` to values of the fields: NaN becomes None."""
         pairs = zip(self.fields, items, strict=True)
         return [None if math.isnan(item) else _TYPES.get(field.code, int)(item) for field, item in pairs]
 

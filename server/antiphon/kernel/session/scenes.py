@@ -55,7 +55,7 @@ def add_macro_positions(scene: Mapping[str, Value], state: GraphState) -> Scene:
 
 
 def drop_missing_nodes(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]:
-    """The scenes without values of nodes missing in the graph."""
+    """Returns the scenes without the values of nodes that are missing in the graph."""
     there = {*ENDS, MACRO, *(node.name for node in graph.nodes)}
     return {
         number: {key: value for key, value in scene.items() if key == SCENE_NAME or key.partition(".")[0] in there}

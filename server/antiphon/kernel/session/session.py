@@ -190,7 +190,7 @@ class Session:
         Raises RequestError: the command is not valid; nothing has changed. Raises PatchError: a file or a plan is not
         available; nothing has changed.
         """
-        now = self._asked(now)
+        now = self._notated_moment(now)
         match command:
             case SetParam():
                 return self._apply(command, *self._checked(command, clips.check_name), now, source)
@@ -220,7 +220,7 @@ class Session:
 
     def check(self, command: Command, now: Moment) -> None:
         """Raises RequestError or PatchError: `handle` would refuse the command. Nothing changes."""
-        self.schedule.future(command.when, self._asked(now))
+        self.schedule.future(command.when, self._notated_moment(now))
         match command:
             case SetParam():
                 self._checked(command, clips.check_name)
@@ -234,7 +234,7 @@ class Session:
             case _:
                 self._check_plain(command)
 
-    def _asked(self, now: Moment) -> Moment:
+    def _notated_moment(self, now: Moment) -> Moment:
         """The moment with its notated beat (swing removed), for comparison with scheduled beats."""
         amount, step = self.state.swing
         return Moment(now.sample, beat_without_swing(now.beat, amount, step)) if amount else now
@@ -275,7 +275,7 @@ class Session:
 
     def advance(self, now: Moment) -> list[Effect]:
         """Applies the scheduled commands due at `now`, and returns their effects."""
-        now = self._asked(now)
+        now = self._notated_moment(now)
         effects: list[Effect] = []
         for item, source in self.schedule.due(now):
             match item:
@@ -309,7 +309,7 @@ class Session:
             except RequestError as error:
                 where = f"{command.node}.{command.param}"
                 raise RequestError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
-        now = self._asked(now)
+        now = self._notated_moment(now)
         self.schedule.check(sum(self.schedule.future(command.when, now) for command in commands))
         effects: list[Effect] = []
         for command, state in zip(commands, good, strict=True):
@@ -429,7 +429,7 @@ class Session:
         effects: list[Effect] = []
         for ending in self._given.take(source):
             with suppress(RequestError):  # its node was removed meanwhile
-                effects += self._note(ending, self._asked(now), None)
+                effects += self._note(ending, self._notated_moment(now), None)
         return effects
 
     def _current_players(self) -> Players:

@@ -39,7 +39,7 @@ def track_seed(seed: int, stream: int) -> int:
 
 
 def draw(dialect: int, stream: int, time: Fraction) -> float:
-    """Random number from 0 to below 1 at a time in cycles."""
+    """Draws the random number of a time in cycles, from 0 to below 1."""
     if 0 < stream < FIRST_STREAM:
         time += (stream - 1) * _BETWEEN[dialect]
     return _share(_first(dialect, time), dialect)
@@ -50,16 +50,16 @@ def draws(dialect: int, time: Fraction, count: int) -> Sequence[float]:
     found, state = list[float](), _first(dialect, time)
     for _ in range(count):
         found.append(_share(state, dialect, signed=True))
-        state = _mixed(state, dialect)
+        state = _xorshift(state, dialect)
     return found
 
 
 def _first(dialect: int, time: Fraction) -> int:
     place = float(time) / _CYCLES
-    return _mixed(int((place - int(place)) * _STEPS), dialect)
+    return _xorshift(int((place - int(place)) * _STEPS), dialect)
 
 
-def _mixed(x: int, dialect: int) -> int:
+def _xorshift(x: int, dialect: int) -> int:
     """Xorshift by Marsaglia ("Xorshift RNGs", 2003), of 32 bits in Strudel, of 64 in Tidal."""
     bits = 32 if dialect == STRUDEL else 64
     x = _wrapped(x ^ (x << 13), bits)

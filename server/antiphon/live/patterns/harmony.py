@@ -35,7 +35,7 @@ def note_number(name: str | int | float) -> int | float:
 
 
 def parse_note_name(value: object) -> int | float | None:
-    """Number of a note's name; None for any other value."""
+    """Returns the number of a note's name; None for any other value."""
     try:
         return note_number(value) if isinstance(value, str) else None
     except UsageError:

@@ -17,7 +17,7 @@ Join: TypeAlias = Callable[[Query[Query[T]]], Query[T]]
 
 
 def replace_event_spans(event: CycleEvent[T], whole: Span | None, part: Span) -> CycleEvent[T]:
-    """The event with another whole and part."""
+    """Returns the event with another whole and part."""
     return CycleEvent(whole, part, event.value, event.places)
 
 
@@ -34,7 +34,7 @@ def join_outer(outer: Query[Query[T]]) -> Query[T]:
     return query
 
 
-def _clipped(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]]) -> Query[T]:
+def _clip_inner(outer: Query[Query[T]], placed: Callable[[Query[T], Span], Query[T]]) -> Query[T]:
     """Inner patterns, each shifted by its outer event's time and clipped to it."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
@@ -58,17 +58,17 @@ def join_squeeze(outer: Query[Query[T]]) -> Query[T]:
     def squeezed(inner: Query[T], whole: Span) -> Query[T]:
         return queries.squeeze_cycle(inner, math.floor(whole.begin), whole.begin, whole.end - whole.begin)
 
-    return _clipped(outer, squeezed)
+    return _clip_inner(outer, squeezed)
 
 
 def join_restart(outer: Query[Query[T]]) -> Query[T]:
     """Restarts the inner pattern from cycle 0 at each outer event."""
-    return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin))
+    return _clip_inner(outer, lambda inner, whole: queries.shift(inner, whole.begin))
 
 
 def join_reset(outer: Query[Query[T]]) -> Query[T]:
     """Restarts the inner pattern from the beginning of its cycle at each outer event."""
-    return _clipped(outer, lambda inner, whole: queries.shift(inner, whole.begin % 1))
+    return _clip_inner(outer, lambda inner, whole: queries.shift(inner, whole.begin % 1))
 
 
 def apply_right(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:

@@ -192,10 +192,10 @@ def parse(text: str) -> Node:
     if len(text) > MAX_LETTERS:
         reason = f"a text in mini-notation has at most {MAX_LETTERS} characters, not {len(text)}"
         raise MiniError(reason, text, MAX_LETTERS)
-    return _Parser(_joined(unicodedata.normalize("NFC", text))).whole()
+    return _Parser(_join_signs(unicodedata.normalize("NFC", text))).whole()
 
 
-def _joined(text: str) -> str:
+def _join_signs(text: str) -> str:
     """Moves signs to their steps and the spaces after them; all other characters keep their columns."""
     text = _BEFORE.sub(r"\1\3\2", text)
     return _AFTER.sub(lambda found: (found[2] or found[4]) + (found[1] or found[3]), text)

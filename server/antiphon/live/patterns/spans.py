@@ -60,7 +60,7 @@ class ScriptPlaces:
     def text(self, text: str) -> int | None:
         """Start of a quoted text in the current call, or of the script's only equal text; None if ambiguous."""
         if self._texts is None:
-            self._texts = self._found()
+            self._texts = self._literal_positions()
         starts, span = self._texts.get(text, []), self._span()
         if span is not None:
             inside = [start for start in starts if span[0] <= start < span[1]]
@@ -95,7 +95,7 @@ class ScriptPlaces:
             column if text.isascii() else len(text.encode()[:column].decode("utf-8", "ignore"))
         )
 
-    def _found(self) -> dict[str, list[int]]:
+    def _literal_positions(self) -> dict[str, list[int]]:
         """Positions of the script's string literals that are in one piece and without escapes."""
         found: dict[str, list[int]] = {}
         for node in ast.walk(ast.parse(self._source)):

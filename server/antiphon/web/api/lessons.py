@@ -109,7 +109,7 @@ class LessonRoutes:
             self._checks += 1
             try:
                 async with self._performing:  # a script may take a core for seconds
-                    outcome = await asyncio.to_thread(_performed, lesson, body.text)
+                    outcome = await asyncio.to_thread(_perform_script, lesson, body.text)
             finally:
                 self._checks -= 1
         else:
@@ -216,7 +216,7 @@ def _text(address: str, args: Sequence[Any], sender: str) -> str:
     return escape_unprintable(f"{address} {shown}".strip()[:120] + f" from {sender}")
 
 
-def _performed(lesson: LessonFile, text: str) -> LessonOutcome:
+def _perform_script(lesson: LessonFile, text: str) -> LessonOutcome:
     """Performs a script in a process with limits."""
     from antiphon.offline.script_run import ScriptProcess
 

@@ -68,7 +68,7 @@ class RecordingRoutes:
         _, ending = await asyncio.to_thread(_length, sound)
         if not ending:
             raise Missing(f"no small file can be made of {shorten(name)!r}; form=mix gives it as it is")
-        head, pieces = download(path, f"{shown}.{ending}").headers, _iterate_in_threads(_encoded(sound, ending))
+        head, pieces = download(path, f"{shown}.{ending}").headers, _iterate_in_threads(_encode(sound, ending))
         return Response(200, type=TYPES[f".{ending}"], headers=head, pieces=pieces)
 
 
@@ -86,7 +86,7 @@ def _recording_response(path: Path, name: str) -> Response:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_recording(path: Path) -> Iterator[Any]:
     """Context with the sound of a recording up to now, for soundfile; None if it cannot be read."""
     import soundfile
 
@@ -103,13 +103,13 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _length(path: Path) -> tuple[float, str]:
     """Seconds of a recording up to now, and the suffix of its small version; 0 and "" if there is none."""
-    with _opened(path) as sound:
+    with _open_recording(path) as sound:
         if sound is None or not sound.frames:
             return 0.0, ""
         return round(sound.frames / sound.samplerate, 3), "mp3" if sound.samplerate <= HIGHEST_MP3 else "ogg"
 
 
-def _encoded(path: Path, ending: str) -> Iterator[bytes]:
+def _encode(path: Path, ending: str) -> Iterator[bytes]:
     """Encodes a recording up to now as a small file, in pieces, without storing it.
 
     An MP3 has a constant bitrate, so that the encoder need not rewrite its beginning.
@@ -118,7 +118,7 @@ def _encoded(path: Path, ending: str) -> Iterator[bytes]:
 
     out = _Outgoing()
     more = {"compression_level": 0.5, "bitrate_mode": "CONSTANT"} if ending == "mp3" else {}
-    with _opened(path) as sound:
+    with _open_recording(path) as sound:
         form = sound.samplerate, min(2, sound.channels)
         with soundfile.SoundFile(out, "w", *form, format=ending.upper(), **more) as made:
             left = sound.frames

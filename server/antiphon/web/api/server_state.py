@@ -254,7 +254,7 @@ def qr_rows(text: str) -> list[str]:
 
 
 def _parse_machine_ip(given: str, word: str) -> str:
-    """IP address of a machine; `HttpRefusal` if it is invalid."""
+    """Returns the IP address of a machine. Raises HttpRefusal: it is invalid."""
     try:
         return plain_ip(given)
     except ValueError:

@@ -74,7 +74,7 @@ class Announcement:
             try:
                 async with self._announce_services(addresses):
                     reported = ""
-                    await self._moved(addresses)
+                    await self._wait_for_move(addresses)
             except (OSError, Error, TimeoutError) as error:
                 reason = str(error) or type(error).__name__
                 if reason != reported:
@@ -82,7 +82,7 @@ class Announcement:
                 reported = reason
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def _moved(self, addresses: tuple[str, ...]) -> None:
+    async def _wait_for_move(self, addresses: tuple[str, ...]) -> None:
         """Waits until the machine's addresses differ from these."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)

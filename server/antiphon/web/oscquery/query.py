@@ -97,7 +97,7 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
     parts = [part for part in path.split("/") if part]
     if path not in ("/", "/" + "/".join(parts)):
         return None
-    entry = _fixed(methods)
+    entry = _fixed_tree(methods)
     if parts[:1] == ["node"] or not parts:
         only = parts[1:2]
         asked = (n for n in chain(graph.nodes, END_NODES) if not only or n.name == only[0])
@@ -114,7 +114,7 @@ def find(path: str, graph: Graph, catalog: Catalog, value: ValueOf, methods: tup
 
 
 @cache
-def _fixed(methods: tuple[Method, ...]) -> Entry:
+def _fixed_tree(methods: tuple[Method, ...]) -> Entry:
     """Tree of the fixed addresses, shared between answers, so read-only."""
     root = _container("/", "Antiphon")
     _container_at(root, "node", "The patch's nodes and their parameters")

@@ -212,7 +212,7 @@ class Resource:
         self._gate.check(request, scope, endpoint.token, endpoint.most)
         if endpoint.most:
             body = body_pieces(scope, receive, endpoint.most, live=endpoint.live)
-            response = await self._called(endpoint, request, body)
+            response = await self._call_handler(endpoint, request, body)
         else:
             response = await self._answer_with_body(endpoint, request, scope, receive)
         await respond(response, {**scope, "headers": []} if head else scope, receive, send)
@@ -226,11 +226,11 @@ class Resource:
                 if piece:
                     self._gate.hold(request, len(body), len(piece))
                     body += piece
-            return await self._called(endpoint, replace(request, body=bytes(body)))
+            return await self._call_handler(endpoint, replace(request, body=bytes(body)))
         finally:
             self._gate.body_bytes -= len(body)
 
-    async def _called(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
+    async def _call_handler(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
         """Calls a handler, without a time limit if it streams its body, since the client's speed is limited."""
         LANE.set(endpoint)
         async with asyncio.timeout(None if pieces else self._gate.limits.handler_seconds):

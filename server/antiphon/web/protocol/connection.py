@@ -193,7 +193,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
         try:
             while True:
                 async with self._connections.turn:
-                    found = self._parsed()
+                    found = self._parse_event()
                     await asyncio.sleep(0)
                 if not isinstance(found, type):
                     return found
@@ -215,7 +215,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             seconds = self.limits.request_seconds
             raise HttpRefusal(408, f"a request must be complete within {seconds:g} seconds") from None
 
-    def _parsed(self) -> h11.Request | bytes | type[h11.NEED_DATA] | None:
+    def _parse_event(self) -> h11.Request | bytes | type[h11.NEED_DATA] | None:
         """Next parsed event of `_next`, from the buffered bytes; `h11.NEED_DATA` if they are incomplete."""
         body = bytearray()
         while True:
@@ -251,7 +251,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
                 self._write(h11.Data(data=message.get("body", b"")))
             if last:
                 self._write(h11.EndOfMessage())
-        await self._sent(last)
+        await self._wait_until_sent(last)
 
     def _write(self, event: Any) -> None:
         data = self._conn.send(event)
@@ -259,7 +259,7 @@ class HttpConnection(asyncio.StreamReaderProtocol):
             raise ClientDisconnect
         self._writer.write(data or b"")
 
-    async def _sent(self, last: bool) -> None:
+    async def _wait_until_sent(self, last: bool) -> None:
         """Waits until the system has taken the sent bytes; after the `last` piece the handler counts as finished."""
         if last:
             self._connections.wait(self)

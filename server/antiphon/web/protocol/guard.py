@@ -160,7 +160,10 @@ def decode_path(path: str) -> str:
 
 
 def check_framing(headers: Headers, version: bytes) -> int:
-    """Body length by the header, 0 for none or chunked. Raises `HttpRefusal` for framing that allows smuggling."""
+    """Returns the length of the body by the header, 0 for none or chunked.
+
+    Raises HttpRefusal: the framing would allow smuggling.
+    """
     lengths, codings = fields(headers, b"content-length"), fields(headers, b"transfer-encoding")
     if codings and (lengths or version == b"1.0"):
         raise HttpRefusal(400, "a request has either Content-Length or Transfer-Encoding")

@@ -102,7 +102,7 @@ class OscServer:
         self.kept = [self.plans.to_json, self.subscribers.to_json]  # what is saved, each as JSON with names of its own
         self.refusals: list[Callable[[str], None]] = []  # take the key of a closed UDP port
         self.leavings: list[Callable[[str], None]] = []  # take the key of a TCP connection that has ended
-        self.tcp.left = self._left
+        self.tcp.left = self._end_sender_notes
         self.joined: dict[str, Any] = {}  # what companions have added, by name
         self.outbox.tap(self._cut, Panic, ClearSchedule)
         self.follow: Callable[[GraphState], None] = lambda state: None
@@ -156,7 +156,7 @@ class OscServer:
         self.replies.fail(peer, error.address, str(error))
         self.turns.finish()
 
-    def _left(self, peer: Peer) -> None:
+    def _end_sender_notes(self, peer: Peer) -> None:
         """Ends the notes of a sender whose connection has ended."""
         if self.turns.running:
             end = self.faults.attempt

@@ -319,7 +319,7 @@ class Subscribers:
     def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
         """Subscribes (host, port) of each `--surface`, and an earlier process's subscribers, from its state `data`."""
         self._access.restore({}, data.get("forgotten", []))
-        given = tuple(_resolved(address) for address in given)
+        given = tuple(_resolve_host(address) for address in given)
         for address in given:
             if address[0] not in self._access.revoked_addresses:
                 peer = self._udp.peer(address)
@@ -380,7 +380,7 @@ class Subscribers:
         }
 
 
-def _resolved(address: tuple[str, int]) -> tuple[str, int]:
+def _resolve_host(address: tuple[str, int]) -> tuple[str, int]:
     """Address with the host name resolved, as approvals are by IP address."""
     try:
         return socket.gethostbyname(address[0]), address[1]

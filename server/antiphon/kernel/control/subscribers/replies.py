@@ -69,7 +69,7 @@ _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<!
 
 
 def replace_file_names(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
-    """The text with values of `file` parameters and absolute paths, unless below OSC `roots`, as `FILE`."""
+    """Replaces values of `file` parameters, and absolute paths unless below OSC `roots`, by `FILE`."""
     for name in sorted(_names(state, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)
 

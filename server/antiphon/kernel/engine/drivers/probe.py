@@ -31,7 +31,7 @@ class Found:
 def probe(settings: ServeSettings) -> Found:
     """Finds the driver for `settings`. Raises UsageError (a device named for headless) or EngineError (not usable)."""
     if settings.audio == "headless":
-        for option, name in _named(settings):
+        for option, name in _named_devices(settings):
             raise UsageError(
                 f"{option} {name}: headless has no devices; name a sound file with --input, or use another --audio"
             )
@@ -92,7 +92,7 @@ def device_settings(
     return chosen, found
 
 
-def _named(settings: ServeSettings) -> list[tuple[str, str]]:
+def _named_devices(settings: ServeSettings) -> list[tuple[str, str]]:
     """(option, device) of each device given by name."""
     given = (("--input", "" if settings.input_file else settings.input), ("--output", settings.output))
     return [(option, name) for option, name in given if name not in ("", "none")]
@@ -109,7 +109,7 @@ def _look(settings: ServeSettings) -> Found:
             return look(settings)
         except AntiphonError as error:
             reasons.append(str(error))
-    if _named(settings):
+    if _named_devices(settings):
         raise EngineError(reasons[-1])
     note = "no sound card was found: running on the software clock"
     if "library is missing" in reasons[-1]:  # PortAudio's: there may be one
@@ -137,7 +137,7 @@ def _jack(settings: ServeSettings) -> Found:
     rate, block = client.samplerate, client.blocksize
     missing = [
         f"JACK has no port like {name!r} for {option}; `antiphon devices` lists them"
-        for option, name in _named(settings)
+        for option, name in _named_devices(settings)
         if not client.get_ports(name, is_audio=True, is_output=option == "--input", is_input=option == "--output")
     ]
     client.close()

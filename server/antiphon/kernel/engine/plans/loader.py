@@ -218,10 +218,10 @@ class Loader:
         while True:
             self._loading.beat()
             if poll.poll(_LOOK_SECONDS * 1000):
-                self._guarded(self._receive)
-            self._guarded(self._collect_and_report)
+                self._run_turn(self._receive)
+            self._run_turn(self._collect_and_report)
 
-    def _guarded(self, turn: Callable[[], None]) -> None:
+    def _run_turn(self, turn: Callable[[], None]) -> None:
         """Runs one turn and prints its error, a repeated one once: without this thread no plan can be loaded."""
         try:
             turn()
@@ -304,7 +304,7 @@ class Loader:
             (pool := self._pool) is not None and not pool.is_settled(load.since) and time.monotonic() < pool.settle_by
         ):
             self._loading.beat()
-            self._guarded(self._collect_and_report)
+            self._run_turn(self._collect_and_report)
             time.sleep(0.005)
 
     def _judge(self, load: _Load) -> None:

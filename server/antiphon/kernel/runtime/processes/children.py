@@ -259,7 +259,7 @@ def spawn(
         head["lane"] = lane.messages
         usual = lane.messages and lane.errors == subprocess.DEVNULL and env is None and apart and before is None
         if usual and child_process.may_be_copied():
-            return _copied(head, function, words, lane)
+            return _fork_child(head, function, words, lane)
         main = "antiphon.kernel.runtime.processes.child_main"
         # the current folder is no place to import from
         line = [sys.executable, "-P", "-m", main, json.dumps(head), function, *words]
@@ -284,7 +284,7 @@ def spawn(
     return child
 
 
-def _copied(head: dict[str, Any], function: str, words: Sequence[str], lane: ChildLane) -> Child:
+def _fork_child(head: dict[str, Any], function: str, words: Sequence[str], lane: ChildLane) -> Child:
     """Does what `spawn` does, by a fork. The child's standard error is discarded."""
     from antiphon.kernel.runtime.processes.child_main import main
 

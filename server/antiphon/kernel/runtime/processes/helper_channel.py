@@ -57,7 +57,7 @@ def read_message(fd: int, most: int = 0, silence: float | None = None, pid: int 
 
 
 def check_head(data: bytes | bytearray, most: int) -> tuple[int, int]:
-    """The lengths of JSON and raw bytes in `HEAD.size` bytes. Raises `ValueError` where they are too large."""
+    """Reads the lengths of JSON and raw bytes from `HEAD.size` bytes. Raises `ValueError` where they are too large."""
     size, raw = HEAD.unpack(data)
     if size > MAX_MESSAGE_BYTES or raw > most:
         raise ValueError(f"a message of {size} and {raw} bytes, where {MAX_MESSAGE_BYTES} and {most} are allowed")

@@ -34,7 +34,7 @@ class StallTimer:
         before, self._threads = self._threads, {}
         for each in descendants(pid) if self._helped else (pid,):
             self._threads |= thread_times(each)
-        waited = max((_waited(before.get(name), times, passed) for name, times in self._threads.items()), default=0)
+        waited = max((_queue_wait(before.get(name), times, passed) for name, times in self._threads.items()), default=0)
         self._still_ns += max(0, min(passed, self._most_ns) - waited)
         return self._still_ns
 
@@ -77,7 +77,7 @@ class StallTimeout:
         return True
 
 
-def _waited(before: ThreadTimes | None, now: ThreadTimes, passed: int) -> int:
+def _queue_wait(before: ThreadTimes | None, now: ThreadTimes, passed: int) -> int:
     """Run queue wait of a thread since `before`, in ns, within the elapsed time."""
     ended = now.waited - before.waited if before else 0
     if not now.ready:

@@ -154,7 +154,7 @@ def _chord_event_values(value: Any) -> dict[str, Any]:
     return {"chord" if name == UNNAMED and "chord" not in value else name: one for name, one in value.items()}
 
 
-def _noted(
+def _chord_notes(
     event: CycleEvent[Any], value: dict[str, Any], notes: Callable[[str], Sequence[Any]], offset: int = 0
 ) -> list[CycleEvent[Any]]:
     """The notes of an event's chord; with a number `n`, only the note at that position.
@@ -200,7 +200,7 @@ def voicing(p: P, anchor: str | int = "c5") -> ControlPattern:
             value = _chord_event_values(event.value)
             top = int(note_number(value.pop("anchor", highest)))
             shift = int(value.pop("offset", 0))
-            found += _noted(event, value, partial(_voice_chord, highest=top), shift)
+            found += _chord_notes(event, value, partial(_voice_chord, highest=top), shift)
         return found
 
     return ControlPattern(query)
@@ -213,7 +213,7 @@ def root_notes(p: P, octave: int = 2) -> ControlPattern:
         found: list[CycleEvent[Any]] = []
         for event in p.events(span, seed):
             value = _chord_event_values(event.value)
-            found += _noted(event, value, lambda name: (12 * (number + 1) + symbol(name)[1],))
+            found += _chord_notes(event, value, lambda name: (12 * (number + 1) + symbol(name)[1],))
         return found
 
     return ControlPattern(query)

@@ -83,7 +83,7 @@ def _drop_private_values(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: v for name, v in value.items() if not name.startswith("_")}
 
 
-def _fitted(query: Query[Any]) -> Query[Any]:
+def _fit_speed(query: Query[Any]) -> Query[Any]:
     """Sets the speed at which each event's part of its sound lasts as long as the event."""
 
     def found(span: Span, seed: int) -> list[CycleEvent[Any]]:
@@ -212,8 +212,8 @@ def _scrubbed(place: tuple[float, float], value: Mapping[str, Any]) -> dict[str,
 
 
 EXTRA_WORDS: dict[str, Any] = {
-    "splice": lambda p, parts, order: p._new(_fitted(_parts(p, parts, order, "splice"))),
-    "fit": lambda p: p._new(_fitted(p.events)),
+    "splice": lambda p, parts, order: p._new(_fit_speed(_parts(p, parts, order, "splice"))),
+    "fit": lambda p: p._new(_fit_speed(p.events)),
     "scrub": lambda p, places: p._new(queries.apply_left(_places(places), p.events, _scrubbed)),
     "sound": lambda names, **values: ControlPattern(values_of("s", names)).set(**values),
     "synth": lambda p, name, **values: p.set(synth=name, **values),

@@ -12,20 +12,20 @@ MAX_VALUE = 1024
 AT = "/at"
 
 
-def _dated(ask: OscCall, args: Args) -> tuple[float, Message]:
+def _beat_and_message(ask: OscCall, args: Args) -> tuple[float, Message]:
     """Beat and message of `/at`."""
     beat, address = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), text(args, 1, "address")
     return beat, Message(address.encode("utf-8", "replace"), b"," + ask.server.intake.handling.tags[3:], args[2:])
 
 
 def _check_at(ask: OscCall, args: Args) -> None:
-    ask.server.intake.check_at_beat(*_dated(ask, args), ask.peer)
+    ask.server.intake.check_at_beat(*_beat_and_message(ask, args), ask.peer)
 
 
 @osc(AT, args="d:beat s:address x…", check=_check_at)
 def at(ask: OscCall, args: Args) -> None:
     """Dates a message to the sample of a beat: values, triggers, notes, resets, the tempo, the transport."""
-    ask.server.intake.at_beat(*_dated(ask, args), ask.peer)
+    ask.server.intake.at_beat(*_beat_and_message(ask, args), ask.peer)
 
 
 @osc("/cue", args="s:name [x:value]")

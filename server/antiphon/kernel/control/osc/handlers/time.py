@@ -148,7 +148,7 @@ def session_record(ask: OscCall, name: Word = "") -> None:
     server = ask.server
     if server.link.keeping:
         raise RequestError("a session is being recorded already; end it first with /session/stop")
-    path = _claimed(paths.sessions(), name, _now(), folder=True)
+    path = _claim_file(paths.sessions(), name, _now(), folder=True)
     server.link.session(str(path), server.session_header())
     ask.reply("/done", "/session/record", str(path))
 
@@ -162,7 +162,7 @@ def session_stop(ask: OscCall) -> None:
 @osc("/record/start", OWNER)
 def record_start(ask: OscCall, name: Word = "") -> None:
     """Records the output to a .wav, or a .flac, .ogg or .mp3 that is named. Answers `/done /record/start s:path`."""
-    path = _claimed(paths.recordings(), name, _now(), _recording_suffix(ask.server.link.status(), name))
+    path = _claim_file(paths.recordings(), name, _now(), _recording_suffix(ask.server.link.status(), name))
     ask.server.link.record(str(path))
     ask.reply("/done", "/record/start", str(path))
 
@@ -182,7 +182,7 @@ def tracks_start(ask: OscCall, folder: Word = "") -> None:
     server = ask.server
     if server.link.keeping_tracks:
         raise RequestError("tracks are being recorded already; end them first with /record/tracks/stop")
-    path = _claimed(paths.recordings(), folder, _now(), folder=True)
+    path = _claim_file(paths.recordings(), folder, _now(), folder=True)
     server.link.tracks(str(path), {**server.session_header(), "bar": server.session.state.bar})
     ask.reply("/done", "/record/tracks/start", str(path))
 
@@ -200,7 +200,7 @@ def capture(ask: OscCall, bars: Annotated[int, Meta(ge=1, le=MAX_BARS)], node: W
     `/capture.reply s:path`.
     """
     number = node_number(ask.server.session, node)
-    path = _claimed(paths.captures(), name, f"{node}-{_now()}", ".wav")
+    path = _claim_file(paths.captures(), name, f"{node}-{_now()}", ".wav")
     try:
         ask.server.captures.ask(ask.peer, str(path), number, bars, ask.server.session.state.bar)
     except EngineError:
@@ -235,7 +235,7 @@ def _now() -> str:
     return time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
-def _claimed(parent: Path, name: str, otherwise: str, suffix: str = "", *, folder: bool = False) -> Path:
+def _claim_file(parent: Path, name: str, otherwise: str, suffix: str = "", *, folder: bool = False) -> Path:
     """A new empty file, or folder, inside `parent`, which is created; with room for its beginning.
 
     `name`: as the sender wrote it, "" for none; it is refused where it is taken. `otherwise`: a name of the time of
