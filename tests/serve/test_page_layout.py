@@ -284,7 +284,11 @@ def test_before_the_first_levels_nothing_is_asked_that_the_first_screen_does_wit
         tab.call("Page.enable")
         tab.call("Page.addScriptToEvaluateOnNewDocument", source=FIRST)
         tab.go(f"http://127.0.0.1:{server.http}/#room={room}")
-        tab.until("!!window.came && performance.getEntriesByType('resource').some(one => /patches/.test(one.name))")
+        # an answer is listed once it is complete
+        tab.until(
+            "!!window.came && ['/patches', '/api/graph'].every(path =>"
+            " performance.getEntriesByType('resource').some(one => one.name.includes(path)))"
+        )
         asked = tab.run(
             "performance.getEntriesByType('resource').filter(one => one.startTime < came)"
             ".map(one => new URL(one.name).pathname)"
