@@ -16,7 +16,7 @@ from antiphon.files import set_take
 from antiphon.files.audiofile import stream
 from antiphon.files.containers.layout import layout
 from antiphon.files.containers.pieces import Refused
-from antiphon.files.tracks import TrackFiles
+from antiphon.files.tracks import TrackFiles, TrackTake
 from antiphon.kernel.contract.block import missed_fade_out
 from antiphon.kernel.engine.shared import OUTPUT, SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.kernel.errors import FileError
@@ -222,6 +222,39 @@ def test_a_recording_goes_on_where_a_killed_recorder_ended(shared: Shared, tmp_p
     blocks = np.concatenate(files).reshape(-1, BLOCK, 2)[:, 0, 0] * 256
     assert blocks.tolist() == [0] * 10 + [10] * 10 + [20] * 10 + [30] * 20 + [50] * 5 + [55] * 5
     assert shared.words[HeaderWord.TAP_DROPPED] == 0
+
+
+@pytest.mark.parametrize("dies_at", [(TrackTake, "read"), (TrackTake, "turn"), (ByteRing, "release")])
+def test_the_log_of_tracks_has_each_line_once_wherever_a_recorder_is_killed(
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: tuple[type, str]
+) -> None:
+    kept = CaptureMemory.create(CaptureShape(RATE, BLOCK, 300))
+    tracks = {"do": "tracks", "path": str(tmp_path / "tonight"), "header": {"session": 2}}
+    ring, killed = ByteRing(shared), Recorder(shared, tmp_path, kept=kept, takes=TAKES)
+    killed.handle(tracks)
+
+    def push(*samples: int) -> None:
+        for sample in samples:
+            ring.push(b"E" + json.dumps({"engine": "started", "sample": sample}).encode())
+
+    push(0, 1)
+    killed.turn()
+    push(2, 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(*dies_at, raised_by_kill)
+        with pytest.raises(KeyboardInterrupt):
+            killed.turn()
+    killed._takes["tracks"]._log.flush()  # as a full buffer would
+    follower = Recorder(shared, tmp_path, kept=kept, takes=TAKES)
+    follower.handle({**tracks, "resume": True})
+    push(4)
+    follower.close()
+    lines = [json.loads(line) for line in (tmp_path / "tonight" / "session.jsonl").read_text().splitlines()]
+    assert [line["sample"] for line in lines if "engine" in line] == [0, 1, 2, 3, 4]
+
+
+def raised_by_kill(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_recording_killed_before_it_wrote_begins_no_earlier(shared: Shared, tmp_path: Path) -> None:

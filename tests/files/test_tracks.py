@@ -51,9 +51,11 @@ def test_tracks_are_what_was_played_over_a_recorder_that_is_killed(tmp_path: Pat
         take.turn(engine.block)
     (tmp_path / "input.wav").open("ab").write(b"half a write")  # as if it was killed within one
     engine.play(50)
+    logged = take.log_size
     with (tmp_path / LOG).open("a") as log:
         log.write('{"sample": 1')
     take = begun(tmp_path, engine)
+    take.rewind(logged)
     engine.play(30)
     take.turn(engine.block)
     take.close()

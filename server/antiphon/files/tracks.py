@@ -268,8 +268,6 @@ class TrackTake(RecordedTake):
         self._beats, self._lost = BeatPoints(), (0, 0)
         log = folder / LOG
         if (folder / LIST).exists():
-            whole = log.read_bytes()
-            os.truncate(log, whole.rfind(b"\n") + 1)
             self._log = log.open("a", encoding="utf-8")
             self.files, held = read_tracks(folder, self._block)
             self.first, self._by_number = held.first // self._block, dict(held.numbers)
@@ -287,6 +285,14 @@ class TrackTake(RecordedTake):
             for name in (LOG, LIST, *(track.file for track in self.files.tracks)):
                 (folder / name).unlink(missing_ok=True)
             raise
+
+    def rewind(self, logged: int) -> None:
+        self._log.truncate(logged)
+
+    @property
+    def log_size(self) -> int:
+        self._log.flush()
+        return os.fstat(self._log.fileno()).st_size
 
     def read(self, lines: Sequence[dict[str, Any]]) -> None:
         for line in lines:

@@ -83,7 +83,8 @@ class Recorder:
 
         A message with "do" "cue" is written into the logs. "last" of a recording is that of `OutputTake`.
 
-        With "resume" a recording goes on where a killed recorder's ended, from what the tap still has.
+        With "resume" a recording goes on where a killed recorder's ended, from what the tap still has, and tracks with
+        each line of the journal once.
 
         Errors are reported, not raised.
         """
@@ -98,7 +99,11 @@ class Recorder:
             if path:
                 self._last_seconds = message.get("last", 0.0) if kind == "record" else self._last_seconds
                 self._takes[kind] = self._open(kind, Path(path), message.get("header", {}))
-                if message.get("resume"):
+                if kind == "tracks":
+                    if message.get("resume"):
+                        self._takes[kind].rewind(self._journal.follow_killed())
+                    self._release_lines()
+                elif message.get("resume"):
                     oldest = self._words[HeaderWord.TAP_WRITE] - self.shared.shape.tap + _MARGIN
                     self._resumed = max(self._words[HeaderWord.RECORDED], oldest, 0)
                 self._since[kind] = time.time()
@@ -166,9 +171,11 @@ class Recorder:
             return
         end = self._words[HeaderWord.TAP_WRITE]
         cues, self._cues = self._cues, []
-        lines = [*cues, *map(to_line, self._journal.drain())] if self._logs else []
+        lines = [*cues, *map(to_line, self._journal.read())] if self._logs else []
         self._each(lambda take: take.read(lines))
         self._each(lambda take: take.turn(end if last else end - 1))  # a block is in the ring after it is counted
+        if lines:
+            self._release_lines()
         if self._sounds:
             if self._next < 0:
                 if end == 0:
@@ -179,6 +186,9 @@ class Recorder:
                 self._write(self._next, count)
                 self._next += count
         self._check_limits(end)
+
+    def _release_lines(self) -> None:
+        self._journal.release(self._takes["tracks"].log_size if "tracks" in self._takes else 0)
 
     def _each(self, step: Callable[[RecordedTake], object]) -> None:
         """Calls a step of each take; a take whose step fails is ended."""

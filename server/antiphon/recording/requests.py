@@ -78,7 +78,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
     record, session, tracks, *_ = note
     begin = []
     if tracks:
-        begin.append({"do": "tracks", "path": tracks})
+        begin.append({"do": "tracks", "path": tracks, "resume": True})
         notes.append(f"the tracks in {tracks} go on")
     if session:
         notes.append(f"the set recorded in {session} ends here; begin another with /session/record")

@@ -47,6 +47,14 @@ class RecordedTake:
     def read(self, lines: Sequence[dict[str, Any]]) -> None:
         """Receives lines of the journal, and cues."""
 
+    @property
+    def log_size(self) -> int:
+        """Bytes of its log that a killed process leaves."""
+        return 0
+
+    def rewind(self, logged: int) -> None:
+        """Drops what its log has beyond `logged` bytes; those lines come again."""
+
     def turn(self, end: int) -> None:
         """Writes the lines received, and its data on blocks before `end` that do not come from the tap."""
 

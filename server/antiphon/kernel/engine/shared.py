@@ -25,6 +25,8 @@ REPORT = struct.Struct("<qqddqdqq")
 COMMANDS = 65536
 REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
+_PLACES, _LENGTH_BITS = 2 * JOURNAL_BYTES, 39
+"""Places in the journal that a word tells apart beside the length of a log, which has so many bits."""
 LOADING_BYTES = 1024
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, load as a share of a block). Rows 0 and 1 are output and input; node
@@ -100,6 +102,7 @@ class HeaderWord(IntEnum):
     DEVICE_BLOCK = 62  # frames that the device asks for at once
     FOUND_TEMPO = 64  # float64 bits, bpm as the node that last led found it, 0: set otherwise since
     ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
+    LOGGED = 66  # place in the journal and length of the tracks' log, of one moment; written by the recorder
     RECORDED = 65  # block after the last one in the recording's file; written by the recorder
     SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it
     BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change
@@ -188,7 +191,7 @@ class ByteRing:
 
     def __init__(self, shared: Shared) -> None:
         self._words, self._data = shared.words, shared.part("journal")
-        self._size = JOURNAL_BYTES
+        self._size, self._at = JOURNAL_BYTES, shared.words[HeaderWord.JOURNAL_READ]
 
     def push(self, payload: bytes | bytearray) -> bool:
         """Appends a record. Returns False, and counts it, when the ring has no space."""
@@ -202,19 +205,31 @@ class ByteRing:
         words[HeaderWord.JOURNAL_WRITE] = at + need
         return True
 
-    def drain(self) -> Iterator[bytes]:
-        """Removes and yields all records, oldest first."""
-        words = self._words
-        while words[HeaderWord.JOURNAL_READ] < words[HeaderWord.JOURNAL_WRITE]:
-            at = words[HeaderWord.JOURNAL_READ]
-            length = int.from_bytes(self._get(at, 4), "little")
-            payload = self._get(at + 4, length)
-            words[HeaderWord.JOURNAL_READ] = at + 4 + length
+    def read(self) -> Iterator[bytes]:
+        """Yields all records, oldest first; they stay until `release`, so that a reader that is killed loses none."""
+        self._at, end = self._words[HeaderWord.JOURNAL_READ], self._words[HeaderWord.JOURNAL_WRITE]
+        while self._at < end:
+            length = int.from_bytes(self._get(self._at, 4), "little")
+            payload = self._get(self._at + 4, length)
+            self._at += 4 + length
             yield payload
+
+    def release(self, logged: int) -> None:
+        """Removes the records that were read; for a follower, `logged` is the length of the log that has them."""
+        # one word, one store: a kill leaves place and length of the same moment
+        self._words[HeaderWord.LOGGED] = (self._at % _PLACES) << _LENGTH_BITS | logged
+        self._words[HeaderWord.JOURNAL_READ] = self._at
+
+    def follow_killed(self) -> int:
+        """Goes on behind the records that a killed reader released; returns the length of the log that has them."""
+        place, logged = divmod(self._words[HeaderWord.LOGGED], 1 << _LENGTH_BITS)
+        read = self._words[HeaderWord.JOURNAL_READ]
+        self._words[HeaderWord.JOURNAL_READ] = read + (place - read) % _PLACES
+        return logged
 
     def skip_all(self) -> None:
         """Discards all records; for the reader."""
-        self._words[HeaderWord.JOURNAL_READ] = self._words[HeaderWord.JOURNAL_WRITE]
+        self._at = self._words[HeaderWord.JOURNAL_READ] = self._words[HeaderWord.JOURNAL_WRITE]
 
     def _put(self, at: int, data: bytes | bytearray) -> None:
         start = at % self._size
