@@ -2,11 +2,12 @@
 
 Both chains run block by block, in turn, in one process; parameters stay constant, as they mostly do. Times are
 processor times of the process, so other processes do not add to them. The row `gain` is the overhead between two nodes:
-its own work is one multiplication per sample.
+its own work is one multiplication per sample. Servers then say in what share of the blocks the interpreter took part.
 """
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -21,7 +22,7 @@ import tomli_w
 from antiphon import Chain
 from antiphon.api import BlockTime, Samples, StreamSpec, Value
 from antiphon.api.backends.rendering import Loaded, load_plugins, patch_runner
-from antiphon_bench.rig import finish, table
+from antiphon_bench.rig import Sender, ServerProcess, finish, parameters, table
 
 RATE = 48000
 BLOCKS = (64, 256)
@@ -31,9 +32,20 @@ CALLED = (("gain",), ("compressor",), ("gain", "compressor", "reverb"))
 LENGTH = 64
 """Number of nodes in a chain."""
 ROUNDS = 20
-WARM_UP_BLOCKS = 100
-"""Untimed warm-up blocks."""
+WARM_UP_BLOCKS, WARM_UP_SECONDS = 100, 4.0
+"""What is not measured of a plan, and of a server."""
 PATCHES = ("answer", "band", "desk", "dub", "techno")
+EVENTS = """\
+from antiphon.live import *
+patch("techno")
+tempo(125)
+track("hats", s("hh*64"))
+"""
+"""A script of 2,000 events a minute."""
+FADERS, FADER_HZ = 40, 50
+TOUCHED = ("techno", "dub", "band", "answer", "2,000 events a minute", f"{FADERS} faders")
+REASONS = ("blocks", "action", "moving", "event", "python", "plan", "other")
+"""Counters of `/api/status`, after `interpreted_`."""
 
 
 def peers(pedalboard: Any) -> dict[str, tuple[Callable[[], Any], Mapping[str, Value]]]:
@@ -78,9 +90,14 @@ def main(seconds: float, seed: int) -> None:
         ("block", "patch", "share", "nodes", "in machine code"),
         [(r["block"], r["patch"], r["share"], r["nodes"], r["native"]) for r in patches],
     )
-    finish(
-        "plan", {"seed": seed, "nodes": rows, "chain": called, "patches": patches, "pedalboard": version("pedalboard")}
+    touched = [measure_touched(case, block, seconds) for block in BLOCKS for case in TOUCHED]
+    table(
+        f"share of blocks in which the interpreter took part, {seconds:g} s live, by reason (a block may have several)",
+        ("block", "case", *REASONS),
+        [(r["block"], r["case"], *(r[reason] for reason in REASONS)) for r in touched],
     )
+    own = {"nodes": rows, "chain": called, "patches": patches, "touched": touched}
+    finish("plan", {"seed": seed, **own, "pedalboard": version("pedalboard")})
 
 
 def measure_effect_cost(loaded: Loaded, pedalboard: Any, kind: str, x: Samples, seconds: float) -> dict[str, Any]:
@@ -172,3 +189,26 @@ def measure_patch_cost(loaded: Loaded, name: str, block: int, seconds: float) ->
     runner.close()
     share = spent / 1e6 / (block / RATE)
     return {"block": block, "patch": name, "share": share, "nodes": len(plan.steps), "native": native}
+
+
+def measure_touched(case: str, block: int, seconds: float) -> dict[str, Any]:
+    """Shares of a server's blocks in which the interpreter took part, by reason."""
+    with TemporaryDirectory() as folder:
+        patch = case if case in PATCHES else "techno"
+        if "faders" in case:
+            patch = str(write_chain_patch(Path(folder), "gain", FADERS, {}))
+        with ServerProcess("--live", "--audio", "headless", "--block", str(block), "--patch", patch) as server:
+            if "events" in case:
+                server.request("POST", "/api/live/eval", {"text": EVENTS, "version": 1})
+            faders = tuple(f"/node/gain{place}/gain" for place in range(FADERS)) if "faders" in case else ()
+            sends = Sender(server.osc, FADERS * FADER_HZ, parameters, faders) if faders else nullcontext()
+            with sends:
+                time.sleep(WARM_UP_SECONDS)
+                before = server.status()
+                time.sleep(seconds)
+                after = server.status()
+    blocks = after["blocks"] - before["blocks"]
+    named = {reason: f"interpreted_{reason}" for reason in REASONS}
+    return {"block": block, "case": case} | {
+        reason: (after[name] - before[name]) / blocks for reason, name in named.items()
+    }

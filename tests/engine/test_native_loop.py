@@ -293,6 +293,16 @@ def test_samples_counters_reports_meters_and_copies_are_the_interpreters(engine)
     assert by_machine.capture.sound.any()
 
 
+def test_blocks_in_which_the_interpreter_took_part_are_counted_by_reason(engine):
+    one = engine(CHAIN)
+    one.player.take(SetTempo(75.0, 0.25, Sample(80_000)))
+    one.run()
+    words = one.shared.words
+    # a quarter of a beat in which the tempo halves takes 15 ln 2 / 75 s, 104 blocks; the rise 8 after the plan's
+    assert [words[HeaderWord.INTERPRETED_BLOCKS + 1 + place] for place in range(6)] == [1, 103, 0, 0, 1, 7]
+    assert words[HeaderWord.INTERPRETED_BLOCKS] == len(one.reasons)
+
+
 @pytest.mark.parametrize(
     ("channels", "pairs"), [(4, ("1-2", "3-4")), (4, ("1-2", "cue")), (1, ()), (3, ("1-2", "3-4"))]
 )

@@ -20,7 +20,8 @@ from antiphon.kernel.contract.processor import IO, BlockTime, Processor
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.native_plan import MOVED, NativePlan
-from antiphon.kernel.graph.native_rows import measure_rows
+from antiphon.kernel.graph.native_rows import PlanWord, measure_rows
+from antiphon.kernel.graph.node_host import Touch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.checks import inspect_processor
@@ -298,7 +299,9 @@ def test_a_node_is_the_interpreters_while_a_parameter_moves_and_machine_codes_ag
     cell = [cell.param.name for cell in plan.hosts[1].cells].index("gain")
     plan.hosts[1].post(cell, 3, 0.5, 0.0)
     assert not plan.native.native(0)
+    assert plan.native.words[PlanWord.TOUCHED] == 0
     rest = play(plan)
+    assert plan.native.words[PlanWord.TOUCHED] == Touch.MOVING
     assert plan.native.native(0)
     np.testing.assert_allclose(rest[:, -64:], 0.5 * sound()[:, -64:])
 
@@ -569,5 +572,6 @@ def test_a_node_of_machine_code_gets_the_events_of_another():
     at_rest = []
     out = play(plan, lambda plan, block: at_rest.append(plan.native.native(1)))
     assert at_rest.count(True) == BLOCKS
+    assert plan.native.words[PlanWord.TOUCHED] == Touch.PYTHON | Touch.EVENT
     expected = np.repeat(np.arange(BLOCKS // 10 + 1), 10 * SPEC.block)[5 * SPEC.block :][: out.shape[1]]
     np.testing.assert_array_equal(out, [expected, expected])

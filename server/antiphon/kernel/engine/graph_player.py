@@ -24,7 +24,7 @@ from antiphon.kernel.engine.playing import (
 from antiphon.kernel.engine.strips import Strips
 from antiphon.kernel.graph.clock import SET_BACK, TempoMap
 from antiphon.kernel.graph.io_nodes import CLIPPED
-from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.node_host import NodeHost, Touch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.graph.plan_crossfade import PlanCrossfade
 from antiphon.kernel.session.actions import ACTIONS, Action, EndTails, FadeOut, NodeReset, NodeSet
@@ -274,15 +274,21 @@ class GraphPlayer:
         return out
 
     @property
-    def rests(self) -> bool:
-        """True if nothing is pending for the coming block, so that machine code may play it."""
+    def unrest(self) -> int:
+        """Why the player has to play the coming block (`Touch`); 0 if nothing is pending."""
         plan = self.plan
-        waits = self._now or self._synced or self._panic or self.reports or self.applied or self._playing.waiting
-        if plan is None or waits or self._crossing is not None:
-            return False
+        if plan is None or self._crossing is not None:
+            return Touch.PLAN
+        if self._now or self._synced or self._panic:
+            return Touch.ACTION
+        if self._playing.waiting:
+            return Touch.EVENT
         if self.buses.source is not plan.last.buffer or self.buses.sounding is not plan.sounding:
-            return False
-        return self.edges.rests and self._levels.rests and self._retries.rests
+            return Touch.PLAN
+        if not self._levels.rests:
+            return Touch.MOVING
+        rests = self.edges.rests and self._retries.rests and not self.reports and not self.applied
+        return 0 if rests else Touch.OTHER
 
     def end_rows(self) -> bool:
         """Does what nodes asked for in machine code's block, which ended at `sample`; True if they moved the clock."""

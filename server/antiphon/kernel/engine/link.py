@@ -128,6 +128,8 @@ class EngineCounters:
     - `stalls`: times that the machine gave the engine no processor for 0.1 s or longer.
     - `stalled_ns`: duration of the last stall.
     - `latest_ns`: largest lateness of a computed block; stalls do not count.
+    - `interpreted_blocks`: blocks in which the interpreter took part; `interpreted_action` and so on: with that reason
+      among others (`Touch`).
     """
 
     blocks: int = 0
@@ -148,6 +150,13 @@ class EngineCounters:
     stalls: int = 0
     stalled_ns: int = 0
     latest_ns: int = 0
+    interpreted_blocks: int = 0
+    interpreted_action: int = 0
+    interpreted_moving: int = 0
+    interpreted_event: int = 0
+    interpreted_python: int = 0
+    interpreted_plan: int = 0
+    interpreted_other: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.playing import PlayerReport
 from antiphon.kernel.engine.remote import PLACES
 from antiphon.kernel.engine.shared import DRIVERS, HeaderWord, Shared, command_ring, report_ring
-from antiphon.kernel.graph.node_host import NodeHost
+from antiphon.kernel.graph.node_host import NodeHost, Touch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.session.actions import EndTails, FadeOut
 from antiphon.kernel.session.notes import HIGHEST
@@ -211,6 +211,9 @@ class EngineLoop:
             self._late(late + (sample - player.sample) * 1_000_000_000 // driver.rate)
             self.journal.record_gap(player.sample, sample)
             player.skip(sample - player.sample)
+        if self._loop[LoopWord.DUE] == Touch.OTHER:
+            ramps = player.tempo.line_at(player.sample) is None
+            self._loop[LoopWord.DUE] = player.unrest or (Touch.MOVING if ramps else Touch.OTHER)
         self._swap()
         self._drain()
         self._native.read(block)
@@ -263,7 +266,7 @@ class EngineLoop:
         if player.strips.heard:
             self.journal.record_events(sample, player.strips.heard)
         loop[LoopWord.WAITING] = int(not metered)
-        if loop[LoopWord.DUE] or moved or not player.rests:
+        if loop[LoopWord.DUE] or moved or player.unrest:
             loop[LoopWord.RESTS] = 0
         return 0
 

@@ -93,7 +93,7 @@ class LoopWord(IntEnum):
     FALL_FRAMES = 75
     CALL_BACK = 76  # address of the interpreter's function, called with a `CallReason` and the number of a block
     WAITING = 77  # 1: values of nodes that the interpreter ran wait for the meters
-    DUE = 78  # 1: the interpreter plays the block under way
+    DUE = 78  # why the interpreter plays the block under way (`Touch`), or 0
     HEARD = 79  # 1: it was delivered in time
     METERED = 80  # 1: its meters were measured
     BEAT = 81  # of its first sample, a float, where the interpreter plays it

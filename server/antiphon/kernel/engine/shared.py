@@ -108,9 +108,16 @@ class HeaderWord(IntEnum):
     BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change
     BEAT_SAMPLE = 54  # the sample at which the clock is at BEAT
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
+    INTERPRETED_BLOCKS = 66  # blocks in which the interpreter took part; then those with each reason (`Touch`)
+    INTERPRETED_ACTION = 67
+    INTERPRETED_MOVING = 68
+    INTERPRETED_EVENT = 69
+    INTERPRETED_PYTHON = 70
+    INTERPRETED_PLAN = 71
+    INTERPRETED_OTHER = 72
 
 
-WORDS = 72
+WORDS = 80
 
 
 @dataclass(frozen=True, slots=True)

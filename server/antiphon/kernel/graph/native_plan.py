@@ -22,7 +22,7 @@ from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
 from antiphon.kernel.graph.native_rows import NodeRow, PackedCalls, PlanWord, Stop, run_plan
-from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost
+from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost, Touch
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.native.call_back import CallBack
@@ -243,13 +243,20 @@ class NativePlan:
         if self._opened is not None and time.sample != whole[PlanWord.SAMPLE]:
             time.sample, time.beat = whole[PlanWord.SAMPLE], self._real[PlanWord.BEAT]
             self._opened()
+        at, touch = self._places[place], int(Touch.OTHER)
         if reason == Stop.HELD:
+            touch = Touch.PYTHON
+            if at.kernels is not None:
+                touch = at.node.host.unrest(at.node.moves) or touch
             play.run_node_at(place, time)
+            if at.kernels is not None and at.node.io.events_in:
+                touch = Touch.EVENT
             self.settle(place)
         elif reason == Stop.BAD:
             play.conclude(place, time, NOT_FINITE)
         else:
-            play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
+            play.conclude(place, time, at.node.host.judge(whole[PlanWord.SPENT], time.sample))
+        whole[PlanWord.TOUCHED] |= touch
         return 0
 
     @property
@@ -264,7 +271,7 @@ class NativePlan:
         at = self._places[place]
         node = at.node
         version = int(node.host.version[0])
-        if at.kernels is None or node.io.events_out or not node.host.rests(node.moves):
+        if at.kernels is None or node.io.events_out or node.host.unrest(node.moves):
             return
         step = lay_out_calls(node, self._spec.block)
         if step is None or _kernels(step) != at.kernels:

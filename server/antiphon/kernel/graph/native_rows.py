@@ -37,7 +37,7 @@ class PlanWord(IntEnum):
     CLOCK = 4  # the address of clock_gettime
     NOW = 5  # and 6: struct timespec
     AT_WORK = 7  # the address of the word that gets the number of the node at work
-    TOUCHED = 8  # 1: the interpreter was called since the word was cleared
+    TOUCHED = 8  # why the interpreter was called since the word was cleared, bits of `Touch`
     TIMES = 9  # how many places of the block's time there are
     SAMPLE = 10
     BEAT = 11  # a float, as TEMPO
@@ -90,13 +90,6 @@ def monotonic_ns(s: i64p) -> i64:
 
 
 @kernel
-def call_interpreter(s: i64p, reason: i64, row: i64) -> i64:
-    """Has the interpreter run or end a row. Returns 0, or `RAISED`."""
-    s[PlanWord.TOUCHED] = 1
-    return call_python(s[PlanWord.CALL_BACK], reason, row)
-
-
-@kernel
 def run_rows(s: i64p) -> i64:
     """Runs the nodes in order, or has the interpreter run or end them. Returns 0, or `RAISED` where that raised."""
     rows = address_i64(s[PlanWord.NODES])
@@ -117,7 +110,7 @@ def run_rows(s: i64p) -> i64:
                     version[0] = version[0] + 1
                     break
         if version[0] != row[NodeRow.PACKED]:
-            if call_interpreter(s, Stop.HELD, k) != 0:
+            if call_python(s[PlanWord.CALL_BACK], i64(Stop.HELD), k) != 0:
                 return RAISED
             begun = monotonic_ns(s)
             continue
@@ -135,7 +128,7 @@ def run_rows(s: i64p) -> i64:
         load[0] = load[0] + LOAD_SHARE * (f64(spent) / f64_bits(s[PlanWord.BLOCK_NS]) - load[0])
         if bad == 1 or spent > s[PlanWord.PERIOD]:
             s[PlanWord.SPENT] = spent
-            if call_interpreter(s, Stop.BAD if bad == 1 else Stop.LATE, k) != 0:
+            if call_python(s[PlanWord.CALL_BACK], i64(Stop.BAD if bad == 1 else Stop.LATE), k) != 0:
                 return RAISED
             begun = monotonic_ns(s)
             continue

@@ -3,6 +3,7 @@
 import os
 import time as _time
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,17 @@ _SWITCH_SMOOTH = 0.005
 NOT_FINITE = "gave NaN or infinity"
 _MIXING: list[Kernel[..., Any]] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.copy_sound, dsp.complement]
 _EACH_OUTPUT: list[Kernel[..., Any]] = [dsp.scale, dsp.scale, dsp.last_frame]
+
+
+class Touch(IntEnum):
+    """Reasons why the interpreter takes part in a block: bits, in the order of `HeaderWord.INTERPRETED_ACTION`."""
+
+    ACTION = 1  # an action is due
+    MOVING = 2  # a parameter or a level moves
+    EVENT = 4  # a node gets events
+    PYTHON = 8  # a node has no step, or leaves this block to `process`
+    PLAN = 16  # another plan or driver is asked for, or fades in
+    OTHER = 32  # a failure, a fade of the output, a recording that begins, late publication
 
 
 def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
@@ -135,16 +147,14 @@ class NodeHost:
         """Invalidates the node's packed row: the interpreter runs it until it rests again (`native_plan`)."""
         self.version[0] += 1
 
-    def rests(self, moves: tuple[Modulation, ...]) -> bool:
-        """True if blocks differ only in their sound, so that machine code may run the node."""
-        busy = self.failed or self.forced or self.events or self.endings or self._mending
-        fading = self._opening or self._tail_left or self._overruns.open_ns
-        return (
-            not busy
-            and not fading
-            and self._moves.are_steady(moves)
-            and all(cell.moved and cell.steady(self._after) for cell in self.active)
-        )
+    def unrest(self, moves: tuple[Modulation, ...]) -> int:
+        """Why the interpreter has to run the node (`Touch`); 0 if blocks differ only in their sound."""
+        if self.events or self.endings:
+            return Touch.EVENT
+        if self.failed or self.forced or self._mending or self._opening or self._tail_left or self._overruns.open_ns:
+            return Touch.OTHER
+        steady = self._moves.are_steady(moves) and all(cell.moved and cell.steady(self._after) for cell in self.active)
+        return 0 if steady else Touch.MOVING
 
     @property
     def awaits(self) -> bool:

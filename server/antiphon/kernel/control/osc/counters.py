@@ -45,6 +45,8 @@ COUNTERS = {
     "commands_delayed": Counter(lambda app: app.link.counters().commands_dropped),
     **dict.fromkeys(("reports_dropped", "tap_dropped", "journal_dropped", "nan_blocks", "limited_blocks"), Counter()),
     **dict.fromkeys(("clipped_blocks", "supervisor_faults"), Counter()),
+    # blocks in which the interpreter took part, and those with each reason
+    **{name: Counter() for name in EngineCounters.__slots__ if name.startswith("interpreted")},
     # each without a processor for .1 s or longer
     "stalls": Counter(label="times that the machine stood still"),
     "scheduled": Counter(lambda app: len(app.session.schedule) + len(app.intake.deferred), osc=True, level=True),

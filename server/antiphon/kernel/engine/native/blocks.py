@@ -37,6 +37,7 @@ from antiphon.kernel.engine.native.waiting import (
 from antiphon.kernel.engine.shared import SESSION, HeaderWord
 from antiphon.kernel.graph.io_nodes import CLIPPED
 from antiphon.kernel.graph.native_rows import PlanWord, run_plan
+from antiphon.kernel.graph.node_host import Touch
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
 from antiphon.kernel.workers.hop_kernels import wake_workers
 from antiphon.native.call_back import RAISED, call_python
@@ -194,33 +195,34 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
     store_release(place, 0, first + rows)
 
 
+_REASONS = len(Touch)
 STALL_NS = SECOND // 10
 """Excess of a turn's wall time over the process's CPU time that counts as a stall of the machine."""
 
 
 @kernel
 def needs_interpreter(s: i64p, block: i64) -> i64:
-    """1 if the interpreter has to play this block, else 0."""
+    """Why the interpreter has to play this block (`Touch`), or 0."""
     if s[LoopWord.RESTS] == 0:
-        return 1
+        return Touch.OTHER
     header = address_i64(s[LoopWord.HEADER])
     sample = block * s[LoopWord.BLOCK]
-    found = 1 if s[LoopWord.ASKED] != 0 else 0
-    found = 1 if header[HeaderWord.COMMANDS_WRITE] != header[HeaderWord.COMMANDS_READ] else found
-    found = 1 if header[HeaderWord.ECHO] != 0 else found
-    found = 1 if header[HeaderWord.TAPPING] != s[LoopWord.TAPPING] else found
-    found = 1 if header[HeaderWord.SESSIONS] != s[LoopWord.SESSIONS] else found
-    found = 1 if sample != s[LoopWord.SAMPLE] else found
-    found = 1 if sample + s[LoopWord.BLOCK] > s[LoopWord.UNTIL] else found
+    found = i64(0)
+    found = found | Touch.OTHER if header[HeaderWord.ECHO] != 0 else found
+    found = found | Touch.OTHER if header[HeaderWord.TAPPING] != s[LoopWord.TAPPING] else found
+    found = found | Touch.OTHER if header[HeaderWord.SESSIONS] != s[LoopWord.SESSIONS] else found
+    found = found | Touch.OTHER if sample != s[LoopWord.SAMPLE] else found
     if s[LoopWord.LISTEN] != 0:
         listen = address_i64(s[LoopWord.LISTEN])
-        found = 1 if listen[TapWord.INPUT_OPEN] != 0 else found
+        found = found | Touch.OTHER if listen[TapWord.INPUT_OPEN] != 0 else found
         for tap in range(TAPS):
-            found = 1 if listen[tap] != s[LoopWord.WANTED + tap] else found
+            found = found | Touch.OTHER if listen[tap] != s[LoopWord.WANTED + tap] else found
     if signal_came(s) != 0:
         s[LoopWord.WOKEN] = 1
-        found = 1
-    return found
+        found = found | Touch.OTHER
+    found = found | Touch.PLAN if s[LoopWord.ASKED] != 0 else found
+    found = found | Touch.ACTION if header[HeaderWord.COMMANDS_WRITE] != header[HeaderWord.COMMANDS_READ] else found
+    return found | Touch.ACTION if sample + s[LoopWord.BLOCK] > s[LoopWord.UNTIL] else found
 
 
 @kernel
@@ -244,7 +246,6 @@ def play_plan(s: i64p, f: f64p, sample: i64) -> i64:
     if s[LoopWord.PLAYED] != 0:
         copy_rows(address_f32(s[LoopWord.OUT]), frames, address_f32(s[LoopWord.PLAYED]), frames, channels, frames)
     plan = address_i64(s[LoopWord.PLAN])
-    plan[PlanWord.TOUCHED] = 0
     plan[PlanWord.SAMPLE] = sample
     plan[PlanWord.BEAT] = bits_f64(beat_at(s, f, sample))
     if run_plan(plan) != 0:
@@ -312,6 +313,9 @@ def wait_block(s: i64p) -> i64:
 @kernel
 def compute_block(s: i64p, f: f64p, block: i64) -> i64:
     """Computes a block, in machine code or by the interpreter. Returns 0, or `RAISED`."""
+    if s[LoopWord.PLAN] != 0:
+        plan = address_i64(s[LoopWord.PLAN])
+        plan[PlanWord.TOUCHED] = 0
     s[LoopWord.DUE] = needs_interpreter(s, block)
     if s[LoopWord.DUE] != 0:
         return call_python(s[LoopWord.CALL_BACK], i64(CallReason.PLAY), block)
@@ -335,6 +339,20 @@ def was_called(s: i64p) -> i64:
 
 
 @kernel
+def count_touched(s: i64p) -> None:
+    """Counts a block in which the interpreter took part, and each reason."""
+    touched = s[LoopWord.DUE]
+    if s[LoopWord.PLAN] != 0:
+        plan = address_i64(s[LoopWord.PLAN])
+        touched = touched | plan[PlanWord.TOUCHED]
+    touched = i64(Touch.OTHER) if touched == 0 else touched
+    counts = offset(address_i64(s[LoopWord.HEADER]), HeaderWord.INTERPRETED_BLOCKS)
+    counts[0] = counts[0] + 1
+    for n in range(_REASONS):
+        counts[n + 1] = counts[n + 1] + (touched >> n & 1)
+
+
+@kernel
 def play_block(s: i64p, f: f64p) -> i64:
     """Plays the next block. Returns 0, what `wait_block` returns in place of a block, or `RAISED`."""
     block = wait_block(s)
@@ -351,7 +369,10 @@ def play_block(s: i64p, f: f64p) -> i64:
     called = was_called(s)
     if called == 0 and s[LoopWord.METERED] != 0:
         report_values(s)
-    raised = call_python(s[LoopWord.CALL_BACK], i64(CallReason.PUBLISH), block) if called != 0 else 0
+    raised = i64(0)
+    if called != 0:
+        count_touched(s)
+        raised = call_python(s[LoopWord.CALL_BACK], i64(CallReason.PUBLISH), block)
     end_turn(s, f)
     return raised
 

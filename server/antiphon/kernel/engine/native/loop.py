@@ -189,7 +189,7 @@ class NativeLoop:
         header = self._shared.words
         # before the journal is asked: a session that begins after this ends the run of blocks
         whole[LoopWord.TAPPING], whole[LoopWord.SESSIONS] = header[HeaderWord.TAPPING], header[HeaderWord.SESSIONS]
-        rests = player.rests and journal.rests and (self._browser is None or self._browser.rests)
+        rests = not player.unrest and journal.rests and (self._browser is None or self._browser.rests)
         if plan is None or line is None or not rests:
             return False
         self._keep()
