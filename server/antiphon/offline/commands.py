@@ -62,7 +62,7 @@ def convert_to_actions(
 def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
     """Function that looks up a parameter by node and name, and raises UsageError if there is none."""
     infos = [(node.name, declaration(node, catalog)) for node in (*graph.nodes, *nodes_outside_plan(graph))]
-    nodes = {name: {param.name: param for param in info.cells} for name, info in infos if info is not None}
+    nodes = {name: info.by_name for name, info in infos if info is not None}
 
     def find(node: str, name: str) -> Param:
         if node not in nodes:

@@ -383,11 +383,10 @@ def _nodes(steps: tuple[Step, ...]) -> Iterator[NodeSpec]:
         counts[type_] = counts.get(type_, 0) + 1
         name = type_ if counts[type_] == 1 else f"{type_}{counts[type_]}"
         info = known_type(type_, known)
-        cells = {param.name: param for param in info.cells}
         for param in values:
-            if param not in cells:
-                raise ParamError(f"{type_} has no parameter {param!r}{suggest_parameters(param, cells.values())}")
-        checked = {param: cells[param].typed(value) for param, value in values.items()}
+            if param not in info.by_name:
+                raise ParamError(f"{type_} has no parameter {param!r}{suggest_parameters(param, info.cells)}")
+        checked = {param: info.by_name[param].typed(value) for param, value in values.items()}
         yield NodeSpec(name, known.varied(type_, values), checked)
 
 

@@ -314,7 +314,7 @@ class Performing:
         if self._catalog is None:
             self._catalog = declared_catalog()
         infos = [(name, declaration(NodeSpec(name, kind), self._catalog)) for name, kind in nodes.items()]
-        params = {name: {one.name: one for one in info.cells} for name, info in infos if info is not None}
+        params = {name: info.by_name for name, info in infos if info is not None}
 
         def wrong(node: str, param: str) -> str:
             if node in (MACRO, *ENDS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from antiphon.kernel.contract.addresses import AddressInfo
@@ -15,7 +15,7 @@ from antiphon.kernel.errors import PluginError
 from antiphon.kernel.runtime.importing import import_object
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProcessorInfo:
     """One processor type: its name, one-line doc, ports, own params, and the plugin it came from."""
 
@@ -31,10 +31,15 @@ class ProcessorInfo:
     native: bool = False  # its processor offers a `step`, which the plan runs as machine code
     variants: str = ""  # as `Processor.variants`
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Param, ...]:
         """Parameters of a node: the host's three, then its own; the index is the cell in realtime commands."""
         return HOST_PARAMS + self.params
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Param]:
+        """The `cells` by name."""
+        return {p.name: p for p in self.cells}
 
     @property
     def variant(self) -> tuple[str, str]:
@@ -73,8 +78,7 @@ class ProcessorInfo:
 
     def checked(self, values: Mapping[str, object]) -> dict[str, Value]:
         """Returns values by name, converted to their parameters' types. Raises ParamError: one is not allowed."""
-        cells = {p.name: p for p in self.cells}
-        return {key: cells[key].check(value) for key, value in values.items()}
+        return {key: self.by_name[key].check(value) for key, value in values.items()}
 
     def port(self, name: str, side: str) -> Port | None:
         """The port of a name; `side`: "in" or "out"."""
@@ -83,7 +87,8 @@ class ProcessorInfo:
 
     def moved(self, name: str) -> Param | None:
         """Parameter of that name, if a control wire may modulate it."""
-        return next((p for p in self.cells if p.name == name and p.glides), None)
+        param = self.by_name.get(name)
+        return param if param is not None and param.glides else None
 
     def first(self, kind: str, side: str) -> Port | None:
         """The first port of a kind; `side`: "in" or "out"."""

@@ -328,7 +328,7 @@ def _host(
     *,
     cyclic: bool,
 ) -> NodeHost:
-    cells = {p.name: p for p in info.cells}
+    cells = info.by_name
     checked = info.checked(values)
     processor: Processor | None = None
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
@@ -41,7 +42,7 @@ class NodeSpec:
 
 
 def _drop_rejected_values(node: NodeSpec, info: ProcessorInfo | None) -> NodeSpec:
-    cells = {} if info is None else {p.name: p for p in info.cells}
+    cells = {} if info is None else info.by_name
     values = {k: v for k, v in node.values.items() if k in cells and cells[k].takes(v)}
     return node if len(values) == len(node.values) else replace(node, values=values)
 
@@ -65,7 +66,7 @@ class Wire:
     dest: End
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """Nodes in patch order, wires, and macros (which no plan contains)."""
 
@@ -73,13 +74,15 @@ class Graph:
     wires: tuple[Wire, ...] = ()
     macros: tuple[Macro, ...] = ()
 
+    @cached_property
+    def _by_name(self) -> Mapping[str, NodeSpec]:
+        return {node.name: node for node in self.nodes}
+
     def node(self, name: str) -> NodeSpec:
         """The node of that name. Raises PatchError, which lists the nodes, when there is none."""
-        for item in self.nodes:
-            if item.name == name:
-                return item
-        known = [n.name for n in self.nodes]
-        raise PatchError(f"there is no node {name!r}{instead(name, known, 'the nodes are')}")
+        if name not in self._by_name:
+            raise PatchError(f"there is no node {name!r}{instead(name, self._by_name, 'the nodes are')}")
+        return self._by_name[name]
 
     def without_rejected_values(self, catalog: Catalog) -> Graph:
         """The graph without parameter values that the catalog's version of a type rejects."""
@@ -92,7 +95,7 @@ class Graph:
 
     def has(self, name: str) -> bool:
         """True if the graph contains a node of that name."""
-        return any(n.name == name for n in self.nodes)
+        return name in self._by_name
 
     def add(self, node: NodeSpec, catalog: Catalog, after: str | None = None) -> Graph:
         """Returns the graph with `node`, which takes over the outgoing audio wires of `after`; without `after` it gets
@@ -312,14 +315,13 @@ def check(graph: Graph, catalog: Catalog) -> None:
             raise PatchError(f"there are two nodes named {node.name!r}")
         names.add(node.name)
         info = known_type(node.type, catalog)
-        cells = {p.name: p for p in info.cells}
         for key, value in node.values.items():
-            if key not in cells:
+            if key not in info.by_name:
                 raise PatchError(
                     f"{node.name} ({node.type}) has no parameter {key!r}{suggest_parameters(key, info.cells)}"
                 )
             try:
-                cells[key].check(value)
+                info.by_name[key].check(value)
             except ParamError as error:
                 raise PatchError(f"{node.name}.{error}") from None
     for wire in graph.wires:

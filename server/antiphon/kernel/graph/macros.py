@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -92,9 +93,7 @@ def macro_info(words: Iterable[str]) -> ProcessorInfo:
 class MacroInfo(ProcessorInfo):
     """Declaration without the host's parameters (bypass, mute, wet)."""
 
-    __slots__ = ()
-
-    @property
+    @cached_property
     def cells(self) -> tuple[Param, ...]:
         """Parameters of the node `macro`."""
         return self.params

@@ -105,6 +105,11 @@ def load(name_or_path: str | Path, catalog: Catalog, *, trusted: bool = False) -
             path = find(given)
     else:
         path = find(given)
+    return read(path, catalog, trusted=trusted)
+
+
+def read(path: Path, catalog: Catalog, *, trusted: bool = False) -> Patch:
+    """Reads a patch's file. Raises PatchError: it is no patch."""
     patch = parse(read_text(path), catalog, path.name, trusted=trusted, folder=path.absolute().parent)
     return replace(patch, path=path)
 

@@ -2,8 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -85,13 +84,20 @@ def check_single_line(key: str, text: str, least: int, most: int) -> str:
     return text
 
 
-@contextmanager
-def _at(*path: str) -> Iterator[None]:
+class _at:
     """Context that turns a refusal into one for the key `path`."""
-    try:
-        yield
-    except (PatchError, ParamError, FileError, RequestError) as error:
-        raise Misfit(path, shorten(str(error), _MAX_REASON)) from None
+
+    __slots__ = ("_path",)
+
+    def __init__(self, *path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, PatchError | ParamError | FileError | RequestError):
+            raise Misfit(self._path, shorten(str(error), _MAX_REASON)) from None
 
 
 class PatchReader:
@@ -158,7 +164,7 @@ class PatchReader:
         """Nodes and wires."""
         nodes = tuple(self._node(name, body) for name, body in file.nodes.items())
         graph = Graph(nodes)
-        wires: list[Wire] = []
+        wires: dict[Wire, None] = {}
         for source, dests in _flat(file.wires):
             for dest in dests if isinstance(dests, list) else [dests]:
                 if not isinstance(dest, str):
@@ -166,7 +172,7 @@ class PatchReader:
                 wire = self._wire(graph, source, dest)
                 if wire in wires:
                     raise Misfit(("wires", source), f"goes to {dest!r} twice; once is enough")
-                wires.append(wire)
+                wires[wire] = None
                 if len(wires) > MAX_WIRES:
                     raise Misfit(("wires", source), f"is one wire too many; at most {MAX_WIRES} are allowed")
         whole = Graph(nodes, tuple(wires), self._macros(file.macros, graph))
@@ -272,7 +278,7 @@ class PatchReader:
         kind = self.catalog.varied(kind, body)
         with _at(*here, *(("type",) if "type" in body else ())):
             info = known_type(kind, self.catalog)
-        cells = {p.name: p for p in info.cells}
+        cells = info.by_name
         values: dict[str, Value] = {}
         for key, value in body.items():
             if key in ("type", OPTIONAL_KEY):
@@ -296,10 +302,9 @@ class PatchReader:
                 info = macro_info(macro.word for macro in graph.macros)
             else:
                 info = ENDS[node][1] if node in ENDS else known_type(graph.node(node).type, self.catalog)
-        cells = {p.name: p for p in info.cells}
-        if name not in cells:
-            raise Misfit(path, f"{node} has no parameter {value_text(name)}{suggest_parameters(name, cells.values())}")
-        return cells[name]
+        if name not in info.by_name:
+            raise Misfit(path, f"{node} has no parameter {value_text(name)}{suggest_parameters(name, info.cells)}")
+        return info.by_name[name]
 
     def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:
         """Returns the value in the parameter's type. A patch, unlike a message, must give a number as a number."""

@@ -233,7 +233,7 @@ def path_inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonE
         raise error(f"{shown} is not a name: it begins with a dot, or holds one of / \\ : or what cannot be seen")
     path = path_as_spelled(folder / (name if suffix and name.endswith(suffix) else name + suffix))
     try:
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             raise error(f"{shown} leads out of its folder")
     except (OSError, RuntimeError):
         raise error(f"{shown} cannot be followed to a file") from None

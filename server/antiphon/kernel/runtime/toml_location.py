@@ -8,43 +8,32 @@ from antiphon.kernel.runtime.shortening import short_repr
 MAX_PARTS = 8
 MAX_NESTING = 32
 
-_TOKEN = re.compile(
+_QUOTED = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*"""'
     r"|'''(?:[^']|'(?!''))*'''"
     r'|"(?:[^"\\\n]|\\.)*"'
     r"|'[^'\n]*'"
-    r"|\#[^\n]*"
-    r"|[^\"'#.\n=,\[\]{}]+"
-    r"|[.\n=,\[\]{}]",
+    r"|\#[^\n]*",
     re.DOTALL,
 )
+_LONG_KEY = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MAX_PARTS}}}")
+_BRACKET = re.compile(r"[\[\]{}]")
 _PART = re.compile(r"""\s*(?:"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))\s*""")
 
 
 def guard(text: str, source: str) -> None:
     """Raises PatchError for long dotted keys and deep nesting: the parser's time grows with the square of both."""
-    at = parts = depth = 0
-    line = 1
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            return  # an open quote, which the parser reports
-        token = match[0]
-        at = match.end()
-        if token == ".":
-            parts += 1
-            if parts >= MAX_PARTS:
-                raise PatchError(f"{source}, line {line}: a key of more than {MAX_PARTS} parts is not a patch's")
-            continue
-        line += token.count("\n")
-        if token in "\n=,[]{}":
-            parts = 0
-            if token in "[{":
-                depth += 1
-                if depth > MAX_NESTING:
-                    raise PatchError(f"{source}, line {line}: values nested more than {MAX_NESTING} deep are refused")
-            elif token in "]}":
-                depth -= 1
+    bare = _QUOTED.sub(lambda quoted: "\n" * quoted[0].count("\n"), text)
+    bare = re.split("[\"']", bare, maxsplit=1)[0]  # up to an open quote, which the parser reports
+    if long := _LONG_KEY.search(bare):
+        line = bare.count("\n", 0, long.start()) + 1
+        raise PatchError(f"{source}, line {line}: a key of more than {MAX_PARTS} parts is not a patch's")
+    depth = 0
+    for bracket in _BRACKET.finditer(bare):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > MAX_NESTING:
+            line = bare.count("\n", 0, bracket.start()) + 1
+            raise PatchError(f"{source}, line {line}: values nested more than {MAX_NESTING} deep are refused")
 
 
 def place_of(source: str, text: str, path: tuple[str, ...]) -> str:

@@ -71,6 +71,7 @@ class GraphState:
                 self._reset(end)
         self.mend()
         self.states = PatchStates((PatchState(catalog.copy(), numbers={0: self.tempo}),))
+        self.before = self.shown  # the patch that the last load or edit of the graph left
         self.engine_nodes = _END_NUMBERS  # numbers of the nodes that the engine plays
 
     @property
@@ -289,6 +290,7 @@ class GraphState:
         numbers[0] = before.tempo if tempo is None else tempo
         fixed = {"graph": graph, "nodes": nodes, "numbers": numbers}
         new = replace(before, **{"edits": before.edits + 1, **changes, **fixed})
+        self.before = before
         self._write(new)
         numbers |= self._place_macros(before)
         return self._step(self.states.show(before, new, due))
@@ -317,9 +319,12 @@ class GraphState:
 
     def beside_loudspeakers(self, on: bool, beside: Callable[[Graph], Graph]) -> list[Effect]:
         """Adds a canceller or guard in front of the input by `beside`, or removes them."""
+        graph = self.current()
         if on:
-            return self._edit(beside(self.current()))
-        return [effect for name in (CANCELLER, GUARD) if self.graph.has(name) for effect in self.remove(name)]
+            return self._edit(beside(graph))
+        for name in filter(graph.has, (CANCELLER, GUARD)):
+            graph = graph.remove(name, self.catalog)
+        return self._edit(graph)
 
     def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
         """Moves a node behind the node `after`."""
@@ -344,12 +349,12 @@ class GraphState:
         return self._edit(self.current().disconnect(first, last))
 
     def load(
-        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
+        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE, **changes: Any
     ) -> list[Effect]:
         """Replaces the graph; nodes of the same name and type keep their state and take the patch's values.
 
-        `tempo` in bpm, None keeps it; `fade` in seconds, 0 to `MAX_FADE`. Returns the plan request, and the changes for
-        subscribers.
+        `tempo` in bpm, None keeps it; `fade` in seconds, 0 to `MAX_FADE`; `changes`: other attributes of the
+        patch that are new. Returns the plan request, and the changes for subscribers.
         """
         if not 0.0 <= fade <= MAX_FADE:
             raise RequestError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
@@ -359,7 +364,7 @@ class GraphState:
         before = self.present()
         had = {spec.name: spec.values for spec in before.graph.nodes}
         changed: list[Effect] = [] if tempo is None or tempo == before.tempo else [TempoChanged(tempo)]
-        effects = self._show(before, graph, (fade, 0.0, TAIL), tempo, name=name, path=path)
+        effects = self._show(before, graph, (fade, 0.0, TAIL), tempo, name=name, path=path, **changes)
         for spec in self.graph.nodes:
             node = self.nodes[spec.name]
             if before.nodes.get(spec.name) is node and spec.values != (was := had[spec.name]):
@@ -461,7 +466,7 @@ class GraphState:
     def to_json(self) -> dict[str, Any]:
         """The state as JSON, without `numbers`, which are stored by their owner, and what can be undone."""
         return {
-            "graph": self.current().to_json(),
+            "graph": self.graph.to_json(),
             "nodes": {node.name: [node.id, node.base] for node in self.nodes.values()},
             "name": self.shown.name,
             "path": self.shown.path,

@@ -35,14 +35,21 @@ class Router(Generic[T]):
             return
         branch = self._root
         for part in address[1:].split(b"/"):
-            branch = branch.parts.setdefault(part, _Branch())
+            below = branch.parts.get(part)
+            if below is None:
+                below = branch.parts[part] = _Branch()
+            branch = below
         branch.routes[:] = [route]
 
-    def drop(self, address: bytes) -> None:
-        """Removes the route at `address` and all below it; an unknown address is ignored."""
-        below = address + b"/"
-        for known in [a for a in self.exact if a == address or a.startswith(below)]:
+    def drop(self, *addresses: bytes) -> None:
+        """Removes the routes at `addresses` and all below them; an unknown address is ignored."""
+        below = tuple(address + b"/" for address in addresses)
+        for known in [a for a in self.exact if a in addresses or a.startswith(below)]:
             del self.exact[known]
+        for address in addresses:
+            self._prune(address)
+
+    def _prune(self, address: bytes) -> None:
         *way, last = address[1:].split(b"/")
         trail = [self._root]
         for part in way:

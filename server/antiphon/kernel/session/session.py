@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.event import PEDAL, Event
@@ -380,14 +380,14 @@ class Session:
         return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source, before)]
 
     def load(
-        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
+        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE, **changes: Any
     ) -> list[Effect]:
         """Does what `GraphState.load` does, and plays held keys to the new nodes that take them, see `Port.held`.
 
         Nodes that it prepares anew get the keys from `replay_after_prepare`.
         """
         before = {*self.state.by_id}
-        effects = self.state.load(graph, name, path, tempo, fade)
+        effects = self.state.load(graph, name, path, tempo, fade, **changes)
         new = [node for node in self._nodes_taking_held() if node.id not in before]
         return [*effects, *(note for node in new for note in self._replay_held_keys(node))]
 

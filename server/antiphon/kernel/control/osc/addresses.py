@@ -48,7 +48,7 @@ class Directory:
         self.roots |= NODES
         self.fixed: list[Address] = []
         self.add(ADDRESSES)
-        self._routed: dict[str, int] = {}
+        self._routed: dict[str, tuple[int, str]] = {}  # number and type of each node with addresses
 
     def add(self, items: Iterable[Address]) -> None:
         """Adds fixed addresses."""
@@ -78,19 +78,18 @@ class Directory:
     def follow(self, state: GraphState) -> None:
         """Updates the addresses after nodes were added or removed."""
         nodes = state.every
-        for name, number in list(self._routed.items()):
-            if name not in nodes or nodes[name].id != number or name == MACRO:
-                self.router.drop(f"/node/{name}".encode())
-                if name == MACRO:
-                    self.router.drop(f"/{MACRO}".encode())
-                del self._routed[name]
+        now = {name: (node.id, node.info.type) for name, node in nodes.items()}
+        gone = [name for name, was in self._routed.items() if now.get(name) != was]
+        if gone:
+            macros = [f"/{MACRO}".encode()] if MACRO in gone else []
+            self.router.drop(*(f"/node/{name}".encode() for name in gone), *macros)
+        kept, self._routed = self._routed.keys() - set(gone), now
         for name, node in nodes.items():
-            if name not in self._routed:
+            if name not in kept:
                 for route in graph.node_routes(self._server, node):
                     # master volume and input gain must not follow a pattern that is meant for nodes, nor must macros
                     reached = name in state.nodes or route.address.startswith(f"/{MACRO}/")
                     self.router.put(route.address.encode(), route, patterns=route.is_value and reached)
-                self._routed[name] = node.id
 
 
 log = logging.getLogger("antiphon.plugins")

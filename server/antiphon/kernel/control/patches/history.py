@@ -7,7 +7,7 @@ from antiphon.kernel.control.subscribers.replies import Replies
 from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Peer
 from antiphon.kernel.session.graph_state import GraphState
-from antiphon.kernel.session.node_state import Scene, UndoStep
+from antiphon.kernel.session.node_state import PatchState, Scene, UndoStep
 from antiphon.kernel.wire.osc import Arg, encode
 
 MAX_EDITS = 64
@@ -20,6 +20,11 @@ def add_edit(state: GraphState, edit: UndoStep) -> None:
     """Adds an edit to those that can be undone, at most `MAX_EDITS`, the oldest dropped first."""
     steps = (*state.shown.steps[: state.shown.done], edit)[-MAX_EDITS:]
     state.keep(steps=steps, done=len(steps))
+
+
+def undo_step(before: PatchState, what: str, *, whole: bool = False) -> UndoStep:
+    """An edit named `what` that leads away from a patch; undoing it loads the graph, which has the values."""
+    return UndoStep(what, replace(before, numbers={0: before.tempo}, steps=(), done=0), whole)
 
 
 def add_move(state: GraphState, values: Scene, now: float) -> None:

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,7 +12,15 @@ from typing import Any
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.commands.syncs import Syncs
-from antiphon.kernel.control.patches.history import MAX_ANSWERS, RECALL, PlanAnswer, PlanAnswers, add_edit, add_move
+from antiphon.kernel.control.patches.history import (
+    MAX_ANSWERS,
+    RECALL,
+    PlanAnswer,
+    PlanAnswers,
+    add_edit,
+    add_move,
+    undo_step,
+)
 from antiphon.kernel.control.patches.patch_writer import save
 from antiphon.kernel.control.state import StateFolder
 from antiphon.kernel.errors import AntiphonError, EngineBusy, PatchError, RequestError
@@ -75,10 +83,10 @@ class Plans:
 
     def edit(self, make: Callable[[], list[Effect]], peer: Peer | None, address: str) -> None:
         """Edits nodes or wires by `make`; `peer` gets `/fail` if the engine refuses. AntiphonError: nothing changed."""
-        previous, edits = self._edit_of(address), self._state.shown.edits
+        edits = self._state.shown.edits
         self._change(make, PlanAnswer(peer, address))
         if self._state.shown.edits != edits:
-            add_edit(self._state, previous)
+            add_edit(self._state, undo_step(self._state.before, address))
 
     def beside(self, loudspeakers: bool, peer: Peer | None, address: str) -> None:
         """Sets whether a microphone picks up loudspeakers, for this and later patches; `/fail` as for an edit."""
@@ -104,18 +112,17 @@ class Plans:
         once the plan plays, by default `wait_if_stopped`. Raises AntiphonError: the patch is not valid, or too many
         changes are pending; nothing has changed.
         """
-        previous = self._edit_of(address, whole=True)
         before = self._state.shown
         path = "" if patch.path is None else str(patch.path)
         graph = patch.graph
         if self.loudspeakers:
             graph = self._beside(graph)
         answer = PlanAnswer(peer, address, done, then or self.wait_if_stopped)
-        self._change(lambda: self._session.load(graph, patch.name, path, patch.tempo, fade), answer)
-        if before.graph.nodes or before.graph.wires:
-            add_edit(self._state, previous)
         scenes = {number: dict(values) for number, values in patch.scenes.items()}
-        self._state.keep(patch=patch, clips=patch.clips, scenes=scenes)
+        kept = {"patch": patch, "clips": patch.clips, "scenes": scenes}
+        self._change(lambda: self._session.load(graph, patch.name, path, patch.tempo, fade, **kept), answer)
+        if before.graph.nodes or before.graph.wires:
+            add_edit(self._state, undo_step(self._state.before, address, whole=True))
         if patch.path is not None and path != before.path and patches.hides(patch.path):
             warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
             log.warning("%s", warning)
@@ -158,7 +165,7 @@ class Plans:
                             self._session.check_message(address, args, self._state.shown.scenes)
                         except RequestError as error:
                             raise RequestError(f"the event {short_repr(event)} cannot be played: {error}") from None
-        add_edit(self._state, self._edit_of(what))
+        add_edit(self._state, undo_step(self._state.present(), what))
         self._state.keep(clips=clips)
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
@@ -217,7 +224,7 @@ class Plans:
 
             self.expect(PlanAnswer(peer, address, (edit.what,), refused=put_back))
             return
-        left, present = self._edit_of(edit.what, whole=edit.whole), self._state.current()
+        left, present = undo_step(self._state.present(), edit.what, whole=edit.whole), self._state.current()
         graph = before.graph if edit.whole else before.graph.with_nodes_of(present)
         make: Callable[[], list[Effect]] = list
         if edit.whole or graph != present:  # else an edit of clips: no plan changes
@@ -232,12 +239,6 @@ class Plans:
     def _report_move(self, before: PatchState) -> None:
         if self._state.shown.place != before.place:
             self.moved()
-
-    def _edit_of(self, what: str, *, whole: bool = False) -> UndoStep:
-        """An edit that follows, named `what`, which leads away from the present state."""
-        now = self._state.present()
-        # an undo loads the graph, which has the values too
-        return UndoStep(what, replace(now, numbers={0: now.tempo}, steps=(), done=0), whole)
 
     def _change(self, make: Callable[[], list[Effect]], answer: PlanAnswer) -> None:
         if len(self._answers) >= MAX_ANSWERS:
@@ -366,13 +367,8 @@ class Plans:
 
     def to_json(self) -> dict[str, Any]:
         """The state for `restore`."""
-        state, beside = self._state.to_json(), {"loudspeakers": self.loudspeakers, "server": self._server()}
+        state, beside = self._state.to_json(), {"loudspeakers": self.loudspeakers, "server": _server(os.getppid())}
         return {"session": state, "engine": self._engine, "latency": self.latency, "awaited": self.awaited, **beside}
-
-    @staticmethod
-    def _server() -> list[int]:
-        """The process that started this one: its number, which comes again in a container, and its time of start."""
-        return [os.getppid(), start_time(os.getppid())]
 
     def restore(self) -> bool:
         """Restores the state of an earlier process; True if there are nodes to play."""
@@ -380,7 +376,7 @@ class Plans:
         if data is None:
             return False
         try:
-            if data.get("server") == self._server():  # a server that is started anew has its own options
+            if data.get("server") == _server(os.getppid()):  # a server that is started anew has its own options
                 self.loudspeakers = bool(data["loudspeakers"])
             self._engine = data["engine"] if self._state.restore(data["session"]) else -1
             self.latency, self.awaited = data["latency"], data["awaited"]
@@ -390,3 +386,9 @@ class Plans:
             # a patch's file or a plugin is missing: use what the session could restore
             return bool(self._state.nodes)
         return True
+
+
+@lru_cache(1)
+def _server(parent: int) -> list[int]:
+    """The process that started this one: its number, which comes again in a container, and its time of start."""
+    return [parent, start_time(parent)]

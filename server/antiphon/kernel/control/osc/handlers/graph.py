@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta
@@ -10,7 +11,7 @@ from msgspec import Meta
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.control.osc.answers import reply_words
 from antiphon.kernel.control.osc.arguments import MAX_WORD, OWNER, Args, OnOff, OscCall, Word, is_press, osc
-from antiphon.kernel.control.osc.intake import AddressRoute, Handler
+from antiphon.kernel.control.osc.intake import AddressRoute
 from antiphon.kernel.control.osc.served import OscServer
 from antiphon.kernel.control.patches.history import PlanAnswer
 from antiphon.kernel.control.subscribers.feedback import osc_value_of, param_level
@@ -21,7 +22,7 @@ from antiphon.kernel.graph.names import MACRO
 from antiphon.kernel.io.osc_peer import Level, Peer
 from antiphon.kernel.session import messages, play
 from antiphon.kernel.session.actions import Effect
-from antiphon.kernel.session.commands import Command, ResetNode, SetParam, When
+from antiphon.kernel.session.commands import ResetNode, SetParam, When
 from antiphon.kernel.session.graph_state import FADE, MAX_FADE, GraphState
 from antiphon.kernel.session.messages import check_count
 from antiphon.kernel.session.node_state import Node
@@ -42,7 +43,8 @@ def patch_load(ask: OscCall, name: Word, fade: Fade = FADE) -> None:
     def play(loaded: patches.Patch) -> None:
         plans.load(loaded, fade, ask.peer, "/patch/load", (name,))
 
-    ask.read("/patch/load", patches.size(name), lambda: patches.load(name, catalog), play)
+    path = patches.find(name)
+    ask.read("/patch/load", os.path.getsize(path), lambda: patches.read(path, catalog), play)
 
 
 @osc("/patch/reload", OWNER)
@@ -160,30 +162,29 @@ def node_routes(server: OscServer, node: Node) -> list[AddressRoute]:
     short = f"/{MACRO}" if node.name == MACRO else ""
     routes: list[AddressRoute] = []
     if not short:
-        routes.append(AddressRoute(f"/node/{node.name}/reset", _reset(server, node.name), Level.SURFACE, timed=True))
+        reset = partial(_reset, server, node.name)
+        routes.append(AddressRoute(f"/node/{node.name}/reset", reset, Level.SURFACE, timed=True))
     for param in node.cells:
         address = f"/node/{node.name}/{param.name}"
+        handle, check = partial(_handle, server, node.name, param), partial(_check, server, node.name, param)
         low, high = _span(param)
         asks = param.kind != "trigger"
         value = AddressRoute(
-            address, _param(server, node.name, param, address), param_level(param), True, low, high, node.name,
-            param.name, asks, check=_check_param(server, node.name, param), is_value=asks,
-            edits=asks and (param.restart or param.kind in ("text", "file")),
+            address, partial(handle, address), param_level(param), True, low, high, node.name, param.name, asks,
+            check=check, is_value=asks, edits=asks and (param.restart or param.kind in ("text", "file")),
         )  # fmt: skip
         routes.append(value)
         if param.kind not in ("text", "file", "trigger"):
-            handler, check = _norm(server, node.name, param, f"{address}/norm"), _check_norm(server, node.name, param)
             norm = AddressRoute(
-                f"{address}/norm", handler, Level.SURFACE, True, asks=True, check=check, is_value=True,
-                edits=value.edits,
+                f"{address}/norm", partial(_handle_norm, server, node.name, param, f"{address}/norm"), Level.SURFACE,
+                True, asks=True, check=partial(check, norm=True), is_value=True, edits=value.edits,
             )  # fmt: skip
             routes.append(norm)
         if short:
             address = f"{short}/{param.name}"
-            routes.append(replace(value, address=address, handler=_param(server, node.name, param, address)))
-            command = _macro_command(server, param.name)
-            handler, check = _macro_value(server, param.name, command), _checked(server, command)
-            routes.append(AddressRoute(f"{address}/value", handler, Level.SURFACE, True, check=check, is_value=True))
+            routes.append(replace(value, address=address, handler=partial(handle, address)))
+            set_value, check = partial(_handle_macro, server, param.name), partial(_check_macro, server, param.name)
+            routes.append(AddressRoute(f"{address}/value", set_value, Level.SURFACE, True, check=check, is_value=True))
     return routes
 
 
@@ -208,100 +209,68 @@ def set_param(server: OscServer, command: SetParam, peer: Peer, address: str) ->
         server.plans.expect(PlanAnswer(peer, address))
 
 
-def _reset(server: OscServer, node: str) -> Handler:
-    def handle(peer: Peer, args: Args, when: When) -> None:
-        check_count(args, 1, "no arguments")
-        if is_press(args):
-            server.executor.do(ResetNode(node, when), peer.key)
-
-    return handle
+def _reset(server: OscServer, node: str, peer: Peer, args: Args, when: When) -> None:
+    check_count(args, 1, "no arguments")
+    if is_press(args):
+        server.executor.do(ResetNode(node, when), peer.key)
 
 
-def _param(server: OscServer, node: str, param: Param, address: str) -> Handler:
-    def handle(peer: Peer, args: Args, when: When) -> None:
-        if param.kind == "trigger":
-            info = server.session.state.node(node).info
-            if play.takes(info, param.name, args):
-                given, past = play.fitted(info.params, args)
-                with server.executor.batch():
-                    for command in play.read(node, info.params, given, when):
-                        server.executor.do(command, peer.key)
-                server.unknown_words.answer(peer, address, server.session.state.node(node), given, past)
-                return
-        elif not args:
-            server.replies.reply(peer, encode(address, osc_value_of(param, server.executor.value(node, param.name))))
+def _handle(server: OscServer, node: str, param: Param, address: str, peer: Peer, args: Args, when: When) -> None:
+    if param.kind == "trigger":
+        info = server.session.state.node(node).info
+        if play.takes(info, param.name, args):
+            given, past = play.fitted(info.params, args)
+            with server.executor.batch():
+                for command in play.read(node, info.params, given, when):
+                    server.executor.do(command, peer.key)
+            server.unknown_words.answer(peer, address, server.session.state.node(node), given, past)
             return
-        set_param(server, messages.parameter(node, param, args, when), peer, address)
-        if param.kind == "text":
-            server.unknown_words.answer(peer, address, server.session.state.node(node), (param.name, args[0]))
-
-    return handle
-
-
-def _checked(server: OscServer, command: Callable[[Args, When], Command]) -> Handler:
-    """Check of a message that makes this command."""
-
-    def check(peer: Peer, args: Args, when: When) -> None:
-        server.session.check(command(args, when), server.clock.moment())
-
-    return check
+    elif not args:
+        server.replies.reply(peer, encode(address, osc_value_of(param, server.executor.value(node, param.name))))
+        return
+    set_param(server, messages.parameter(node, param, args, when), peer, address)
+    if param.kind == "text":
+        server.unknown_words.answer(peer, address, server.session.state.node(node), (param.name, args[0]))
 
 
-def _check_param(server: OscServer, node: str, param: Param) -> Handler:
-    check_value = _checked(server, lambda args, when: messages.parameter(node, param, args, when))
-
-    def check(peer: Peer, args: Args, when: When) -> None:
-        if param.kind == "trigger":
-            info = server.session.state.node(node).info
-            if play.takes(info, param.name, args):
-                given, _ = play.fitted(info.params, args)
-                play.read(node, info.params, given, when)
-                return
-        if args or param.kind == "trigger":
-            check_value(peer, args, when)
-
-    return check
+def _handle_norm(server: OscServer, node: str, param: Param, address: str, peer: Peer, args: Args, when: When) -> None:
+    server.feedback.note_norm(address)
+    if not args:
+        server.replies.reply(peer, encode(address, float(param.to_norm(server.executor.value(node, param.name)))))
+        return
+    set_param(server, messages.parameter(node, param, args, when, norm=True), peer, address)
 
 
-def _check_norm(server: OscServer, node: str, param: Param) -> Handler:
-    check_value = _checked(server, lambda args, when: messages.parameter(node, param, args, when, norm=True))
-
-    def check(peer: Peer, args: Args, when: When) -> None:
-        if args:
-            check_value(peer, args, when)
-
-    return check
-
-
-def _macro_command(server: OscServer, name: str) -> Callable[[Args, When], SetParam]:
-    def command(args: Args, when: When) -> SetParam:
-        state = server.session.state
-
-        def find(node: str, param: str) -> Param:
-            there, cell = state.param(node, param)
-            return there.cells[cell]
-
-        return messages.macro_value(name, state.graph.macros, args, when, find)
-
-    return command
-
-
-def _macro_value(server: OscServer, name: str, command: Callable[[Args, When], SetParam]) -> Handler:
-    def handle(peer: Peer, args: Args, when: When) -> None:
-        set_param(server, command(args, when), peer, f"/{MACRO}/{name}/value")
-
-    return handle
-
-
-def _norm(server: OscServer, node: str, param: Param, address: str) -> Handler:
-    def handle(peer: Peer, args: Args, when: When) -> None:
-        server.feedback.note_norm(address)
-        if not args:
-            server.replies.reply(peer, encode(address, float(param.to_norm(server.executor.value(node, param.name)))))
+def _check(
+    server: OscServer, node: str, param: Param, _peer: Peer, args: Args, when: When, *, norm: bool = False
+) -> None:
+    """Raises AntiphonError: a parameter's message is refused."""
+    if param.kind == "trigger":
+        info = server.session.state.node(node).info
+        if play.takes(info, param.name, args):
+            given, _ = play.fitted(info.params, args)
+            play.read(node, info.params, given, when)
             return
-        set_param(server, messages.parameter(node, param, args, when, norm=True), peer, address)
+    if args or param.kind == "trigger":
+        server.session.check(messages.parameter(node, param, args, when, norm=norm), server.clock.moment())
 
-    return handle
+
+def _macro_command(server: OscServer, name: str, args: Args, when: When) -> SetParam:
+    state = server.session.state
+
+    def find(node: str, param: str) -> Param:
+        there, cell = state.param(node, param)
+        return there.cells[cell]
+
+    return messages.macro_value(name, state.graph.macros, args, when, find)
+
+
+def _handle_macro(server: OscServer, name: str, peer: Peer, args: Args, when: When) -> None:
+    set_param(server, _macro_command(server, name, args, when), peer, f"/{MACRO}/{name}/value")
+
+
+def _check_macro(server: OscServer, name: str, _peer: Peer, args: Args, when: When) -> None:
+    server.session.check(_macro_command(server, name, args, when), server.clock.moment())
 
 
 _ANY = 1e38
