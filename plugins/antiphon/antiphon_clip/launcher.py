@@ -78,11 +78,18 @@ class Launcher:
         self._told: dict[str, tuple[str, float, PatchClip]] = {}
         self._now, self._ns, self._moves = server.beat_of(NOW), server.now_ns(), False
         self._kept, self._begun = list[tuple[Any, ...]](), False
+        self._kept_take = ""
 
     def install(self) -> None:
-        """Starts playing clips; those that an earlier control process played go on."""
+        """Starts playing clips; those that an earlier control process played go on, and so does its take."""
+        self._kept_take = self.server.kept("take")
+        if self._kept_take:
+            kept = json.loads(self._kept_take)
+            self.take = Take.restore(self.server, lambda *answer: self._answered(answer[0], answer[1:]), kept)
         for name, begin, sent, end, sounding in json.loads(self.server.kept("runs") or "[]"):
             self.runs.append(ClipRun(name, begin, sent, end, sounding={tuple(what): None for what in sounding}))
+            if self.take is not None and name == self.take.name and begin >= self.take.end:
+                self.runs[-1].take = self.take
         self.server.on_effect(self._effect)
         self.server.status(self._status)
         self.server.service(self._serve)
@@ -97,7 +104,7 @@ class Launcher:
             _open.append(self)  # it is served again, after a fault
         try:
             while True:
-                if self.runs or self.take is not None or self.server.clips() is not self._seen:
+                if self.runs or self.take or self._kept_take or self.server.clips() is not self._seen:
                     with self.server.turn():
                         self.server.attempt("the clips", self.step)
                 self._now, self._ns = self.server.beat_of(NOW), self.server.now_ns()
@@ -221,6 +228,8 @@ class Launcher:
             for run in self.runs:  # of an earlier process: what was due meanwhile is not played late
                 run.sent = max(run.sent, now)
                 self._release(run, run.sent)
+            if self.take is not None and now < self.take.begin - 2 * self.server.bar():  # the beat began anew
+                self._finish()
         if self._moves and abs(now - self._now - (ns - self._ns) * going * bpm / 6e10) > JUMP_BEATS:
             self._moves = False
             self._handle_jump(now)
@@ -230,7 +239,7 @@ class Launcher:
         if take is not None and take.loops and until > take.end:
             take.loops = False
             self._end(self._column(take.name), take.end)
-            self.runs.append(ClipRun(take.name, take.end, take.end, take=take))
+            self.runs.append(ClipRun(take.name, take.end, max(take.end, now), take=take))
         for run in self.runs:
             self._send(run, until)
         self.runs = [run for run in self.runs if run.end > now]
@@ -247,12 +256,19 @@ class Launcher:
         self._told, self._seen = states, self.server.clips()
 
     def _keep(self) -> None:
-        """Keeps what plays for the control process that follows a crash: anew after each note and change of a run."""
+        """Keeps what plays and the take for the control process that follows a crash: anew after each note and change.
+
+        A take is kept until its clip is, at the end of the turn before.
+        """
         seen = [(run.name, run.begin, run.end, *run.sounding) for run in self.runs]
         if seen != self._kept:
             self._kept = seen
             rows = [(run.name, run.begin, run.sent, run.end, [*run.sounding]) for run in self.runs]
             self.server.keep("runs", json.dumps(rows))
+        take = json.dumps(self.take.keep()) if self.take is not None else ""
+        if take != self._kept_take:
+            self._kept_take = take
+            self.server.keep("take", take)
 
     def _handle_jump(self, now: float) -> None:
         """Handles a jump of the beat: runs continue from the new beat in their phase.

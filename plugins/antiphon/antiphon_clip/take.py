@@ -3,9 +3,10 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import groupby
 from struct import pack, unpack
+from typing import Any, Self
 
 from antiphon.api import Event, Param, Value
 from antiphon.api.backends.transports import (
@@ -33,6 +34,8 @@ _MAX_BEAT = 1.23456789e-05
 """The beat with the longest text form."""
 _MIN_BEATS = 0.01
 """Minimum length of a note in beats."""
+_KEPT = "name", "begin", "beats", "most", "step", "knobs", "nodes", "loops", "dropped", "_messages", "_count"
+"""What a take is made of again, beside its notes."""
 Words = tuple[int | float | str, ...]
 
 
@@ -65,6 +68,23 @@ class Take:
     _notes: dict[Words, list[_HeldNote]] = field(default_factory=dict)
     _values: dict[int, list[Event]] = field(default_factory=dict)
     _count: int = 0
+
+    def keep(self) -> dict[str, Any]:
+        """Returns what `restore` makes it of again, as JSON; a note whose values are still coming is left out."""
+        notes = [(key, [astuple(note) for note in held]) for key, held in self._notes.items()]
+        return {name: getattr(self, name) for name in _KEPT} | {"_notes": notes}
+
+    @classmethod
+    def restore(cls, server: TransportServer, done: Callable[..., None], kept: dict[str, Any]) -> Self:
+        """Makes a take of what `keep` returned, for the control process that follows a crash."""
+        messages = [(beat, address, tuple(words)) for beat, address, words in kept.pop("_messages")]
+        notes = {
+            tuple(key): [
+                _HeldNote(played, beat, (on, tuple(words)), ended) for played, beat, (on, words), ended in held
+            ]
+            for key, held in kept.pop("_notes")
+        }
+        return cls(server, done=done, _messages=messages, _notes=notes, **kept)
 
     @property
     def end(self) -> float:

@@ -315,6 +315,38 @@ async def test_clips_of_a_killed_control_play_on_and_hold_no_note(stage: ClipRig
     _open.remove(stage.launcher)
 
 
+async def test_a_take_goes_on_after_a_killed_control(stage: ClipRig) -> None:
+    async def restart() -> None:
+        _open.remove(stage.launcher)
+        stage.launcher.take = None
+        stage.launcher = Launcher(stage.live.app.transports.host("clip", ServeSettings(), fresh=False))
+        stage.launcher.install()
+        stage.effects.clear()
+
+    await stage.at(1.5, "/clip/record", "riff", 1, 0.5, "knobs")
+    await stage.at(4.0, "/note/on", 60, 100, 1, "d")
+    await stage.at(4.5, "/node/a/gain", 0.75)
+    await stage.at(5.1, "/note/off", 60, 0, 1, "d")
+    await stage.at(5.5, "/note/on", 64, 100, 1, "d")
+    await stage.at(5.6)
+    await restart()
+    assert await stage.state() == ("riff", "recording", 4.0, 4.0, 0)
+    await stage.at(6.6, "/note/off", 64, 0, 1, "d")
+    await stage.at(7.8, "/note/on", 62, 64, 1, "d")
+    await stage.at(7.85)
+    await restart()
+    await stage.at(8.1)
+    assert stage.sent() == [(8.2, "off", 60)], "what sounds ends, and nothing is played late"
+    await stage.at(8.6)
+    assert await stage.events() == [
+        "0 /note/on 60 100 1 d", "0 /note/on 62 64 1 d", "0.5 /note/off 62 0 1 d", "0.5 /node/a/gain 0.75",
+        "1.1 /note/off 60 0 1 d", "1.5 /note/on 64 100 1 d", "2.6 /note/off 64 0 1 d",
+    ]  # fmt: skip
+    await stage.at(8.7)
+    await restart()
+    assert stage.launcher.take is None
+
+
 async def test_what_ends_is_not_in_the_way_and_the_beat_brings_nothing_back(stage: ClipRig) -> None:
     await stage.client.ask("/clip/put", "riff", 4.0, 0, "0 /note/on 60 1 1 d", "4 /note/off 60 0 1 d")
     await stage.client.ask("/clip/put", "once", 0.0, 1, "0 /note/on 50 1", "3 /note/off 50 0")
