@@ -108,13 +108,13 @@ class HeaderWord(IntEnum):
     BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change
     BEAT_SAMPLE = 54  # the sample at which the clock is at BEAT
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
-    INTERPRETED_BLOCKS = 66  # blocks in which the interpreter took part; then those with each reason (`Touch`)
-    INTERPRETED_ACTION = 67
-    INTERPRETED_MOVING = 68
-    INTERPRETED_EVENT = 69
-    INTERPRETED_PYTHON = 70
-    INTERPRETED_PLAN = 71
-    INTERPRETED_OTHER = 72
+    INTERPRETED_BLOCKS = 68  # blocks in which the interpreter took part; then those with each reason (`Touch`)
+    INTERPRETED_ACTION = 69
+    INTERPRETED_MOVING = 70
+    INTERPRETED_EVENT = 71
+    INTERPRETED_PYTHON = 72
+    INTERPRETED_PLAN = 73
+    INTERPRETED_OTHER = 74
 
 
 WORDS = 80
