@@ -102,7 +102,7 @@ class HeaderWord(IntEnum):
     DEVICE_BLOCK = 62  # frames that the device asks for at once
     FOUND_TEMPO = 64  # float64 bits, bpm as the node that last led found it, 0: set otherwise since
     ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
-    LOGGED = 73  # place in the journal and length of the tracks' log, of one moment; written by the recorder
+    LOGGED = 66  # place in the journal and length of the tracks' log, of one moment; written by the recorder
     RECORDED = 65  # block after the last one in the recording's file; written by the recorder
     SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it
     BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change
