@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from antiphon.api import Param
 
-VERSION = 2
+VERSION = 3
 """Format version of the description; cached descriptions of other versions are ignored."""
+RATE = 48000.0
+"""Sample rate in Hz for ranges given relative to the rate."""
 MAX_CONTROLS, MAX_CHANNELS, MAX_CHOICES = 1200, 128, 128
 _TAKEN = frozenset(
     {"bypass", "mute", "wet", "reset", "type", "uri", "state", "keep", "dropped", "connect", "out", "in"}

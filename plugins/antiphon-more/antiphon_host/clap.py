@@ -1,6 +1,8 @@
 """Lists and runs CLAP plugins by their C interface."""
 
 import ctypes as c
+import math
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import MAX_CHANNELS, ControlList, HostedControl, PluginCard, struct
+from antiphon_host.card import MAX_CHANNELS, MAX_CHOICES, ControlList, HostedControl, PluginCard, struct
 from antiphon_host.midi import MidiMessage
 
 _P, _U, _S = c.c_void_p, c.c_uint32, c.c_char_p
@@ -62,7 +64,10 @@ _ParamInfo = struct(
     "_ParamInfo", ("id", _U), ("flags", _U), ("cookie", _P), ("name", c.c_char * 256), ("module", c.c_char * 1024),
     ("low", c.c_double), ("high", c.c_double), ("default", c.c_double),
 )  # fmt: skip
-_Params = struct("_Params", ("count", c.CFUNCTYPE(_U, _P)), ("info", c.CFUNCTYPE(c.c_bool, _P, _U, _P)))
+_Params = struct(
+    "_Params", ("count", c.CFUNCTYPE(_U, _P)), ("info", c.CFUNCTYPE(c.c_bool, _P, _U, _P)), ("value", _P),
+    ("to_text", c.CFUNCTYPE(c.c_bool, _P, _U, c.c_double, _S, _U)),
+)  # fmt: skip
 _PortInfo = struct(
     "_PortInfo", ("id", _U), ("name", c.c_char * 256), ("flags", _U), ("channels", _U), ("type", _S), ("pair", _U),
 )  # fmt: skip
@@ -108,14 +113,38 @@ def _library(path: str) -> _Library:
     return _Library(path)
 
 
+_TOLD = c.CFUNCTYPE(c.c_bool, _P)
+_OFFERS = {
+    "latency": "0", "tail": "0", "log": "0", "thread-check": "ma", "state": "0", "params": "000",
+    "audio-ports": "00", "note-ports": "n0", "timer-support": "00", "posix-fd-support": "000", "gui": "00000",
+    "thread-pool": "0", "note-name": "0", "voice-info": "0", "audio-ports-config": "0",
+}  # fmt: skip
+"""Extensions of the host, since many plugins call them unasked: by function, what it answers.
+
+`0`: nothing or no; `m`, `a`: whether it is the main or the audio thread; `n`: the dialects of notes.
+"""
+
+
 def _host() -> Any:
+    """Returns what a plugin can call. `host.plays`: whether its thread is the audio thread now, else the main one."""
+    host: Any
     asked: list[int] = []
     restarts: list[int] = []
     nothing, callback = _ASK(lambda _: None), _ASK(lambda _: asked.append(1))
     restart = _ASK(lambda _: restarts.append(1))
-    none = _GET(lambda _, __: None)
-    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", none, restart, nothing, callback)
-    host.kept, host.asked, host.restarts = (nothing, none, callback, restart), asked, restarts
+    # those with further arguments too, which the caller clears
+    answers: dict[str, Any] = {
+        "0": _TOLD(lambda _: False), "m": _TOLD(lambda _: not host.plays), "a": _TOLD(lambda _: host.plays),
+        "n": c.CFUNCTYPE(_U, _P)(lambda _: _CLAP_NOTES | _MIDI_NOTES),
+    }  # fmt: skip
+    offers = {
+        f"clap.{name}".encode(): (_P * len(row))(*(c.cast(answers[one], _P) for one in row))
+        for name, row in _OFFERS.items()
+    }
+    find = _GET(lambda _, name: c.addressof(offers[name]) if name in offers else None)
+    host = _Host(_Version(*_VERSION), None, b"Antiphon", b"", b"", b"1", find, restart, nothing, callback)
+    host.kept, host.plays = (nothing, find, callback, restart, offers, answers), False
+    host.asked, host.restarts = asked, restarts
     return host
 
 
@@ -142,7 +171,8 @@ def card(path: str, name: str) -> PluginCard:
         if params.info(at, index, c.addressof(info)) and not info.flags & (_HIDDEN | _READONLY | _BYPASS):
             label, whole = info.name.decode("utf-8", "replace"), bool(info.flags & _STEPPED)
             kind = "float" if not whole else "switch" if info.high - info.low == 1.0 else "int"
-            controls.add(HostedControl(info.id, label, kind, info.low, info.high, info.default, label))
+            unit, words = _read_texts(params, at, info)
+            controls.add(HostedControl(info.id, label, kind, info.low, info.high, info.default, label, unit), words)
     ports = _extension(plugin, "clap.audio-ports", _Ports)
     counts = [_channels(ports, at, is_input) for is_input in (True, False)]
     notes = _extension(plugin, "clap.note-ports", _Ports)
@@ -160,6 +190,28 @@ def card(path: str, name: str) -> PluginCard:
         bool(dialects & (_CLAP_NOTES | _MIDI_NOTES)), 0, path, tuple(controls.found),
         {"ins": ins, "outs": outs, "midi": bool(dialects & _MIDI_NOTES)},
     )  # fmt: skip
+
+
+def _read_texts(params: Any, at: int, info: Any) -> tuple[str, list[tuple[str, float]]]:
+    """The unit of a parameter, by its texts of three values, or the names of its steps, where it says any."""
+
+    def told(value: float) -> str:
+        text = c.create_string_buffer(256)
+        is_told = params.to_text and params.to_text(at, info.id, value, text, len(text))
+        return text.value.decode("utf-8", "replace").strip() if is_told else ""
+
+    units = set()
+    for value in (info.low, info.high, info.default):
+        read = re.fullmatch(r"([-+]?\d+(?:\.(\d+))?)\s*(.*)", told(value))
+        # a text that counts otherwise than the parameter has another unit
+        matches = read and abs(float(read[1]) - value) <= 0.501 * 10.0 ** -len(read[2] or "")
+        units.add(read[3] if read and matches else None)
+    if len(units) == 1 and None not in units:
+        return units.pop() or "", []
+    if not info.flags & _STEPPED or info.high - info.low >= MAX_CHOICES:
+        return "", []
+    words = [(told(float(value)), float(value)) for value in range(math.ceil(info.low), math.floor(info.high) + 1)]
+    return "", words if all(word for word, _ in words) else []
 
 
 def _channels(ports: Any, at: int, is_input: bool) -> list[int]:
@@ -203,8 +255,18 @@ class ClapInstance:
 
     def _start(self) -> None:
         rate, hop = self._rate, self._hop
-        if not self._plugin.activate(self._at, float(rate), hop, hop) or not self._plugin.start(self._at):
+        active = self._plugin.activate(self._at, float(rate), hop, hop)
+        self._plugin.host.plays = True
+        started = active and self._plugin.start(self._at)
+        self._plugin.host.plays = False
+        if not started:
             raise ParamError(f"cannot be started at {rate} Hz in blocks of {hop} frames")
+
+    def _stop(self) -> None:
+        self._plugin.host.plays = True
+        self._plugin.stop(self._at)
+        self._plugin.host.plays = False
+        self._plugin.deactivate(self._at)
 
     def _buffers(self, counts: Sequence[int], sound: Samples) -> Any:
         """Buffers of the ports: the first channels are those of `sound`, the others are silent or discarded."""
@@ -242,16 +304,26 @@ class ClapInstance:
                 size = c.sizeof(_NoteEvent)
                 events.append(_NoteEvent(size, frame, 0, on, 0, -1, 0, low, data[1], data[2] / 127))
         self._events = events
-        self._plugin.process(self._at, c.addressof(self._process))
+        self._play()
+        if self._restarts and not self._process.steady:  # many say their latency so; what was begun is lost by it
+            self._restarts.clear()
+            self._stop()
+            self._start()
+            self._plugin.reset(self._at)
+            self._play()
         self._process.steady += self._hop
         if self._asked:
             self._asked.clear()
             self._plugin.on_main_thread(self._at)
         if self._restarts:  # as where a value changes its latency, which is fixed while it is active
             self._restarts.clear()
-            self._plugin.stop(self._at)
-            self._plugin.deactivate(self._at)
+            self._stop()
             self._start()
+
+    def _play(self) -> None:
+        self._plugin.host.plays = True
+        self._plugin.process(self._at, c.addressof(self._process))
+        self._plugin.host.plays = False
 
     def save(self) -> bytes:
         """Plugin state; empty where it has none."""
@@ -279,6 +351,5 @@ class ClapInstance:
 
     def close(self) -> None:
         """Destroys the instance."""
-        self._plugin.stop(self._at)
-        self._plugin.deactivate(self._at)
+        self._stop()
         self._plugin.destroy(self._at)

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError, ParamError
 from antiphon.api.backends.runtime import ForkedEnd, HelperChannel, limit_resources, run_forked
 from antiphon_host import clap
-from antiphon_host.card import MAX_CHANNELS, ControlList, HostedControl, PluginCard
+from antiphon_host.card import MAX_CHANNELS, MAX_CHOICES, RATE, ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import cached_card, check_path, libraries
 from antiphon_host.instance import HostedInstance, instance_of
 
@@ -27,6 +28,7 @@ from antiphon_host.instance import HostedInstance, instance_of
 
 LV2 = "http://lv2plug.in/ns/lv2core#"
 EXT = "http://lv2plug.in/ns/ext/"
+UNITS = "http://lv2plug.in/ns/extensions/units#"
 FEATURES = frozenset(
     {
         f"{EXT}urid#map", f"{EXT}urid#unmap", f"{EXT}options#options", f"{EXT}buf-size#boundedBlockLength",
@@ -37,8 +39,6 @@ FEATURES = frozenset(
 """Required LV2 features that this host supports."""
 _KINDS = {"AudioPort": "audio", "ControlPort": "control", "CVPort": "cv"}
 _NOTHING = -1.0
-RATE = 48000.0
-"""Sample rate in Hz for ranges given relative to the rate."""
 
 
 @cache
@@ -84,9 +84,18 @@ class Lv2World:
         """lilv node of a URI."""
         return int(_call_lilv("new_uri", self._world, c.c_char_p(text.encode())))
 
-    def uris(self) -> list[str]:
-        """URIs of all plugins."""
-        return sorted(_text(_call_lilv("plugin_get_uri", plugin), "uri") for plugin in _items("plugins", self._all))
+    def get(self, subject: int, predicate: str) -> int | None:
+        """lilv node that a subject has for a predicate."""
+        found: int | None = _call_lilv("world_get", self._world, subject, self.uri(predicate), None)
+        return found
+
+    def uris(self, bundle: str = "") -> list[str]:
+        """URIs of all plugins, or of those in the bundles of that name."""
+        return sorted(
+            _text(_call_lilv("plugin_get_uri", plugin), "uri")
+            for plugin in _items("plugins", self._all)
+            if not bundle or _text(_call_lilv("plugin_get_bundle_uri", plugin), "uri").endswith(f"/{bundle}.lv2/")
+        )
 
     def card(self, uri: str) -> PluginCard:
         """Description of one plugin. Raises ParamError: no plugin has this URI."""
@@ -106,6 +115,7 @@ class _PortReader:
         self.outs: list[int] = []
         self.side: list[int] = []
         self.ports: list[list[Any]] = []
+        self.rated: list[list[float]] = []  # index of a port in Hz, then at 48 kHz its range and default
         self.midi, self.latency = -1, -1
         self.problem = ""
 
@@ -114,8 +124,13 @@ class _PortReader:
         features = [_text(f, "uri") for f in _items("nodes", _call_lilv("plugin_get_required_features", plugin))]
         if strange := sorted(set(features) - FEATURES):
             self.problem = f"needs {strange[0]}, which is not offered"
-        for index in range(_call_lilv("plugin_get_num_ports", plugin, gives=c.c_uint32)):
-            self._port(index, _call_lilv("plugin_get_port_by_index", plugin, c.c_uint32(index)))
+        count = _call_lilv("plugin_get_num_ports", plugin, gives=c.c_uint32)
+        ports = [_call_lilv("plugin_get_port_by_index", plugin, c.c_uint32(index)) for index in range(count)]
+        # one port alone is the host's bypass: of several the first that plays by default
+        designated = [p for p in ports if _text(self._get(p, f"{LV2}designation"), "uri") == f"{LV2}enabled"]
+        self._enabled = next((p for p in designated if self._range(p)[0] == 1.0), designated[0] if designated else 0)
+        for index, port in enumerate(ports):
+            self._port(index, port)
         if not self.outs:
             self.problem = self.problem or "gives no sound"
         for what, channels in (("in", self.ins), ("out", self.outs), ("side", self.side)):
@@ -128,7 +143,7 @@ class _PortReader:
             len(self.ins), len(self.outs), len(self.side), self.midi >= 0, 0, paths[0],
             tuple(self._controls.found),
             {"bundle": paths[1], "ports": self.ports, "ins": self.ins, "outs": self.outs, "side": self.side,
-             "midi": self.midi, "latency": self.latency},
+             "midi": self.midi, "latency": self.latency, "rated": self.rated},
         )  # fmt: skip
 
     def _path(self, node: int) -> str:
@@ -159,7 +174,7 @@ class _PortReader:
             (self.side if side else self.ins if is_input else self.outs).append(index)
         elif kind == "control":
             if role == f"{LV2}latency" or self._has(port, f"{LV2}reportsLatency"):
-                self.latency = index if not is_input else self.latency
+                self.latency = index if not is_input and self.latency < 0 else self.latency
             value = self._control(index, port, role) if is_input else 0.0
         elif kind == "atom":
             minimum = self._get(port, f"{EXT}resize-port#minimumSize")
@@ -167,7 +182,7 @@ class _PortReader:
             midi = _call_lilv(
                 "port_supports_event", self._plugin, port, self._world.uri(f"{EXT}midi#MidiEvent"), gives=c.c_bool
             )
-            if is_input and midi and self.midi < 0:
+            if is_input and midi and (self.midi < 0 or role == f"{LV2}control"):
                 self.midi = index
         elif not optional and kind != "cv":
             self.problem = self.problem or f"has a port {self._symbol(port)!r} of a kind that is not hosted"
@@ -182,14 +197,14 @@ class _PortReader:
 
     def _control(self, index: int, port: int, role: str) -> float:
         """Adds a control input; returns its first value."""
-        nodes = [c.c_void_p() for _ in range(3)]
-        _call_lilv("port_get_range", self._plugin, port, *(c.byref(node) for node in nodes), gives=None)
-        default, low, high = (
-            _call_lilv("node_as_float", n.value, gives=c.c_float) if n.value else math.nan for n in nodes
-        )  # fmt: skip
-        if role == f"{LV2}enabled":
-            return 1.0  # the host bypasses
+        default, low, high = self._range(port)
+        if port == self._enabled or role == f"{LV2}freeWheeling":
+            return float(port == self._enabled)  # the host bypasses, and plays in time
         if self._has(port, f"{LV2}sampleRate"):
+            if default > high:  # in Hz already
+                default /= RATE
+            else:
+                self.rated.append([index, low, high, default])
             low, high, default = low * RATE, high * RATE, default * RATE
         points = sorted(
             {
@@ -198,15 +213,32 @@ class _PortReader:
                 for p in _items("scale_points", _call_lilv("port_get_scale_points", self._plugin, port))
             }.items()
         )  # fmt: skip
-        named = [(label, value) for value, label in points] if self._has(port, f"{LV2}enumeration") else []
-        unit = _text(self._get(port, "http://lv2plug.in/ns/extensions/units#unit"), "uri").rpartition("#")[2]
         label = _text(_call_lilv("port_get_name", self._plugin, port))
         switch, whole = self._has(port, f"{LV2}toggled"), self._has(port, f"{LV2}integer")
+        named = [(word, value) for value, word in points]
+        complete = whole and low < high < low + MAX_CHOICES and {*range(int(low), int(high) + 1)} <= {*dict(points)}
+        if named and (switch or not (complete or self._has(port, f"{LV2}enumeration"))):
+            label += f" ({', '.join(f'{value:g}: {word}' for word, value in named)})"  # values between them count too
+            named = []
         kind, log = "switch" if switch else "int" if whole else "float", self._has(port, f"{EXT}port-props#logarithmic")
-        told = HostedControl(index, self._symbol(port), kind, low, high, default, label, _UNITS.get(unit, ""), log)
+        told = HostedControl(index, self._symbol(port), kind, low, high, default, label, self._unit(port), log)
         self._controls.add(told, named)
         first = default if not math.isnan(default) else low if not math.isnan(low) else 0.0
         return first if math.isfinite(first) else 0.0
+
+    def _range(self, port: int) -> list[float]:
+        """Default, minimum and maximum as the port declares them; NaN for each that it does not."""
+        nodes = [c.c_void_p() for _ in range(3)]
+        _call_lilv("port_get_range", self._plugin, port, *(c.byref(node) for node in nodes), gives=None)
+        return [_call_lilv("node_as_float", n.value, gives=c.c_float) if n.value else math.nan for n in nodes]
+
+    def _unit(self, port: int) -> str:
+        """Unit by its URI, or the symbol that it gives itself."""
+        unit = self._get(port, f"{UNITS}unit")
+        name = _text(unit, "uri")
+        if not unit or name.removeprefix(UNITS) in _UNITS:
+            return _UNITS.get(name.removeprefix(UNITS), "")
+        return _text(self._world.get(unit, f"{UNITS}symbol"))
 
 
 _UNITS = {
@@ -252,9 +284,9 @@ def _found(addresses: tuple[str, ...]) -> Iterator[tuple[str, Callable[[], Plugi
                 yield f"vst3:{path}", partial(_read_vst3_card, str(path))
 
 
-def _uris() -> list[str]:
+def _uris(bundle: str = "") -> list[str]:
     try:
-        return _world().uris()
+        return _world().uris(bundle)
     except AntiphonError:  # lilv is not installed
         return []
 
@@ -285,6 +317,21 @@ def _read_vst3_card(text: str) -> PluginCard:
     return vst3.card(str(check_path("vst3", text)))
 
 
+def _other_formats(address: str) -> str:
+    """What plays in place of a VST3 plugin that failed: its LV2 or CLAP, known by the name of its file."""
+    kind, _, path = address.partition(":")
+    if kind != "vst3":
+        return ""
+    stem, found = Path(path).stem, [f"lv2:{uri}" for uri in _uris(Path(path).stem)]
+    for library in libraries("clap"):
+        if library.stem == stem:
+            found += [
+                f"clap:{name}"
+                for name in run_forked(partial(clap.names, str(library)), SECONDS, MAX_BYTES).answer or ()
+            ]
+    return f"; {' or '.join(found)} is the same plugin" if found else ""
+
+
 def _failed(address: str, why: str) -> PluginCard:
     return PluginCard(address, problem=why)
 
@@ -292,7 +339,7 @@ def _failed(address: str, why: str) -> PluginCard:
 def _tried(address: str, read: Callable[[], PluginCard]) -> dict[str, Any]:
     end = run_forked(partial(_test_plugin, address, read), SECONDS, MAX_BYTES)
     if end.answer is None:
-        return _failed(address, _describe_child_end(end)).to_json()
+        return _failed(address, _describe_child_end(end) + _other_formats(address)).to_json()
     card = PluginCard.of(end.answer)
     if card.problem or not card.controls:
         return card.to_json()

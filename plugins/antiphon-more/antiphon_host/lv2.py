@@ -3,13 +3,14 @@
 import base64
 import ctypes as c
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from antiphon.api import ParamError, Samples
-from antiphon_host.card import PluginCard, struct
+from antiphon_host.card import RATE, PluginCard, struct
 from antiphon_host.midi import MidiMessage
 
 EXT = "http://lv2plug.in/ns/ext/"
@@ -136,6 +137,8 @@ class Lv2Instance:
         self._hop = hop
         self._scratch: Samples = np.zeros((2, hop), np.float32)
         self._values = np.zeros(max(1, len(more["ports"])), np.float32)
+        self._rate = rate
+        self._rated = {int(index): (low, high, default) for index, low, high, default in more["rated"]}
         self._latency_at = int(more["latency"])
         self._sequence = self._features.number(f"{ATOM}Sequence".encode())
         self._chunk = self._features.number(f"{ATOM}Chunk".encode())
@@ -159,7 +162,7 @@ class Lv2Instance:
         rows = {index: self.x[n] for n, index in enumerate([*more["ins"], *more["side"]])}
         rows |= {index: self.y[n] for n, index in enumerate(more["outs"])}
         for index, kind, is_input, value, size in more["ports"]:
-            self._values[index] = value
+            self.set(index, value)
             if kind == "control":
                 at: int | None = self._values[index:].ctypes.data
             elif kind in ("audio", "cv"):
@@ -176,7 +179,11 @@ class Lv2Instance:
             self._descriptor.connect_port(self._handle, index, at)
 
     def set(self, key: int | str, value: float) -> None:
-        """Sets a control."""
+        """Sets a control. Of one that follows the sample rate, the default at 48 kHz is that of each rate."""
+        if rated := self._rated.get(int(key)):
+            low, high, default = (share * self._rate for share in rated)
+            is_default = math.isclose(value, rated[2] * RATE, rel_tol=1e-6)
+            value = default if is_default else min(max(value, low), high)
         self._values[int(key)] = value
 
     @property

@@ -30,7 +30,8 @@ def card(path: str) -> PluginCard:
     controls = ControlList()
     for name, param in plugin.parameters.items():
         low, high, step = (float(n) if isinstance(n, int | float) else np.nan for n in param.range)
-        if name in _HOSTS or (np.isnan(low) and param.type is float):
+        # what nobody can automate, as meters, is the host's or the plugin's
+        if name in _HOSTS or not param.is_automatable or (np.isnan(low) and param.type is float):
             continue
         switch = param.type is bool
         words = [str(value) for value in param.valid_values] if param.type is str else []
@@ -60,7 +61,7 @@ def _channels(plugin: Any) -> int:
 
 
 class Vst3Instance:
-    """A VST3 instance; see `HostedInstance`. pedalboard drops its latency's number of frames at the start."""
+    """A VST3 instance; see `HostedInstance`. Frames that pedalboard leaves out at the start are silent here."""
 
     def __init__(self, card: PluginCard, rate: int, hop: int) -> None:
         self._plugin = _load(card.library)
@@ -69,8 +70,11 @@ class Vst3Instance:
         self._switches = {control.key for control in card.controls if control.kind == "switch"}
         self.x: Samples = np.zeros((card.ins, hop), np.float32)
         self.y: Samples = np.zeros((card.outs, hop), np.float32)
-        self._ahead: Samples = np.zeros((card.outs, 0), np.float32)
-        self.latency = 0
+
+    @property
+    def latency(self) -> int:
+        """Latency in frames as reported by the plugin."""
+        return int(self._plugin.reported_latency_samples)
 
     def set(self, key: int | str, value: float) -> None:
         """Sets a parameter."""
@@ -87,10 +91,9 @@ class Vst3Instance:
                 notes, duration=self._hop / self._rate, sample_rate=self._rate, num_channels=len(self.y),
                 buffer_size=self._hop, reset=False,
             )  # fmt: skip
-        lacking = self._hop - out.shape[1]
-        self.latency += max(0, lacking)
-        self.y[:, : max(0, lacking)] = 0.0
-        self.y[:, max(0, lacking) :] = out[:, -self._hop :]
+        lacking = max(0, self._hop - out.shape[1])
+        self.y[:, :lacking] = 0.0
+        self.y[:, lacking:] = out[:, -self._hop :]
 
     def save(self) -> bytes:
         """State as returned by pedalboard."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from antiphon.kernel.workers.pool import use as use_pool
 from antiphon.networks import lockstep
 from antiphon.networks.lockstep import spawn
 from antiphon.testing import noise, render
-from antiphon_host import catalogue, describe, states
+from antiphon_host import catalogue, describe, states, vst3
 from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import ScanService, card_of
 from antiphon_host.lv2 import Lv2Instance
@@ -72,7 +73,7 @@ def made(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def node(loaded, name: str) -> Processor:
     """The processor of a made plugin, as a plan makes it."""
-    kind = f"plugin lv2:{URI}:{name}"
+    kind = f"plugin {name if ':' in name else f'lv2:{URI}:{name}'}"
     processor = construct_processor(kind, loaded.factories["processors"])
     processor.params = loaded.catalog[kind].params
     processor.inputs, processor.outputs = loaded.catalog[kind].inputs, loaded.catalog[kind].outputs
@@ -98,6 +99,70 @@ def test_a_plugin_is_declared_by_its_ports_and_controls(made, loaded) -> None:
     notes = loaded.catalog[f"plugin lv2:{URI}:synth"]
     assert [port.kind for port in notes.inputs] == ["events"]
     assert notes.on_files.tail
+
+
+def described(loaded, address: str) -> dict[str, Any]:
+    return {param.name: param for param in loaded.catalog[f"plugin {address}"].params[3:]}
+
+
+def test_ports_that_say_too_much_or_too_little(made, loaded) -> None:
+    params = described(loaded, f"lv2:{URI}:ports")
+    assert list(params) == ["center", "hold", "freq", "shape", "filter"], "of two that are designated one is the host's"
+    assert (params["hold"].kind, params["hold"].default) == ("switch", False)
+    assert (params["freq"].default, params["freq"].high, params["freq"].unit) == (440.0, 24000.0, "samp")
+    assert (params["shape"].choices, params["shape"].default) == (("Sine", "Saw", "Noise"), "Saw")
+    assert (params["filter"].kind, params["filter"].doc) == ("float", "Filter (0.02: Fast, 1: Slow).")
+
+
+@pytest.mark.parametrize(
+    ("rate", "value", "heard"), [(44100, None, 9924.7), (48000, None, 10802.4), (44100, 21600.0, 19845.0)]
+)
+def test_a_value_that_follows_the_rate_is_that_of_the_sound(made, loaded, rate, value, heard) -> None:
+    values = {} if value is None else {"center": value}
+    out = render(node(loaded, "ports"), StreamSpec(rate, 128, 2), np.zeros((2, 4800), np.float32), values).audio[0]
+    np.testing.assert_allclose(out[:, 512:], heard, rtol=1e-5)
+
+
+def test_a_clap_plugin_may_call_what_a_host_need_not_offer(made, loaded) -> None:
+    params = described(loaded, "clap:made.clap")
+    assert (params["attack"].unit, params["level"].unit) == ("ms", ""), "percent are not what its numbers count"
+    assert (params["mode"].choices, params["mode"].default) == (("Soft", "Hard", "Off"), "Hard")
+    sound = noise(2 * 4800, seed=5).reshape(2, 4800)
+    fx = node(loaded, "clap:made.clap")
+    out = render(fx, SPEC, sound, {}).audio[0]
+    assert fx.latency == 2 * 128 + 480
+    np.testing.assert_array_equal(
+        out[0, fx.latency :], sound.mean(0)[: -fx.latency], "also what came before its restart"
+    )
+
+
+class Vst3:
+    """What pedalboard shows of a plugin whose meters and host's values are parameters."""
+
+    name, manufacturer_name, is_instrument, is_effect, reported_latency_samples = "Made", "", False, True, 480
+
+    def __init__(self) -> None:
+        row = {"type": float, "range": (0.0, 1.0, None), "name": "N", "label": "", "valid_values": []}
+        names = ("buffer_size_frames", "latency_frames", "gain", "level_db")
+        self.parameters = {name: SimpleNamespace(**row, is_automatable=name == "gain") for name in names}
+        self.gain = 0.5
+        self.past = np.zeros((2, 480), np.float32)
+
+    def process(self, sound, rate, **_: object):
+        self.past = np.concatenate([self.past, sound], 1)
+        return self.past[:, -480 - sound.shape[1] : -480]
+
+
+def test_a_vst3_plugin_reports_its_latency_and_shows_no_meters(made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vst3, "_load", lambda _: Vst3())
+    card = vst3.card("/made.vst3")
+    assert [control.name for control in card.controls] == ["gain"]
+    played, heard = vst3.Vst3Instance(card, RATE, 128), []
+    for n in range(16):
+        played.x[:] = n == 2
+        played.run([])
+        heard.append(played.y.copy())
+    assert np.flatnonzero(np.concatenate(heard, 1)[0])[0] == 256 + played.latency
 
 
 @each(
@@ -170,7 +235,7 @@ def test_what_names_code_or_is_written_is_the_owners(made, loaded) -> None:
 def test_scan_lists_each_plugin_by_its_address(made) -> None:
     lines = [line for line in ScanService().lines(("lv2",)) if line.startswith(f"lv2:{URI}")]
     assert [line.split("  ")[0] for line in lines] == sorted(f"lv2:{URI}:{name}" for name in made_plugin.NAMES)
-    assert ["not hosted" in line for line in lines] == [True, False, False, True, False]
+    assert ["not hosted" in line for line in lines] == [True, False, False, True, False, False]
 
 
 def test_a_patch_holds_it_and_is_written_as_it_was_read(made, loaded, tmp_path) -> None:
