@@ -29,6 +29,7 @@ from antiphon.native.compiling import kernel
 from antiphon.native.dsp import copy_sound
 from antiphon.native.kernel import Audio, Step, f32p, i64
 from antiphon.networks.worker_processor import WorkerProcessor
+from antiphon.testing import sung
 
 
 @dataclass
@@ -53,6 +54,8 @@ RESTING = {"denoise": {"mode": "gate"}}
 NOTES = ("accompany", "answer", "arpeggiator", "chord", "continue", "echo", "generate", "hold", "humanise",
          "probability", "scale", "split", "strum", "transpose")  # fmt: skip
 """Types with a step that give notes alone."""
+LISTENERS = ("hum",)
+"""Types with a step whose first output are the notes of a sound."""
 
 
 @kernel
@@ -169,7 +172,8 @@ def changes(plan: Plan, block: int) -> None:
 def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded, interpreted):
     # in a file every answer of a worker is waited for (tests/workers/test_native_hops.py plays those live)
     native = [name for name, info in loaded.catalog.types.items() if info.native]
-    types = [name for name in native if not isinstance(loaded.make(name), WorkerProcessor) and name not in NOTES]
+    others = (*NOTES, *LISTENERS)
+    types = [name for name in native if not isinstance(loaded.make(name), WorkerProcessor) and name not in others]
     assert len(types) >= 20
     plans = {kind: compile_graph(loaded, chain(loaded.catalog, kind, "gain")) for kind in types}
     native = {kind: play(plan, changes) for kind, plan in plans.items()}
@@ -515,6 +519,48 @@ def test_a_note_node_without_anything_to_do_is_machine_codes(loaded, interpreted
     reference, all_calls = run()
     assert said == reference
     assert all_calls >= 4000
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "share"),
+    [pytest.param("hum", {"mode": "yin"}, 0.25, marks=pytest.mark.needs("hum"))],
+)
+def test_a_listener_is_machine_codes_within_its_hops(loaded, interpreted, kind, values, share):
+    graph = Graph((NodeSpec("n0", kind, values),), (Wire(End("in", "in"), End("n0", "in")),))
+    x = np.concatenate([sung(hertz, 0.9, 2) for hertz in (220.0, 247.0, 330.0)], axis=1)
+    blocks = x.shape[1] // SPEC.block
+
+    def run() -> tuple[list[object], int]:
+        plan, clock = compile_graph(loaded, graph), BlockTime()
+        said: list[object] = []
+        own, calls = plan.steps[0].host.processor, 0
+        process = own.process
+
+        def noted(io: IO) -> None:
+            nonlocal calls
+            calls += 1
+            process(io)
+
+        own.process = noted
+        for block in range(blocks):
+            if block in (300, 301):
+                plan.hosts[1].reset()
+            plan.input[:] = x[:, block * SPEC.block : (block + 1) * SPEC.block]
+            plan.run(SPEC.block, clock)
+            said += [(block, event) for _, events in plan.emitted_events(-1) for event in events]
+            said += [(block, *report) for report in plan.reports()] + [(block, *asked) for asked in plan.steering]
+            said += [out.copy().tolist() for out in plan.hosts[1].outs] if block % 10 == 0 else []
+            plan.steering.clear()
+            clock.sample += SPEC.block
+            clock.beat += SPEC.block * clock.beats_per_frame(SPEC.rate)
+        assert not plan.failures
+        return said, calls
+
+    said, calls = run()
+    assert any(isinstance(word, tuple) and isinstance(word[1], Event) for word in said)
+    assert calls < share * blocks + 100  # a reset node rests once its latency is over
+    interpreted()
+    assert run() == (said, blocks)
 
 
 @kernel

@@ -67,7 +67,7 @@ def chord_rate(rate: int) -> int:
 
 
 class ChordTracker:
-    """Transcribes sound to several notes at once, `behind` input frames after they begin.
+    """Transcribes sound to several notes at once, `behind` input frames after they begin. `decimator`: its input.
 
     Notes are timed in hops from the last `reset`: any split into blocks gives the same events.
     """
@@ -80,7 +80,7 @@ class ChordTracker:
         own = chord_rate(spec.rate)
         if not own:
             raise WorkerError(f"it hears sound at multiples of {' or '.join(map(str, RATES))} Hz, not at {spec.rate}")
-        self._decimator = decimator = Decimator(spec.rate, own, StreamedChords.hop)
+        self.decimator = decimator = Decimator(spec.rate, own, StreamedChords.hop)
         self._hop, self._rate, self._velocity = StreamedChords.hop * decimator.factor, spec.rate, velocity
         self.client = WorkerClient(chord_model(own).worker("cpu"), 1, lead_for(self._hop, spec.block), node)
         later = (StreamedChords.later + WAIT + StreamedChords.behind + self.client.lead) * self._hop
@@ -103,7 +103,7 @@ class ChordTracker:
     def reset(self) -> None:
         """Clears the past; sounding notes are ended at the next block."""
         self._stop = True
-        self._decimator.reset()
+        self.decimator.reset()
         self.client.reset()
         self._onsets.fill(0.0)
         self._notes.fill(0.0)
@@ -124,14 +124,14 @@ class ChordTracker:
             self._stop = False
         sound, done = io.audio_in[0], 0
         while done < io.frames:
-            done += self._decimator.take(sound, done, io.frames)
-            if self._decimator.full:
+            done += self.decimator.take(sound, done, io.frames)
+            if self.decimator.full:
                 self._step(io, done - 1)
-                self._decimator.turn()
+                self.decimator.turn()
 
     def _step(self, io: IO, last: int) -> None:
         """Sends the decimator's full hop and processes the answer that is due."""
-        newest = self._decimator.newest(StreamedChords.hop)
+        newest = self.decimator.newest(StreamedChords.hop)
         self._sent[0, 0] = newest
         self._levels.pop(0)
         self._levels.append(10.0 * math.log10(float(np.dot(newest, newest)) / StreamedChords.hop + 1e-9))

@@ -1,7 +1,10 @@
 """The processor `hum`: transcribes one voice, or several notes at once, live."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable
+from enum import IntEnum
 from typing import ClassVar
 
 import numpy as np
@@ -15,12 +18,14 @@ from antiphon.api import (
     FileUse,
     Param,
     Processor,
+    Step,
     StreamSpec,
     WorkerError,
     frequency,
 )
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
+from antiphon.api.kernels import i64, i64p, kernel
 from antiphon_hum.chords import CHORD_MODEL, ChordTracker
 from antiphon_hum.learned import HOP, PITCH_MODEL, RATE
 from antiphon_hum.learned.model_tracker import ModelTracker
@@ -71,6 +76,26 @@ def available_mode(mode: str) -> str:
         say_instead(log, f"hum has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
         return "yin"
     return mode
+
+
+class _Word(IntEnum):
+    FRAME = 0  # frames since the last `reset`
+    DUE = 1  # the frame of the next event; -1 before the first block
+
+
+_NEVER = 1 << 62
+
+
+@kernel
+def hum_waits(words: i64p, frames: i64) -> i64:
+    """1 if no event is due within so many frames, else 0."""
+    return 1 if words[_Word.FRAME] + frames <= words[_Word.DUE] else 0
+
+
+@kernel
+def hum_pass(words: i64p, frames: i64) -> None:
+    """Counts the frames of a block in which nothing was done."""
+    words[_Word.FRAME] += frames
 
 
 class Hum(Processor):
@@ -170,7 +195,7 @@ class Hum(Processor):
         The latency is that of the mode, plus half a grid line at 60 bpm if notes are quantised. If the network is
         not installed, `yin` is used, with a warning.
         """
-        self._rate = spec.rate
+        self._rate, self._words = spec.rate, np.zeros(len(_Word), np.int64)
         mode = str(self.settings["mode"])
         self.mode = mode = available_mode(mode)
         self._tracker: NoteTracker | ModelTracker
@@ -215,6 +240,7 @@ class Hum(Processor):
 
     def reset(self) -> None:
         """Clears the sound and the pending events. A sounding note is ended at the next block."""
+        self._words[:] = 0, -1
         if self._chords is not None:
             self._chords.reset()
             return
@@ -225,7 +251,6 @@ class Hum(Processor):
         self._keys.reset()
         self._tempos.fill(0.0)
         self._pending: list[tuple[int, str, int, float]] = []
-        self._frame = 0
         self._hops = 0
         self._number = self._sent = -1
         self._straight = 0 if self._bent else -1
@@ -241,27 +266,36 @@ class Hum(Processor):
     def process(self, io: IO) -> None:
         if self._chords is not None:
             self._chords.process(io)
+            self._words[_Word.DUE] = _NEVER
             return
         if isinstance(self._tracker, ModelTracker):
             self._tracker.begin(io.time.sample)
         if self._stuck >= 0:
             io.emit(Event("off", 0, self._stuck))
             self._stuck = -1
-        sound, start, done = io.audio_in[0], self._frame, 0
+        sound, start, done = io.audio_in[0], int(self._words[_Word.FRAME]), 0
         while done < io.frames:
             done += self._decimator.take(sound, done, io.frames)
             if self._decimator.full:
                 self._process_hop(io, done, start + done - 1)
                 self._decimator.turn()
-        self._frame = start + io.frames
-        while self._pending and self._pending[0][0] < self._frame:
+        end = start + io.frames
+        while self._pending and self._pending[0][0] < end:
             at, kind, number, value = self._pending.pop(0)
             if kind in ("on", "off"):
                 self._sent = number if kind == "on" else -1
             io.emit(Event(kind, max(0, at - start), number, value))
-        if 0 <= self._straight < self._frame:
+        if 0 <= self._straight < end:
             io.emit(Event("bend", max(0, self._straight - start)))
             self._bent, self._straight = 0, -1
+        due = self._pending[0][0] if self._pending else _NEVER
+        self._words[:] = end, min(due, self._straight) if self._straight >= 0 else due
+
+    def step(self, io: IO) -> Step:
+        """Step of a block within a hop, in which no event is due."""
+        decimator = self._decimator if self._chords is None else self._chords.decimator
+        done = hum_pass.step(self._words, io.frames).provided(hum_waits.step(self._words, io.frames))
+        return decimator.step(io.audio_in[0]).then(done)
 
     def _process_hop(self, io: IO, done: int, now: int) -> None:
         """Processes a full hop; `now` is the number of its last frame, which is frame `done - 1` of the block."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.kernel.runtime.sound_formats import MAX_CHANNELS
 from antiphon.native.compiling import kernel
-from antiphon.native.kernel import Audio, f32, f32p, f64, f64p, i64, i64p
+from antiphon.native.kernel import Audio, Step, f32, f32p, f64, f64p, i64, i64p
 from antiphon.signal.listening_mix import ListeningMix
 
 F32 = NDArray[np.float32]
@@ -94,6 +94,13 @@ def hum_decimate(x: Audio, first: i64, last: i64, s: DecimatorState) -> i64:
     return taken
 
 
+@kernel
+def hum_hop_goes_on(s: DecimatorState, frames: i64) -> i64:
+    """1 if so many further frames do not fill the hop, else 0."""
+    made = 0 if frames < s.state[_DUE] else 1 + (frames - s.state[_DUE]) // s.factor
+    return 1 if s.state[_FILLED] + made < s.size else 0
+
+
 class Decimator:
     """Fills hops of decimated samples and keeps the newest `HISTORY`.
 
@@ -138,25 +145,20 @@ class Decimator:
             self._channels = len(x)
             self._mix.begin(self._channels)
             self._powers.fill(0.0)
+        return hum_decimate(x, first, last, self._line)
+
+    def step(self, x: F32) -> Step:
+        """Step of a block that does not fill the hop, after a `take` of as many channels; the others are left."""
+        frames, line = x.shape[1], self._line
+        return hum_decimate.step(x, 0, frames, line).provided(hum_hop_goes_on.step(line, frames))
+
+    @property
+    def _line(self) -> DecimatorState:
         hop, body = self.newest(self.hop), self.body(self.hop)
-        return hum_decimate(
-            x,
-            first,
-            last,
-            DecimatorState(
-                self._ring,
-                self._taps,
-                self._length,
-                self.factor,
-                self._state,
-                hop,
-                body,
-                self.hop,
-                self._k,
-                self._mix.weights,
-                self._powers,
-            ),
-        )
+        return DecimatorState(
+            self._ring, self._taps, self._length, self.factor, self._state, hop, body, self.hop, self._k,
+            self._mix.weights, self._powers,
+        )  # fmt: skip
 
     @property
     def full(self) -> bool:
