@@ -64,15 +64,15 @@ class Jackd:
 
 @pytest.fixture(scope="module")
 def jackd(request: pytest.FixtureRequest) -> Iterator[Jackd]:
-    """jackd with its dummy driver; indirect parametrisation gives the period, or (rate, period).
+    """jackd with its dummy driver; indirect parametrisation gives the period, or (rate, period) and options.
 
     This process and its children find it by JACK_DEFAULT_SERVER.
     """
     asked = getattr(request, "param", PERIOD)
-    rate, period = asked if isinstance(asked, tuple) else (48000, asked)
+    rate, period, *options = asked if isinstance(asked, tuple) else (48000, asked)
     if shutil.which("jackd") is None:
         pytest.skip("jackd is missing: sudo apt-get install jackd2")
-    command = ["jackd", "-r", "-n", NAME, "-d", "dummy", "-r", str(rate), "-p", str(period)]
+    command = ["jackd", "-r", "-n", NAME, *options, "-d", "dummy", "-r", str(rate), "-p", str(period)]
     if PIPEWIRE:
         conf = Path(PIPEWIRE) / f"{rate}-{period}.conf"
         conf.write_text(PIPEWIRE_CONF.format(rate=rate, period=period))
