@@ -177,7 +177,9 @@ CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 3.0
 SESSION_SECONDS = 3600
 """Session expiry in seconds: the broker queues our messages for that long while we are disconnected."""
 MAX_PACKET = 16 << 20
-"""Maximum packet size in bytes; the broker drops larger ones."""
+"""Maximum packet size in bytes; the broker drops larger ones, and the connection ends with one that does not."""
+_PIECE = 1 << 16
+"""Bytes read from the broker at once; a turn reads a hundred such pieces."""
 RETRY_SECONDS = 1.0
 """Seconds after resuming a session in which the broker may redeliver unacknowledged messages."""
 MAX_REMEMBERED = 16384
@@ -263,6 +265,16 @@ class MqttConnection(aiomqtt.Client):
         )
         self._client.connect_timeout = CONNECT_SECONDS
         self._once, self._taken, self._repeated, self._unreadable = into
+        receive = self._client._sock_recv  # paho has no limit, and would keep what may follow on QoS 2
+        self._client._sock_recv = lambda bufsize: receive(self._check_size(bufsize))  # type: ignore[method-assign]
+
+    def _check_size(self, size: int) -> int:
+        """Bytes to read of a packet of which `size` are left. Raises MqttError: this broker keeps to no limit."""
+        if size > MAX_PACKET:
+            raise MqttError(f"the broker sends {size >> 20} MiB at once, and {MAX_PACKET >> 20} are the most")
+        if self._client._in_messages:
+            raise MqttError("the broker sends with QoS 2, which was not asked for")
+        return min(size, _PIECE)
 
     async def open(self, *filters: str, unqueued: tuple[str, ...] = ()) -> None:
         """Connects and subscribes, QoS 1, without retained messages. Raises `MqttError` with the reason.

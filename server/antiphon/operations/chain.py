@@ -355,7 +355,10 @@ def _check(block: NDArray[Any]) -> None:
 
 
 def _floats(block: Any) -> NDArray[Any]:
-    x = np.asarray(block)
+    try:
+        x = np.asarray(block)
+    except (ValueError, TypeError):
+        raise UsageError(f"a block is an array [frames] or [channels, frames], not {short_repr(block)}") from None
     if x.dtype.kind not in "fiu":
         raise UsageError(f"a block holds floats, and this one holds {x.dtype} values")
     if x.dtype.kind in "iu":

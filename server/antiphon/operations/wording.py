@@ -19,7 +19,8 @@ Class = TypeVar("Class")
 
 
 def word_refusals(function: Function) -> Function:
-    """Decorator of functions of the Python interface: refusals name Python's arguments."""
+    """Decorator of functions of the Python interface: refusals name Python's arguments; types as `check_arguments`."""
+    function = _checked(function)
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
@@ -42,7 +43,11 @@ def check_arguments(kind: type[Class]) -> type[Class]:
 
 def _checked(method: Function) -> Function:
     signature = inspect.signature(method)
-    words = {name: str(each.annotation).split(" | ") for name, each in signature.parameters.items()}
+    words = {
+        name: str(each.annotation).split(" | ")
+        for name, each in signature.parameters.items()
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)  # others have names that no caller wrote
+    }
     allowed = {
         name: kinds for name, kinds in words.items() if _KINDS.keys() >= {*kinds} and len({*kinds} - _BESIDE) == 1
     }

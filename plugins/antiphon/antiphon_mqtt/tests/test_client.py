@@ -195,6 +195,34 @@ async def test_a_broker_that_talks_nonsense_is_an_error(said: bytes, monkeypatch
         await opened(talk)
 
 
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (b"\x30\xff\xff\xff\x7f", "the broker sends 255 MiB at once, and 16 are the most"),
+        (b"\x34\x06\x00\x01x\x00\x01\x00" * 2, "the broker sends with QoS 2, which was not asked for"),
+    ],
+)
+async def test_a_broker_that_keeps_to_no_limit_is_left_at_once(said: bytes, sentence: str) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"\x20\x03\x00\x00\x00")
+        await reader.read(1000)
+        writer.write(b"\x90\x04\x00\x01\x00\x01" + said)
+        while await reader.read(1000):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    connection = line(server.sockets[0].getsockname()[1])
+    try:
+        await connection.open("antiphon/#")
+        with pytest.raises(MqttError, match=sentence):
+            await asyncio.wait_for(connection.wait_for_loss(), 30.0)
+    finally:
+        await connection.close()
+        server.close()
+
+
 async def test_a_broker_that_is_silent_is_given_up_and_the_socket_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_client, "ANSWER_SECONDS", 0.2)
     closed = asyncio.Event()
