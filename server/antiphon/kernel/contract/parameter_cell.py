@@ -1,16 +1,53 @@
 """One parameter of one node, computed sample by sample: smoothing, ramps and scheduled changes."""
 
+from __future__ import annotations
+
+import ctypes
 from collections.abc import Sequence
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.kernel.contract.params import Param, Value
+from antiphon.native.compiling import kernel
 from antiphon.native.dsp import ramp
-from antiphon.native.kernel import Step
+from antiphon.native.intrinsics import f64_bits
+from antiphon.native.kernel import Step, f32p, i64, i64p
 
 MAX_CHANGES = 4096
 """Most changes of one parameter within one block; more are dropped and counted by the plan."""
+
+
+class LineWord(IntEnum):
+    """Indices of the 64-bit words of a `CellLine`."""
+
+    BEGIN, END, START, LENGTH, MOVES = range(5)
+
+
+class Moves(IntEnum):
+    """Who renders a cell: the interpreter, or machine code, until the line has ended."""
+
+    NOT, RENDERED, ENDED = range(3)
+
+
+class CellLine(ctypes.Structure):
+    """The line of a cell, as machine code reads it: from `begin` to `end` in `length` frames from sample `start` on."""
+
+    _fields_ = (
+        ("begin", ctypes.c_double),
+        ("end", ctypes.c_double),
+        ("start", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("moves", ctypes.c_int64),  # `Moves`
+    )
+
+
+@kernel
+def render_line(full: f32p, frames: i64, time: i64, line: i64p) -> None:
+    """full ← the line of a cell, from sample `time` on."""
+    begin = f64_bits(line[LineWord.BEGIN])
+    ramp(full, 0, frames, time, line[LineWord.START], line[LineWord.LENGTH], begin, f64_bits(line[LineWord.END]))
 
 
 def value_after_steps(steps: Sequence[tuple[int, float]], offset: int) -> float:
@@ -33,14 +70,11 @@ class ParamCell:
     """
 
     __slots__ = (
-        "_from",
-        "_length",
         "_pending",
         "_rate",
-        "_start",
-        "_to",
         "fired",
         "full",
+        "line",
         "moved",
         "param",
         "smooth",
@@ -54,9 +88,7 @@ class ParamCell:
         start = param.default if value is None else value
         self.text = str(start) if param.kind in ("text", "file") else ""
         number = 0.0 if param.kind in ("text", "file") else param.encode(start)
-        self._from = self._to = number
-        self._start = 0
-        self._length = 0
+        self.line = CellLine(number, number)
         self.smooth = round(param.smooth * rate) if param.kind == "float" else 0
         self.full: NDArray[np.float32] = np.full(block, number, np.float32)
         self.steps: list[tuple[int, float]] = [(0, number)]
@@ -67,12 +99,12 @@ class ParamCell:
     @property
     def target(self) -> float:
         """Target value of the newest change."""
-        return self._to
+        return float(self.line.end)
 
     @property
     def coming(self) -> float:
         """Target value of the newest change, including those scheduled in the coming block."""
-        return self._pending[-1][1] if self._pending else self._to
+        return self._pending[-1][1] if self._pending else self.target
 
     @property
     def waits(self) -> bool:
@@ -109,8 +141,9 @@ class ParamCell:
         for offset, number, length in self._pending:
             self._line(time, place, offset)
             place = offset
-            self._from = self._at(time + offset - 1)
-            self._to, self._start, self._length = number, time + offset, length
+            line = self.line
+            line.begin = self._at(time + offset - 1)
+            line.end, line.start, line.length = number, time + offset, length
             self.steps.append((offset, number))
         self._pending.clear()
         self._line(time, place, frames)
@@ -128,56 +161,61 @@ class ParamCell:
             return False
         if self.moved:
             return True
-        if time < self._start + self._length or self._pending:
+        if time < self.line.start + self.line.length or self._pending:
             return True
-        if self.full[0] == np.float32(self._to) and len(self.steps) == 1:
+        if self.full[0] == np.float32(self.target) and len(self.steps) == 1:
             # after a block shorter than the array, older values follow the block's
-            self.full.fill(self._to)
-            self.steps[0] = (0, self._to)
+            self.rest()
             return False
         return True
 
     def steady(self, time: int) -> bool:
         """True if the performer's value is constant from `time` on; a control wire may still modulate it."""
-        return not self._pending and time >= self._start + self._length and self.steps[-1][1] == self.steps[0][1]
+        ended = time >= self.line.start + self.line.length
+        return not self._pending and ended and self.steps[-1][1] == self.steps[0][1]
 
-    def steady_step(self, frames: int) -> Step:
-        """Renders the value of a steady parameter."""
-        return ramp.step(self.full, 0, frames, 0, 0, 0, self._to, self._to)
+    def rest(self) -> None:
+        """Fills the block with the target."""
+        self.full.fill(self.target)
+        self.steps[:] = [(0, self.target)]
+
+    def line_step(self, frames: int, time: int) -> Step:
+        """Renders the value where nothing is scheduled. `time`: sample time of the first frame."""
+        return render_line.step(self.full, frames, time, ctypes.addressof(self.line))
 
     def set_without_ramp(self, number: float) -> None:
         """Sets the value at once, without a ramp."""
-        self._from = self._to = number
-        self._length = 0
-        self.full.fill(number)
-        self.steps.clear()
-        self.steps.append((0, number))
+        self.line.begin = self.line.end = number
+        self.line.length = 0
+        self.rest()
 
     def state(self) -> tuple[float, float, int, int]:
         """The ramp for `resume`: its first and last value, the sample at which it began, and its frames."""
-        return self._from, self._to, self._start, self._length
+        line = self.line
+        return line.begin, line.end, line.start, line.length
 
     def resume(self, state: tuple[float, float, int, int]) -> None:
         """Continues another cell's ramp; `render` has to be called from there on."""
-        self._from, self._to, self._start, self._length = state
-        self.full.fill(self._to)
-        self.steps[:] = [(0, self._to)]
+        self.line.begin, self.line.end, self.line.start, self.line.length = state
+        self.rest()
 
     def number_at(self, offset: int) -> float:
         """Reads the value at one frame, ramps included."""
-        if self.smooth or self._length:
+        if self.smooth or self.line.length:
             return float(self.full[offset])
         return value_after_steps(self.steps, offset)
 
     def _at(self, sample: int) -> float:
-        elapsed = sample - self._start + 1
-        if elapsed >= self._length:
-            return self._to
-        return self._from + (self._to - self._from) * (elapsed / self._length)
+        line = self.line
+        elapsed = sample - line.start + 1
+        if elapsed >= line.length:
+            return self.target
+        return float(line.begin + (line.end - line.begin) * (elapsed / line.length))
 
     def _line(self, time: int, first: int, last: int) -> None:
         if last > first:
-            ramp(self.full, first, last, time, self._start, self._length, self._from, self._to)
+            line = self.line
+            ramp(self.full, first, last, time, line.start, line.length, line.begin, line.end)
 
 
 class ParamCells(dict[str, ParamCell]):

@@ -60,10 +60,10 @@ class Modulation:
         """True unless it is fading in or out."""
         return self._weight >= 1.0 and self._step > 0.0
 
-    def step(self, frames: int) -> Step:
-        """Renders a steady parameter plus the signal of a steady modulation."""
+    def step(self, frames: int, time: int) -> Step:
+        """Renders a parameter plus the signal of a steady modulation. `time`: sample time of the first frame."""
         keep = dsp.sample_at.step(self._source, frames - 1, self._held)
-        return self.cell.steady_step(frames).then(self._move(frames)).then(keep)
+        return self.cell.line_step(frames, time).then(self._move(frames)).then(keep)
 
     def _move(self, frames: int) -> Step:
         return dsp.modulate.step(

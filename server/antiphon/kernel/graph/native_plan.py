@@ -1,7 +1,7 @@
 """Machine-code part of a plan: nodes with a `step` are run in sequence by one call.
 
-A row is valid while its node is at rest: no parameter change or ramp, no pending event, no failure. The interpreter
-runs the node of an invalid row (`Plan.run_node_at`), and repacks the row once it rests.
+A row is valid while its node is at rest: no parameter change, no pending event, no failure; a parameter that the step
+reads as a curve may move. The interpreter runs the node of an invalid row (`Plan.run_node_at`), and repacks the row.
 """
 
 import ctypes
@@ -96,6 +96,11 @@ class LayoutIO(IO):
     def __init__(self, ins: Sequence[Samples], outs: Sequence[Samples], cells: Mapping[str, ParamCell], block: int):
         super().__init__(ins, outs, cells, _LayoutTime(), block)
         self.reads: set[str] = set()
+        self.curves: set[str] = set()
+
+    def curve(self, name: str) -> NDArray[np.float32]:
+        self.curves.add(name)
+        return super().curve(name)
 
     def at(self, name: str, offset: int) -> Value:
         self.reads.add(name)
@@ -105,8 +110,8 @@ class LayoutIO(IO):
         raise PluginError("a step cannot emit events")
 
 
-def lay_out_calls(node: NodeStep, block: int) -> Step | None:
-    """Returns a node's calls up to the output check; None if the interpreter has to run it."""
+def lay_out_calls(node: NodeStep, block: int) -> tuple[Step, list[ParamCell]] | None:
+    """Returns a node's calls up to the output check, and the cells that may move; None if the interpreter runs it."""
     host = node.host
     io = LayoutIO(node.ins, node.outs, host.by_name, block)
     try:
@@ -116,8 +121,10 @@ def lay_out_calls(node: NodeStep, block: int) -> Step | None:
     if own is None or io.reads & {move.cell.param.name for move in node.moves}:
         return None
     wires = [line.step(block) for line in node.lines] + [gather.step(block) for gather in node.gathers]
-    steps = [*wires, *(move.step(block) for move in node.moves)]
-    return Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports, own.conditions)
+    steps = [*wires, *(move.step(block, io.time.sample) for move in node.moves)]
+    step = Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports, own.conditions)
+    cells = {cell.param.name: cell for cell in host.gains} | {name: host.by_name[name] for name in io.curves}
+    return step, [cell for name, cell in cells.items() if name not in io.reads]
 
 
 _NEVER = 1 << 62
@@ -138,6 +145,7 @@ class _NodeIndices:
     call: int
     word: int
     times: Sequence[tuple[int, int]] = ()
+    curves: Sequence[ParamCell] = ()  # cells that the step of the last layout reads as curves alone
     held: object = None
 
 
@@ -164,11 +172,12 @@ class NativePlan:
         self._around = opening, closing  # held, as their addresses are in the words
         self._places: list[_NodeIndices] = []
         outs: list[tuple[int, int, int]] = []
+        cells: list[tuple[int, int, int]] = []
         times: list[tuple[int, int]] = []
         rows = np.zeros((max(1, len(nodes)), NodeRow.SIZE), np.int64)
         call = word = 0
         for row, node in zip(rows, nodes, strict=False):
-            host, step = node.host, lay_out_calls(node, spec.block)
+            host, laid = node.host, lay_out_calls(node, spec.block)
             row[NodeRow.NUMBER], row[NodeRow.HOST], row[NodeRow.LOAD] = (
                 host.number,
                 address(host.version),
@@ -176,11 +185,18 @@ class NativePlan:
             )
             row[NodeRow.PACKED], row[NodeRow.OUTS] = -1, len(outs)
             outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
-            row[NodeRow.OUTS_END] = len(outs)
-            if step is None:
+            row[NodeRow.OUTS_END], row[NodeRow.CELLS] = len(outs), len(cells)
+            cells += [
+                (ctypes.addressof(cell.line), address(cell.full), int(cell in host.gains))
+                for cell in dict.fromkeys((*host.cells, *host.gains))
+            ]
+            row[NodeRow.CELLS_END] = len(cells)
+            if laid is None:
                 self._places.append(_NodeIndices(node, None, {}, call, word))
                 continue
-            self._places.append(_NodeIndices(node, _kernels(step), step.reports, call, word, _times(step, word)))
+            step, curves = laid
+            times_of = _times(step, word)
+            self._places.append(_NodeIndices(node, _kernels(step), step.reports, call, word, times_of, curves))
             times += self._places[-1].times
             kernels = [*_kernels(step), *host.longest_mix_kernels()]
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
@@ -191,16 +207,19 @@ class NativePlan:
         self._whole, self._real = self.words.data, self.words.data.cast("B").cast("d")
         first = address(self._arguments)
         self._outs = np.array(outs or [(0, 0, 0)], np.int64)
+        self._cells = np.array(cells or [(0, 0, 0)], np.int64)
         self._times = np.array([(index, first + 8 * place) for index, place in times] or [(0, 0)], np.int64)
         self._whole[PlanWord.ROWS], self._whole[PlanWord.TIMES] = len(nodes), len(times)
         self._whole[PlanWord.CLOCK] = c_function("clock_gettime")
         self._whole[PlanWord.BLOCK], self._real[PlanWord.BLOCK_NS] = spec.block, self._period
         self._whole[PlanWord.NODES], self._whole[PlanWord.CALLS] = address(rows), address(self._calls)
         self._whole[PlanWord.OUTS], self._whole[PlanWord.MOMENTS] = address(self._outs), address(self._times)
+        self._whole[PlanWord.CELLS] = address(self._cells)
         self._whole[PlanWord.OPENING], self._whole[PlanWord.OPENING_COUNT] = opening.table, opening.count
         self._whole[PlanWord.CLOSING], self._whole[PlanWord.CLOSING_COUNT] = closing.table, closing.count
         self._run = run_plan.bind(self.words)
         self._time = BlockTime()
+        self._begun = False  # it plays, so that this is the loop's thread
         self._opened: Callable[[], None] | None = None
         here = weakref.ref(self)  # neither this nor the plan is held by itself: the last reference to it frees it
         self._call_back = CallBack(lambda reason, place: _alive(here)._run_row(reason, place))
@@ -231,9 +250,10 @@ class NativePlan:
         the blocks and writes their times; None for one block.
         """
         whole, real, rate = self._whole, self._real, self._spec.rate
-        self._time, self._opened = time, opened
+        self._time, self._opened, self._begun = time, opened, True
+        whole[PlanWord.SAMPLE] = time.sample
         if whole[PlanWord.TIMES]:
-            whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = time.sample, int(time.playing)
+            whole[PlanWord.PLAYING] = int(time.playing)
             real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
             real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
 
@@ -271,10 +291,13 @@ class NativePlan:
         at = self._places[place]
         node = at.node
         version = int(node.host.version[0])
-        if at.kernels is None or node.io.events_out or node.host.unrest(node.moves):
+        if at.kernels is None or node.io.events_out or node.host.unrest(node.moves, at.curves if self._begun else ()):
             return
-        step = lay_out_calls(node, self._spec.block)
-        if step is None or _kernels(step) != at.kernels:
+        laid = lay_out_calls(node, self._spec.block)
+        if laid is None or _kernels(laid[0]) != at.kernels:
+            return
+        step, at.curves = laid
+        if node.host.unrest(node.moves, at.curves if self._begun else ()):
             return
         if _times(step, at.word) != at.times:
             node.host.forced = MOVED
@@ -291,6 +314,8 @@ class NativePlan:
             self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed_address, first + 8 * word
             word += item.size
         rows[row + NodeRow.PACKED] = version
+        if self._begun:
+            node.host.hand_over()
 
     def native(self, place: int) -> bool:
         """True if machine code ran the node at that place."""

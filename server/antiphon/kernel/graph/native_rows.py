@@ -18,6 +18,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from antiphon.kernel.contract.parameter_cell import LineWord, Moves, render_line
 from antiphon.kernel.graph.node_host import LOAD_SHARE
 from antiphon.kernel.runtime.platform import MONOTONIC
 from antiphon.native.call_back import RAISED, call_python
@@ -55,14 +56,15 @@ class PlanWord(IntEnum):
     OPENING_COUNT = 23
     CLOSING = 24
     CLOSING_COUNT = 25
-    SIZE = 26
+    CELLS = 26  # address of the line, the curve and 1 for a gain of the host, of each cell
+    SIZE = 27
 
 
 class NodeRow(IntEnum):
     """Indices of the 64-bit words of one node."""
 
     NUMBER = 0
-    HOST = 1  # the address of the node's version, and of its load
+    HOST = 1  # the address of the node's version and `Moves`, and of its load
     LOAD = 2
     PACKED = 3  # the version that this row was packed for
     ASKS = 4  # the first call: conditions of the step
@@ -71,7 +73,9 @@ class NodeRow(IntEnum):
     END = 7
     OUTS = 8  # the first output
     OUTS_END = 9
-    SIZE = 10
+    CELLS = 10  # the first cell
+    CELLS_END = 11
+    SIZE = 12
 
 
 class Stop(IntEnum):
@@ -90,6 +94,29 @@ def monotonic_ns(s: i64p) -> i64:
 
 
 @kernel
+def render_cells(s: i64p, row: i64p) -> i64:
+    """Renders the cells that move. Returns 1 if a gain of the host has ended, with which its calls change, else 0."""
+    cells = address_i64(s[PlanWord.CELLS])
+    ended = 0
+    moves = i64(Moves.ENDED)
+    for n in range(row[NodeRow.CELLS], row[NodeRow.CELLS_END]):
+        line = address_i64(cells[3 * n])
+        if line[LineWord.MOVES] == Moves.RENDERED:
+            full = address_f32(cells[3 * n + 1])
+            render_line(full, s[PlanWord.BLOCK], s[PlanWord.SAMPLE], line)
+            after = s[PlanWord.SAMPLE] + s[PlanWord.BLOCK]
+            moving = after < line[LineWord.START] + line[LineWord.LENGTH]
+            if moving or full[0] != f32(f64_bits(line[LineWord.END])):
+                moves = i64(Moves.RENDERED)
+            else:
+                line[LineWord.MOVES] = i64(Moves.ENDED)
+                ended = cells[3 * n + 2] | ended
+    version = address_i64(row[NodeRow.HOST])
+    version[1] = moves
+    return ended
+
+
+@kernel
 def run_rows(s: i64p) -> i64:
     """Runs the nodes in order, or has the interpreter run or end them. Returns 0, or `RAISED` where that raised."""
     rows = address_i64(s[PlanWord.NODES])
@@ -104,7 +131,10 @@ def run_rows(s: i64p) -> i64:
     for k in range(s[PlanWord.ROWS]):
         row = offset(rows, k * NodeRow.SIZE)
         version = address_i64(row[NodeRow.HOST])
+        changed = 0
         if version[0] == row[NodeRow.PACKED]:
+            if version[1] == Moves.RENDERED:
+                changed = render_cells(s, row)
             for n in range(row[NodeRow.ASKS], row[NodeRow.CALLS]):
                 if call_c(calls[2 * n], calls[2 * n + 1]) == 0:
                     version[0] = version[0] + 1
@@ -134,6 +164,7 @@ def run_rows(s: i64p) -> i64:
             continue
         for n in range(row[NodeRow.AFTER], row[NodeRow.END]):
             call_c(calls[2 * n], calls[2 * n + 1])
+        version[0] = version[0] + changed
     return 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.event import Event
-from antiphon.kernel.contract.parameter_cell import ParamCell
+from antiphon.kernel.contract.parameter_cell import Moves, ParamCell
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
@@ -102,7 +102,7 @@ class NodeHost:
         self.by_name = {cell.param.name: cell for cell in cells}
         self._bypass, self._mute, self._wet = cells[:3]
         self._health = ParamCell(Param("health", default=1.0, smooth=FADE), spec.rate, spec.block)
-        self._gains = (self._bypass, self._mute, self._wet, self._health)
+        self.gains = (self._bypass, self._mute, self._wet, self._health)
         self.active: list[ParamCell] = []
         self._moves = Modulations()
         self.events: list[Event] = []
@@ -136,7 +136,7 @@ class NodeHost:
         self.forced = ""  # failure that the next block reports, or ""
         self.unmuted: Samples | None = None
         self.loads = np.zeros(1, np.float64)
-        self.version = np.zeros(1, np.int64)
+        self.version = np.zeros(2, np.int64)  # and `Moves`: of the cells that machine code renders
 
     @property
     def load(self) -> float:
@@ -147,14 +147,39 @@ class NodeHost:
         """Invalidates the node's packed row: the interpreter runs it until it rests again (`native_plan`)."""
         self.version[0] += 1
 
-    def unrest(self, moves: tuple[Modulation, ...]) -> int:
-        """Why the interpreter has to run the node (`Touch`); 0 if blocks differ only in their sound."""
+    def unrest(self, moves: tuple[Modulation, ...], curves: Sequence[ParamCell] = ()) -> int:
+        """Why the interpreter has to run the node (`Touch`); 0 if blocks differ only in their sound.
+
+        `curves`: the cells that may move, as machine code renders them.
+        """
         if self.events or self.endings:
             return Touch.EVENT
         if self.failed or self.forced or self._mending or self._opening or self._tail_left or self._overruns.open_ns:
             return Touch.OTHER
-        steady = self._moves.are_steady(moves) and all(cell.moved and cell.steady(self._after) for cell in self.active)
-        return 0 if steady else Touch.MOVING
+        if self.version[1] or not self._moves.are_steady(moves):
+            return Touch.MOVING
+        return Touch.MOVING if any(cell.waits or cell not in curves for cell in self._moving) else 0
+
+    @property
+    def _moving(self) -> list[ParamCell]:
+        """The active cells but those that only a control wire moves."""
+        return [cell for cell in self.active if not (cell.moved and cell.steady(self._after))]
+
+    def hand_over(self) -> None:
+        """Leaves the cells that move to machine code, until the interpreter runs the node again."""
+        for cell in self._moving:
+            cell.line.moves = self.version[1] = Moves.RENDERED
+            self.active.remove(cell)
+
+    def _take_back(self) -> None:
+        self.version[1] = Moves.NOT
+        for cell in (*self.cells, self._health):
+            if cell.line.moves == Moves.ENDED and not cell.moved:
+                cell.rest()
+            elif cell.line.moves and cell not in self.active:
+                self.active.append(cell)
+            cell.line.moves = Moves.NOT
+        self.wake()
 
     @property
     def awaits(self) -> bool:
@@ -237,6 +262,8 @@ class NodeHost:
         Returns why the node failed in this block, or "". Raises WorkerLost: offline, the node's worker has ended.
         """
         frames, now = io.frames, io.time.sample
+        if self.version[1]:
+            self._take_back()
         if moves is not self._moves.wired:
             self.wake()
             self.active += [cell for cell in self._moves.rewire(moves) if cell not in self.active]
@@ -261,6 +288,8 @@ class NodeHost:
 
     def conclude(self, x: Samples | None, now: int, frames: int, reason: str) -> str:
         """Ends a block whose outputs are filled. `reason`: why the node has failed in it, or ""."""
+        if self.version[1]:
+            self._take_back()
         if reason == NOT_FINITE:
             reason = self._overruns.record_nan_block(reason, now)
             self.retry = self._overruns.pause
@@ -340,9 +369,9 @@ class NodeHost:
 
     def _mix(self, dry: Samples | None, frames: int) -> list[Call]:
         """Returns the calls that mix wet and dry, and mute. Without a dry signal bypass is silence, and wet a level."""
-        bypass, mute, wet, health = self._gains
+        bypass, mute, wet, health = self.gains
         curve = self._curve
-        moving = any(cell in self._gains for cell in self.active)
+        moving = any(cell in self.gains for cell in self.active)
         calls: list[Call] = []
         if moving or wet.target != 1.0 or bypass.target != 0.0 or health.target != 1.0:
             calls.append((dsp.node_gain, (curve, bypass.full, wet.full, health.full, frames)))
