@@ -226,11 +226,6 @@ class EngineLoop:
         if player.fading:
             spent = time.monotonic_ns() - self._loop[LoopWord.STARTED]
             self._crowded += CROWDED_SHARE * (spent / self._loads[LoopWord.BLOCK_NS] - self._crowded)
-        if (node := self._words[HeaderWord.ECHO]) != self._echoes:
-            self._echoes = node
-            self._echoed.clear()
-        if node:
-            self._echo(node, sample)
         self._native.close(x, player.tempo.beat_at(sample))
         return 0
 
@@ -248,6 +243,11 @@ class EngineLoop:
         moved = not loop[LoopWord.DUE] and player.end_rows()
         if not loop[LoopWord.HEARD]:
             self._unheard(sample)
+        if (node := words[HeaderWord.ECHO]) != self._echoes:
+            self._echoes = node
+            self._echoed.clear()
+        if node:
+            self._echo(node, sample)  # machine code runs no node that emits events
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING], words[HeaderWord.LEADER] = len(player.schedule), player.leader
         self.shared.floats[HeaderWord.FOUND_TEMPO] = player.found_tempo

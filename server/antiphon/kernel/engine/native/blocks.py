@@ -208,7 +208,6 @@ def needs_interpreter(s: i64p, block: i64) -> i64:
     header = address_i64(s[LoopWord.HEADER])
     sample = block * s[LoopWord.BLOCK]
     found = i64(0)
-    found = found | Touch.OTHER if header[HeaderWord.ECHO] != 0 else found
     found = found | Touch.OTHER if header[HeaderWord.TAPPING] != s[LoopWord.TAPPING] else found
     found = found | Touch.OTHER if header[HeaderWord.SESSIONS] != s[LoopWord.SESSIONS] else found
     found = found | Touch.OTHER if sample != s[LoopWord.SAMPLE] else found
