@@ -16,7 +16,10 @@ from antiphon_host.midi import MidiMessage
 _P, _U, _S = c.c_void_p, c.c_uint32, c.c_char_p
 _STEPPED, _HIDDEN, _READONLY, _BYPASS = 1, 4, 8, 16
 _CLAP_NOTES, _MIDI_NOTES = 1, 2
-_NOTE_ON, _NOTE_OFF, _PARAM, _MIDI = 0, 1, 5, 10
+_NOTE_ON, _NOTE_OFF, _EXPRESSION, _PARAM, _MIDI = 0, 1, 4, 5, 10
+_TUNING, _PRESSURE = 3, 6
+_BEND_RANGE = 2.0
+"""Semitones of a whole bend, as MIDI has it, for plugins that take no MIDI."""
 _VERSION = (1, 1, 0)
 _OFFERED = "clap.plugin-factory"
 _Version = _U * 3
@@ -58,6 +61,10 @@ _ParamEvent = struct(
 _NoteEvent = struct(
     "_NoteEvent", *_HEAD, ("note", c.c_int32), ("port", c.c_int16), ("channel", c.c_int16), ("key", c.c_int16),
     ("velocity", c.c_double),
+)  # fmt: skip
+_ExpressionEvent = struct(
+    "_ExpressionEvent", *_HEAD, ("id", c.c_int32), ("note", c.c_int32), ("port", c.c_int16), ("channel", c.c_int16),
+    ("key", c.c_int16), ("value", c.c_double),
 )  # fmt: skip
 _MidiEvent = struct("_MidiEvent", *_HEAD, ("port", c.c_uint16), ("data", c.c_uint8 * 3))
 _ParamInfo = struct(
@@ -303,6 +310,12 @@ class ClapInstance:
                 on = _NOTE_ON if kind == 0x90 else _NOTE_OFF
                 size = c.sizeof(_NoteEvent)
                 events.append(_NoteEvent(size, frame, 0, on, 0, -1, 0, low, data[1], data[2] / 127))
+            elif kind in (0xA0, 0xD0, 0xE0):
+                key, what, value = data[1] if kind == 0xA0 else -1, _PRESSURE, data[-1] / 127
+                if kind == 0xE0:
+                    what, value = _TUNING, ((data[2] << 7 | data[1]) / 8192 - 1.0) * _BEND_RANGE
+                size = c.sizeof(_ExpressionEvent)
+                events.append(_ExpressionEvent(size, frame, 0, _EXPRESSION, 0, what, -1, 0, low, key, value))
         self._events = events
         self._play()
         if self._restarts and not self._process.steady:  # many say their latency so; what was begun is lost by it

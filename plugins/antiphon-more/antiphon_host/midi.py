@@ -6,6 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from antiphon.api import Event, Samples
+from antiphon.api.backends.synths import SharedPressure
 
 MidiMessage: TypeAlias = tuple[int, bytes]
 """MIDI message with its frame within the hop."""
@@ -30,13 +31,19 @@ def pack(events: Sequence[Event], into: Samples) -> int:
     return count
 
 
-def unpack(rows: Samples, count: int, hop: int) -> list[MidiMessage]:
-    """Returns the messages of a hop, in order."""
+def unpack(rows: Samples, count: int, hop: int, pressures: SharedPressure) -> list[MidiMessage]:
+    """Returns the messages of a hop, in order. `pressures`: of the stream."""
     found = []
-    for kind, offset, number, value, channel in rows[: count * COLUMNS].reshape(-1, COLUMNS).tolist():
+    lines = rows[: count * COLUMNS].reshape(-1, COLUMNS).tolist()
+    for kind, offset, number, value, channel in sorted(lines, key=lambda line: line[1]):
         frame, low, note = min(hop - 1, max(0, int(offset))), (int(channel) - 1) & 15, int(number) & 127
         level = min(127, max(0, round(value * 127)))
+        for key, pressure in pressures.split(Event(_KINDS[int(kind)], 0, note, value, low + 1)):
+            share = min(127, max(0, round(pressure * 127)))
+            found.append((frame, bytes((0xD0 | low, share) if key is None else (0xA0 | low, key, share))))
         match _KINDS[int(kind)]:
+            case "pressure":
+                continue
             case "on":
                 data = bytes((0x90 | low, note, max(1, level)))
             case "off":
@@ -46,12 +53,10 @@ def unpack(rows: Samples, count: int, hop: int) -> list[MidiMessage]:
             case "bend":
                 bend = min(16383, max(0, round(8192 + value * 8192)))
                 data = bytes((0xE0 | low, bend & 127, bend >> 7))
-            case "program":
-                data = bytes((0xC0 | low, note))
             case _:
-                data = bytes((0xA0 | low, note, level))
+                data = bytes((0xC0 | low, note))
         found.append((frame, data))
-    return sorted(found, key=lambda message: message[0])
+    return found
 
 
 EMPTY = np.zeros(MAX_EVENTS * COLUMNS, np.float32)

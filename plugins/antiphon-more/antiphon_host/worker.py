@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, ParamError, Samples
 from antiphon.api.backends.runtime import say
+from antiphon.api.backends.synths import SharedPressure
 from antiphon_host import states
 from antiphon_host.catalogue import card_of
 from antiphon_host.instance import HostedInstance, instance_of
@@ -37,6 +38,7 @@ class Hosted:
         self._hop, self._notes = spec.hop, card.notes
         self._defaults: Samples = np.array([control.first for control in card.controls], np.float32)
         self._values = self._defaults.copy()  # with which a plugin begins by itself
+        self._pressures = SharedPressure()
         self._played = False
         self._kept = 0.0
         self._state = self._broken = ""
@@ -67,6 +69,7 @@ class Hosted:
         gc.collect()  # of instances, which hold themselves by what C calls; a worker collects nothing by itself
         # anew, since plugins clear their delay lines by `activate` and not what moves by itself
         self._copies = self._make()
+        self._pressures.clear()
         values, self._values = self._values, self._defaults.copy()
         self._state, self._kept, self._played = config, 0.0, False
         if config:
@@ -106,7 +109,7 @@ class Hosted:
                 self._kept = float(more[2])
                 self._keep()
             if self._notes and more[1] > 0.0:
-                messages = unpack(more[after:], int(more[1]), self._hop)
+                messages = unpack(more[after:], int(more[1]), self._hop, self._pressures)
         at = to = 0
         for copy in self._copies:
             copy.x[...] = given[at : at + len(copy.x)]

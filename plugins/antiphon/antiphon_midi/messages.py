@@ -158,8 +158,8 @@ def bend_of(a: int, b: int) -> float:
 
 
 def encode(event: Event) -> bytes:
-    """Bytes of an event; empty if MIDI has no such message: pitch or timbre of a single note, and note values beyond
-    the controllers."""
+    """Bytes of an event; empty if MIDI has no such message: pitch, pressure (`SharedPressure`) or timbre of a single
+    note, and note values beyond the controllers."""
     number, low = event.number, event.channel - 1 & 0x0F
     value = min(max(event.value, -1.0 if event.kind == "bend" else 0.0), 1.0)
     match event.kind:
@@ -171,9 +171,7 @@ def encode(event: Event) -> bytes:
             return bytes((CONTROL | low, number, round(value * 127)))
         case "program":
             return bytes((PROGRAM | low, number))
-        case "pressure":
-            return bytes((KEY_PRESSURE | low, number, round(value * 127)))
-        case "pitch" | "timbre":
+        case "pitch" | "pressure" | "timbre":
             return b""
     place = CENTRE + round(value * (CENTRE if value < 0 else CENTRE - 1))
     return bytes((BEND | low, place & 0x7F, place >> 7))

@@ -19,6 +19,7 @@ from antiphon.api.backends.transports import (
     Play,
     RequestError,
     Sample,
+    SharedPressure,
     TransportServer,
     When,
 )
@@ -92,6 +93,7 @@ class MidiOut:
         self._samples: list[_Waiting] = []
         self._beats: list[_Waiting] = []
         self._serial = 0
+        self._pressures = SharedPressure()
         self._timer: asyncio.TimerHandle | None = None
         self._last: Play[int] | None = None
         self._nodes: set[int] = set()
@@ -117,7 +119,17 @@ class MidiOut:
             heapq.heapify(self._samples)
             self._due()
         elif isinstance(effect, Play) and self._ports.outputs and not self._again(effect):
-            self._play(effect.when, midi.encode(effect.event), self.source)
+            for message in self._messages(effect.event):
+                self._play(effect.when, message, self.source)
+
+    def _messages(self, event: Event) -> list[bytes]:
+        """Messages of an event; pressure of all notes of a channel is its channel's."""
+        status, found = event.channel - 1 & 0x0F, []
+        for key, pressure in self._pressures.split(event):
+            share = min(max(round(pressure * 127), 0), 127)
+            where = (midi.PRESSURE | status,) if key is None else (midi.KEY_PRESSURE | status, key)
+            found.append(bytes((*where, share)))
+        return [*found, midi.encode(event)]
 
     def send(self, when: When, message: bytes, name: str, sender: str = "") -> bool:
         """Schedules a message to the outputs whose names contain a text; returns True if there are any.
@@ -144,7 +156,8 @@ class MidiOut:
     def echo(self, played: Play[int]) -> None:
         """Sends an event that the named node emitted."""
         if self._ports.outputs and played.node == self.echoed:
-            self._play(played.when, midi.encode(played.event), "", emitted=True)
+            for message in self._messages(played.event):
+                self._play(played.when, message, "", emitted=True)
 
     def follow(self) -> None:
         """Looks up the node named by the present patch; `echoed` requests its events. Silences ports of before."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
 from antiphon.api.backends.analysis import LoudnessMeter
-from antiphon.api.backends.synths import ChannelBends, SynthSettings, parse_controls
+from antiphon.api.backends.synths import ChannelBends, SharedPressure, SynthSettings, parse_controls
 from antiphon_soundfont.info import INSTALL_FONT, PROGRAMS, check, find_soundfont
 from antiphon_soundfont.library import CHANNELS, DRUMS, SoundfontError, SoundfontSynth
 
@@ -191,6 +191,7 @@ class _Player:
         self._held: set[tuple[int, int]] = set()
         self._next: dict[tuple[int, int], float] = {}
         self._tuned: dict[tuple[int, int], float] = {}
+        self._pressures = SharedPressure()
         self._key, self._cents = (ctypes.c_int * 1)(), (ctypes.c_double * 1)()
 
     def open(self, settings: SynthSettings) -> None:
@@ -200,6 +201,7 @@ class _Player:
         synth, instrument = self._synth, settings.instrument
         for table in (self._held, self._next, self._tuned):
             table.clear()
+        self._pressures.clear()
         given = dict(parse_controls(settings.controls).fixed)
         synth.call("set_polyphony", int(given.get("polyphony", POLYPHONY)))
         synth.call("set_reverb_on", int(given.get("reverb", 1.0)))
@@ -229,6 +231,9 @@ class _Player:
         synth = self.synth
         channel = DRUMS if self._all_drums else min(max(event.channel, 1), CHANNELS) - 1
         note = min(max(event.number, 0), 127)
+        for key, pressure in self._pressures.split(Event(event.kind, 0, note, event.value, channel + 1)):
+            where = (channel,) if key is None else (channel, key)
+            synth.call("channel_pressure" if key is None else "key_pressure", *where, _seven_bits(pressure))
         if event.kind in ("bend", "control"):
             followed = Event(event.kind, 0, event.number, event.value, channel + 1)
             if self._bends.follow(followed, self._own):
@@ -261,8 +266,6 @@ class _Player:
                     self._tune(channel, note, event.value, sounding=True)
                 else:
                     self._next[channel, note] = event.value
-            case "pressure":
-                synth.call("key_pressure", channel, note, _seven_bits(event.value))
 
     def _select_bank(self, channel: int, bank: float) -> bool:
         """Handles a bank select that turns a channel into a rhythm part or back; returns whether it did."""

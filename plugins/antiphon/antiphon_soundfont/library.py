@@ -37,6 +37,7 @@ _CALLS: dict[str, tuple[Any, ...]] = {
     "fluid_synth_program_change": (c_void_p, c_int, c_int),
     "fluid_synth_bank_select": (c_void_p, c_int, c_int),
     "fluid_synth_set_channel_type": (c_void_p, c_int, c_int),
+    "fluid_synth_channel_pressure": (c_void_p, c_int, c_int),
     "fluid_synth_key_pressure": (c_void_p, c_int, c_int, c_int),
     "fluid_synth_set_polyphony": (c_void_p, c_int),
     "fluid_synth_set_reverb_on": (c_void_p, c_int),

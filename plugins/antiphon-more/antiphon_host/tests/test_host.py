@@ -136,6 +136,15 @@ def test_a_clap_plugin_may_call_what_a_host_need_not_offer(made, loaded) -> None
     )
 
 
+def test_a_pressure_is_the_channels_as_far_as_all_its_notes_have_it(made, loaded) -> None:
+    """The made plugin gives the last message as a number: the status, the first data byte, whether there is more."""
+    notes = [Event("on", 0, 60, 1.0), Event("pressure", 1000, 60, 1.0), Event("on", 2000, 64, 1.0)]
+    notes += [Event("pressure", 3000, 64, 64 / 127)]
+    out = render(node(loaded, "clap:made.clap"), SPEC, np.zeros((2, 4800), np.float32), notes=notes).audio[0][0]
+    heard = [int(out[256 + n * 1000 + 500]) for n in range(4)]
+    assert heard == [0x90 * 10000 + 601, 0xD0 * 10000 + 1270, 0x90 * 10000 + 641, 0xA0 * 10000 + 601]
+
+
 class Vst3:
     """What pedalboard shows of a plugin whose meters and host's values are parameters."""
 
@@ -376,7 +385,7 @@ def test_keep_writes_the_state_of_a_node(made, loaded) -> None:
     sound = np.ones((2, 48000), np.float32)
     settings = {"state": "kept"}
     render(node(loaded, "gain"), SPEC, sound, settings, events=[(1000, "keep", True)])
-    assert states.place_of("kept").exists()
+    until(states.place_of("kept").exists, PATIENCE, "the worker has written it")
     assert (states.read("kept", f"lv2:{URI}:gain"), states.place_of("kept").suffix) == (b"", ".state")
     out = render(node(loaded, "gain"), SPEC, sound, settings).audio[0]
     np.testing.assert_array_equal(out[:, 256:], sound[:, :-256])

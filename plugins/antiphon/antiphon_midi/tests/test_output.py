@@ -36,6 +36,16 @@ async def test_what_is_played_by_command_goes_out_once(live: MidiStage, gear: Fa
     ]
 
 
+async def test_aftertouch_of_a_channel_goes_out_as_its_channels(live: MidiStage, gear: FakeMidi) -> None:
+    """That of a key too as far as all keys have it, which for one alone is all; the rest is its own."""
+    chord = ((0x90, 60, 127), (0xD0, 90), (0x90, 64, 127), (0xD0, 30), (0xA0, 64, 50), (0x80, 60, 64), (0x80, 64, 64))
+    for message in (*chord, (0x90, 62, 127)):
+        await live.play(*message)
+    pressed = [tuple(message) for _, message in gear.sent if message[0] in (0xA0, 0xD0)]
+    # the two keys of the second are told one by one
+    assert pressed == [(0xD0, 90), (0xD0, 30), (0xA0, 64, 90), (0xA0, 64, 0), (0xA0, 64, 50), (0xD0, 0)]
+
+
 async def test_a_port_does_not_get_back_what_came_from_it(live: MidiStage, gear: FakeMidi) -> None:
     live.fake.there = ["gear in"]
     await live.look()

@@ -120,6 +120,21 @@ def test_two_notes_of_one_channel_are_bent_apart(font: str) -> None:
 
 
 @needs_fluidsynth
+def test_pressure_of_all_notes_of_a_channel_is_its_vibrato(font: str) -> None:
+    """By SoundFont 2.04, 8.4.5: channel pressure moves the pitch by up to 50 cents; a key's has no default effect."""
+    chord = [on(0, 60), on(0, 67)]
+
+    def play(*pressed: int) -> Samples:
+        return played(font, [*chord, *(Event("pressure", 0, key, 1.0) for key in pressed)], 1.5)
+
+    rest, both = play(), play(60, 67)
+    assert np.array_equal(play(60), rest)
+    reach = [pitches(both, first, first + 2000)[0] - 60.0 for first in range(24_000, 60_000, 500)]
+    # a window is a third of the vibrato's period long, which takes a sixth of its peaks
+    assert (min(reach), max(reach)) == (pytest.approx(-0.42, abs=0.05), pytest.approx(0.42, abs=0.05))
+
+
+@needs_fluidsynth
 def test_a_bend_moves_its_channel_by_its_reach(font: str) -> None:
     sound = played(font, [on(0, 60, 1), on(0, 67, 2), Event("bend", 0, 0, -1.0, 2)], bend=12)
     assert pitches(sound, 4000, 20_000) == [pytest.approx(55.0, abs=0.02), pytest.approx(60.0, abs=0.02)]

@@ -8,6 +8,7 @@ from antiphon.backends.info import BackendChoice, OfflinePasses, SynthInfo, Synt
 from antiphon.kernel.errors import Unanswered
 from antiphon.synths.processor import DROPPED, FIRST_DIAL, LEVEL, SynthMemory, SynthProcessor, parse as parse_controls
 from antiphon.synths.shapes import ChannelBends, NamedValues, NoteShape, NoteShapes, pressure_gain
+from antiphon.synths.shared_pressure import SharedPressure
 
 if not TYPE_CHECKING:  # a type checker would find every name
     __getattr__ = _former.refuse(__name__)
