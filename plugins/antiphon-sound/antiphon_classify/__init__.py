@@ -22,9 +22,7 @@ def antiphon_processors(register: Register) -> None:
 
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
-    """Registers the analyses: shipped ones, then the performer's own."""
-    from antiphon_classify.labels import register_own
-
+    """Registers the shipped analyses."""
     register(
         "character",
         "antiphon_classify.character:Character",
@@ -36,7 +34,12 @@ def antiphon_analyses(register: Register) -> None:
         "instruments", "antiphon_classify.instruments:Instruments", "Families of instruments, where, and any voice."
     )
     register("popularity", "antiphon_classify.popularity:Popularity", "A column of your own table, by the sound.")
-    register_own(register)
+
+
+@hookimpl
+def antiphon_services(register: Register) -> None:
+    """Registers the performer's own classifiers."""
+    register("classifiers", "antiphon_classify.labels:own_analyses", "Analyses of the performer's own, by name.")
 
 
 @hookimpl

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from antiphon.api import AntiphonError, Register
+from antiphon.api import AntiphonError
 from antiphon.api.backends.files import data_folder
 
 if TYPE_CHECKING:
@@ -44,10 +44,9 @@ def own_folders() -> list[Path]:
     return folders[:MAX_CLASSIFIERS]
 
 
-def register_own(register: Register) -> None:
-    """Registers an analysis for each folder; its content is read on first use."""
-    for folder in own_folders():
-        register(folder.name, partial(_own, folder), "A classifier of the performer's own.")
+def own_analyses() -> Mapping[str, Callable[[], Analysis]]:
+    """The factory of an analysis for each folder, by name; its content is read on first use."""
+    return {folder.name: partial(_own, folder) for folder in own_folders()}
 
 
 def _own(folder: Path) -> Analysis:

@@ -490,7 +490,7 @@ def _is_speech(path: Path, values: Mapping[str, Value], steady: bool = True, lou
     if asked != "auto" or "character" not in analyses():
         return asked == "speech"
     speechiness = _found(path, "character").get("speechiness") or 0.0
-    if "genre" not in analyses() or not (steady or speechiness >= MIN_SPEECHINESS):
+    if not (steady or speechiness >= MIN_SPEECHINESS) or "genre" not in analyses():
         return bool(speechiness >= MIN_SPEECHINESS)
     heard = _found(path, "genre")
     sung = heard.get("content") == "voice" and heard["content_sure"] >= SURE_VOICE

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from antiphon.files.decode import Decoder
 from antiphon.files.temporary import temporary_folder
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.errors import AntiphonError, FileError, PluginError
+from antiphon.kernel.plugins.hook_lists import factories
 from antiphon.kernel.runtime import extras
-from antiphon.kernel.runtime.importing import reason_of
+from antiphon.kernel.runtime.importing import Factory, reason_of
 from antiphon.kernel.runtime.notices import collect
 from antiphon.kernel.runtime.shortening import shorten
 from antiphon.kernel.runtime.suggestion import instead
@@ -35,18 +36,24 @@ AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
 class AnalysisRegistry(Mapping[str, Analysis]):
     """Analyses by name. Each is made when it is first asked for; those whose factory fails are left out.
 
-    `reasons`: by name, why a factory failed that was called.
+    `find`: finds the factories of others, when a name is not among `factories`, or all names are asked for. `reasons`:
+    by name, why a factory failed that was called.
     """
 
-    def __init__(self, factories: Mapping[str, Callable[[], Analysis]]) -> None:
-        self._factories = factories
+    def __init__(self, factories: Mapping[str, Factory], find: Callable[[], Mapping[str, Factory]] = dict) -> None:
+        self._placed, self._find = factories, find
         self._analyses: dict[str, Analysis] = {}
         self.reasons: dict[str, str] = {}
 
+    @cached_property
+    def _factories(self) -> Mapping[str, Factory]:
+        return {**self._find(), **self._placed}
+
     def __getitem__(self, name: str) -> Analysis:
-        if name in self._factories and name not in self._analyses and name not in self.reasons:
+        factories = self._placed if name in self._placed else self._factories
+        if name in factories and name not in self._analyses and name not in self.reasons:
             try:
-                self._analyses[name] = check_quantities(name, self._factories[name]())
+                self._analyses[name] = check_quantities(name, factories[name]())
             except Exception as error:
                 self.reasons[name] = reason_of(error)
         return self._analyses[name]
@@ -65,9 +72,7 @@ def analyses() -> Mapping[str, Analysis]:
 
 @cache
 def _registry() -> AnalysisRegistry:
-    from antiphon.kernel.plugins.hook_lists import factories
-
-    return AnalysisRegistry(factories("analyses"))
+    return AnalysisRegistry(factories("analyses"), lambda: factories("services").get("classifiers", dict)())
 
 
 def analyse_file(

@@ -1,4 +1,4 @@
-"""Index of hooks, cached by modification times, so that a command line imports no unchanged plugins; registrations."""
+"""Index of hooks and of places, cached by modification times: a command imports no unchanged plugin; registrations."""
 
 from __future__ import annotations
 
@@ -35,17 +35,21 @@ def import_plugins(wanted: Collection[str], failed: Callable[[str, BaseException
 
 
 NAME = "hooks"
+PLACED = ("analyses", "services", "synths")
+"""Kinds of registrations whose places are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookLists:
-    """The hooks of all plugins.
+    """The hooks of all plugins, in load order.
 
-    `hooks`: by plugin, the names of the hooks it implements; `failures`: by plugin, why it cannot be imported.
+    `hooks`: by plugin, the names of the hooks it implements; `failures`: by plugin, why it cannot be imported;
+    `places`: by built-in plugin and kind, name, "module:Name" and doc of each registration.
     """
 
     hooks: dict[str, list[str]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    places: dict[str, dict[str, list[list[str]]]] = field(default_factory=dict)
 
     def plugins_with_hook(self, hook: str) -> set[str]:
         """Plugins that implement this hook."""
@@ -87,7 +91,10 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
 
             answer = in_child(partial(_hooks_as_json, source), CHECK_LIMIT)
         try:
-            lists.hooks[source.name] = json.loads(answer)["hooks"]
+            found = json.loads(answer)
+            lists.hooks[source.name] = found["hooks"]
+            if source.built_in:
+                lists.places[source.name] = found["places"]
         except (ValueError, KeyError, TypeError):
             lists.failures[source.name] = answer
     return lists
@@ -96,7 +103,14 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
 def _hooks_as_json(source: PluginSource) -> str:
     from antiphon.kernel.plugins.dispatcher import HookDispatcher
 
-    return json.dumps({"hooks": HookDispatcher().add(source.name, source.importing())})
+    dispatcher, places = HookDispatcher(), dict[str, list[tuple[Any, ...]]]()
+    hooks = dispatcher.add(source.name, source.importing())
+    for kind in PLACED if source.built_in else ():
+        found: list[tuple[Any, ...]] = []
+        failures = dispatcher.call(f"antiphon_{kind}", register=lambda *given, to=found: to.append(given))
+        if found and not failures and all(isinstance(factory, str) for _, factory, *_ in found):
+            places[kind] = found
+    return json.dumps({"hooks": hooks, "places": places})
 
 
 def _times(folder: Path) -> list[list[Any]]:
@@ -127,16 +141,23 @@ def factories(kind: str) -> dict[str, Factory]:
 def registrations(kind: str) -> dict[str, Registration]:
     """Registrations of the hook `antiphon_KIND` by name; of duplicates the first, as in the loader.
 
-    Only plugins that implement the hook are imported. A failing one is left out: the loader, `antiphon plugins` and
-    `antiphon doctor` report it.
+    Of plugins that implement the hook, those without known places are imported. A failing one is left out: the loader,
+    `antiphon plugins` and `antiphon doctor` report it.
     """
     result: dict[str, Registration] = {}
-    hook = f"antiphon_{kind}"
+    hook, lists = f"antiphon_{kind}", hook_lists()
 
     def register(name: str, factory: str | Factory, doc: str = "") -> None:
         result.setdefault(name, Registration(resolve(factory), doc))
 
-    import_plugins(hook_lists().plugins_with_hook(hook), lambda name, error: None).call(hook, register=register)
+    placed = {plugin: places[kind] for plugin, places in lists.places.items() if kind in places}
+    wanted = lists.plugins_with_hook(hook)
+    dispatcher = import_plugins(left, lambda name, error: None) if (left := wanted - placed.keys()) else None
+    for plugin in lists.hooks:
+        for entry in placed.get(plugin, ()):
+            register(*entry)
+        if dispatcher is not None and plugin in dispatcher.implemented:
+            dispatcher.call(hook, only=plugin, register=register)
     return result
 
 
