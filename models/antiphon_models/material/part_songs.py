@@ -25,18 +25,13 @@ from numpy.typing import NDArray
 from antiphon.api import SHARP_NAMES, FileError
 from antiphon.api.backends.analysis import import_librosa
 from antiphon.api.backends.files import MidiSong, MidiTrack, read_midi
-from antiphon.api.backends.signal import KEY_NAMES, named_note
+from antiphon.api.backends.signal import KEY_NAMES, KEY_PROFILES, named_note
 from antiphon_models.material import sounds
-
-_MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
-_MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17))
-"""Probe-tone profiles of Krumhansl and Kessler (1982), a baseline of key detection."""
 
 
 def key_of(weights: NDArray[np.floating]) -> int:
     """Key whose profile correlates best with pitch class weights `[12]`: C to B major, then minor."""
-    fits = [np.corrcoef(np.roll(profile, tonic), weights)[0, 1] for profile in (_MAJOR, _MINOR) for tonic in range(12)]
-    return int(np.nanargmax(fits))
+    return int(np.nanargmax([np.corrcoef(profile, weights)[0, 1] for profile in KEY_PROFILES]))
 
 
 def key_of_sound(sound: NDArray[np.float32], rate: int) -> str:

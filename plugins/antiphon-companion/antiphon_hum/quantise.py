@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from antiphon.api import F64
-from antiphon.api.backends.signal import FLAT_NAMES
+from antiphon.api.backends.signal import FLAT_NAMES, KEY_PROFILES
 
 KEYS = ("auto", *FLAT_NAMES)
 SCALES: dict[str, tuple[int, ...]] = {
@@ -25,8 +25,6 @@ GRIDS = {"off": 0.0, "1/4": 1.0, "1/8": 0.5, "1/16": 0.25}
 """Beats between two lines of the grid."""
 MIN_BPM = 60.0
 """Minimum bpm at which every note can reach the nearest line within the latency added by `quantise`."""
-_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 MIN_KEY_NOTES = 4
 """Minimum notes before "auto" moves any."""
 FADE = 0.97
@@ -44,14 +42,12 @@ def nearest_number_in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) 
 
 
 class KeyFinder:
-    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982). `count`: number of notes."""
+    """The key of the notes so far, by `KEY_PROFILES`. `count`: number of notes."""
 
     def __init__(self, fade: float = FADE) -> None:
         """Starts without notes; `fade`: factor on a note's weight per further note, 0 to 1."""
         self._fade = fade
-        rows = [np.roll(np.array(profile), tonic) for profile in (_MAJOR, _MINOR) for tonic in range(12)]
-        profiles = np.array(rows)
-        profiles -= profiles.mean(axis=1, keepdims=True)
+        profiles = KEY_PROFILES - KEY_PROFILES.mean(axis=1, keepdims=True)
         self._profiles: F64 = profiles / np.linalg.norm(profiles, axis=1, keepdims=True)
         self._durations: F64 = np.zeros(12, np.float64)
         self._fit: F64 = np.zeros(24, np.float64)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64, Samples, note_number
 from antiphon.api.backends.analysis import K_STATE, Analysis, AnalysisRun, MelSettings, Quantity, k_sections, k_weigh
 from antiphon.api.backends.models import ModelError
-from antiphon.api.backends.signal import hann
+from antiphon.api.backends.signal import KEY_PROFILES, hann
 from antiphon.signal.loudness import gated_loudness
 from antiphon.signal.mel import LogMelStream
 from antiphon_classify.instruments import Instruments, InstrumentsRun
@@ -261,9 +261,6 @@ _HIGHEST = 1000.0
 _LOWEST = 60.0
 _SILENT = 1e-4
 """Minimum RMS of a window, -80 dB."""
-_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-"""Probe-tone profiles (Krumhansl and Kessler 1982)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,10 +351,8 @@ def _mode(places: F64) -> float:
     classes = np.bincount(pitch, places, 12)
     if classes.std() < 1e-9:
         return 0.0
-    best = [
-        max(float(np.corrcoef(np.roll(profile, n), classes)[0, 1]) for n in range(12)) for profile in (_MAJOR, _MINOR)
-    ]
-    return best[0] - best[1]
+    fits = [float(np.corrcoef(profile, classes)[0, 1]) for profile in KEY_PROFILES]
+    return max(fits[:12]) - max(fits[12:])
 
 
 MIN_SECONDS = 3.0

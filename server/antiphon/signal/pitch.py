@@ -14,6 +14,11 @@ KEY_NAMES = (
     *(f"{root} minor" for root in ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")),
 )
 """Names of the keys as musicians write them, twelve major and twelve minor ones from C upwards."""
+_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+KEY_PROFILES = np.array([[*mode[-n:], *mode[:-n]] for mode in (_MAJOR, _MINOR) for n in range(12)])
+"""Weights of the pitch classes from C upwards in each key of `KEY_NAMES`, `[24, 12]`: the probe-tone profiles of
+Krumhansl and Kessler (1982)."""
 
 
 @overload

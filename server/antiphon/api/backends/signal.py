@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from antiphon.kernel.signal import named_note
     from antiphon.signal.hop_spectrum import C64, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, windows
     from antiphon.signal.mel import hann
-    from antiphon.signal.pitch import FLAT_NAMES, KEY_NAMES, key_name
+    from antiphon.signal.pitch import FLAT_NAMES, KEY_NAMES, KEY_PROFILES, key_name
     from antiphon.signal.wavelet import symlet_filters, wavelet_join, wavelet_split
     from antiphon.signal.yin import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin
 
