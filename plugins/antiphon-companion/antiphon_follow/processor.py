@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,11 +24,12 @@ from antiphon.api import (
     Port,
     Processor,
     Samples,
+    Step,
     StreamSpec,
     Value,
 )
 from antiphon.api.backends.workers import Rebuffer, WorkerClient, WorkerSpec, lead_for
-from antiphon.api.kernels import f32p, f64, i64, kernel
+from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon_follow.clock import (
     COAST,
     ENTRY_BEATS,
@@ -78,6 +80,44 @@ def follow_ramp(y: f32p, frames: i64, beat: f64, step: f64, span: f64, known: f6
     for n in range(frames):
         at = (beat + step * f64(n)) / span
         y[n] = known * (1.0 - (at - f64(i64(at))))
+
+
+class Coast(IntEnum):
+    """Places of the numbers by which the count goes on alone."""
+
+    RESTS = 0  # 1: nothing is followed, and `process` has nothing else to do
+    PLAYING = 1
+    SAMPLE = 2  # of the last block
+    UNTIL = 3  # the sample at which the sounding note ends, or -1
+    KNOWN = 4  # 1: there is a beat
+    BEAT = 5
+    PERIOD = 6
+    METER = 7
+    ALONE = 8
+
+
+@kernel
+def follow_coasts(s: f64p, sample: i64, playing: i64, frames: i64, seconds: f64) -> i64:
+    """1 if the count does not follow, and passes no beat in the block, else 0. `s`: see `Coast`."""
+    ends = s[Coast.UNTIL] >= 0.0 and s[Coast.UNTIL] < f64(sample + frames)
+    if s[Coast.RESTS] == 0.0 or f64(playing) != s[Coast.PLAYING] or ends:
+        return 0
+    passed = math.floor(s[Coast.BEAT] + seconds / s[Coast.PERIOD]) > math.floor(s[Coast.BEAT])
+    return 0 if s[Coast.KNOWN] != 0.0 and passed else 1
+
+
+@kernel
+def follow_coast(s: f64p, beats: f32p, bars: f32p, sample: i64, playing: i64, frames: i64, seconds: f64) -> None:
+    """Plays a block for which `follow_coasts`: the ramps of beat and bar."""
+    before = s[Coast.BEAT]
+    if s[Coast.KNOWN] != 0.0:
+        s[Coast.BEAT] = before + seconds / s[Coast.PERIOD]
+    step = (s[Coast.BEAT] - before) / f64(frames)
+    follow_ramp(beats, frames, before, step, 1.0, s[Coast.KNOWN])
+    follow_ramp(bars, frames, before, step, s[Coast.METER], s[Coast.KNOWN])
+    if playing != 0:
+        s[Coast.ALONE] += seconds
+    s[Coast.SAMPLE] = f64(sample)
 
 
 class SoundBeatEstimate:
@@ -160,6 +200,7 @@ class Follow(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and opens the stream through the worker."""
         self._rate, text, meter = spec.rate, str(self.settings["range"]), str(self.settings["meter"])
+        self._coast, self._block = np.zeros(len(Coast)), spec.block
         self._limits = limits = range_of(text)
         lead, score = max(1, lead_for(HOP, spec.block)), str(self.settings["score"])
         stepper, fields = ("NoteStepper", NOTE_FIELDS * MOST_NOTES) if score else ("FollowStepper", FIELDS)
@@ -202,6 +243,9 @@ class Follow(Processor):
         self._taps.clear()
         self._read = self._by_sound = False
         self._alone, self._entered, self._pulls = 0.0, False, False
+        self._coast.fill(0.0)
+        self._coast[Coast.SAMPLE] = -1.0
+        self._played, self._recent = 0, False
 
     def awaits(self, values: Mapping[str, Value]) -> bool:
         """Whether the clock waits for the player; a score handles waiting itself."""
@@ -211,6 +255,7 @@ class Follow(Processor):
         self._io = io
         if self._begin < 0:
             self._begin = io.time.sample
+        self._catch_up()
         self._hops.begin(io.time.sample)
         sound = io.audio_in[0]
         first = 0
@@ -241,6 +286,33 @@ class Follow(Processor):
                 io.report(ahead, concert.ahead[n])
         io.report("sureness", self._answer.sureness)
         io.report("state", 0.0 if not count.known else 1.0 if count.following else 2.0)
+        busy = count.following or self._recent or (not io.time.playing and len(self._taps) >= COUNT)
+        self._played = io.time.sample + io.frames
+        now = not busy, io.time.playing, io.time.sample, self._until, count.known
+        self._coast[:] = *now, count.beat, count.period, count.meter, self._alone
+
+    def step(self, io: IO) -> Step | None:
+        """Step of a block within a hop, without a note, while the count does not follow, from beat to beat."""
+        if self._concert is not None:
+            return None
+        block = io.time.sample, io.time.playing, io.frames, io.frames / self._rate
+        coast = follow_coast.step(self._coast, io.audio_out[0], io.audio_out[1], *block)
+        hop = self._hops.step(io.audio_in[0], self._nothing)
+        return hop.then(coast).provided(follow_coasts.step(self._coast, *block))
+
+    def _catch_up(self) -> None:
+        """Does what the blocks before left to be done, which machine code played."""
+        last = int(self._coast[Coast.SAMPLE])
+        if last < self._played:
+            return
+        self._count.beat, self._alone = float(self._coast[Coast.BEAT]), float(self._coast[Coast.ALONE])
+        self._entered = self._entered and self._alone < NEW_SECONDS
+        for at in range(self._played, last + 1, self._block) if self._note_at < 0.0 else ():
+            self._notes.skip((at - self._begin) / self._rate)
+            while self._notes.seconds + 1.0 / FRAMES_PER_SECOND <= (at + self._block - self._begin) / self._rate:
+                self._notes.step()
+        if self._note_at < 0.0 or self._sound.sureness > 0.0:
+            self._answer.take(self._sound, (last + self._block - self._begin) / self._rate - self._heard_at)
 
     def _listen(self, io: IO) -> None:
         """Processes the block's notes, and chooses whether the counter follows notes or sound."""
@@ -265,7 +337,7 @@ class Follow(Processor):
             self._read = False
         while place < len(events):
             place = self._note(start, events[place], place)
-        recent = self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS
+        self._recent = recent = self._note_at >= 0.0 and now - self._note_at < NOTES_SECONDS
         if recent and not self._read:
             notes.filter.read()
             self._read = True

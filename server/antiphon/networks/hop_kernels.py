@@ -180,6 +180,13 @@ def pass_part(words: i64p, x: Audio, into: Audio, out: Audio, y: Audio, done: i6
 
 
 @kernel
+def hop_goes_on(words: i64p, hop: i64, frames: i64) -> i64:
+    """1 if a block lies within a hop whose answer was taken, and does not end it, else 0."""
+    inside = words[HopWord.FILL] >= 0 and words[HopWord.FILL] + frames < hop
+    return 1 if inside and words[HopWord.LOADED] != 0 else 0
+
+
+@kernel
 def begin_hop(words: i64p) -> None:
     """Begins the next hop."""
     words[HopWord.NUMBER] = words[HopWord.NUMBER] + 1

@@ -13,7 +13,8 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, ProcessorPart
-from antiphon.networks.hop_kernels import FadeWord, HopWord, begin_hop, dot, pass_part, push_tail
+from antiphon.native.kernel import Step
+from antiphon.networks.hop_kernels import FadeWord, HopWord, begin_hop, dot, hop_goes_on, pass_part, push_tail
 
 
 def lead_for(hop: int, block: int) -> int:
@@ -112,6 +113,11 @@ class Rebuffer:
             if words[HopWord.FILL] == self.hop:
                 self._post(self.number, self.filling)
                 begin_hop(self.words)
+
+    def step(self, x: Samples, y: Samples) -> Step:
+        """Step of a block within a hop, for which nothing is posted or loaded; arguments as for `run`."""
+        inside = pass_part.step(self.words, x, self.filling, self.playing, y, 0)
+        return inside.provided(hop_goes_on.step(self.words, self.hop, y.shape[1]))
 
     def clear(self) -> None:
         """Discards the partial hop and plays silence until the hop is answered; the clock may have changed by then."""
