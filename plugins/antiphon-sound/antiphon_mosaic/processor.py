@@ -20,10 +20,11 @@ from antiphon.api import (
     FileUse,
     Param,
     Processor,
+    Step,
     StreamSpec,
 )
 from antiphon.api.backends.analysis import MelSettings, mel_bank
-from antiphon.api.kernels import f32, f32p, f64, f64p, i64, kernel
+from antiphon.api.kernels import HopPlace, f32, f32p, f64, f64p, i64, kernel
 from antiphon_mosaic.corpus import (
     CLUSTERS,
     LEVEL,
@@ -282,6 +283,7 @@ class Mosaic(Processor):
         self._mono = np.zeros(self._keep + hop, np.float32)
         self._made = np.zeros(3 * hop, np.float32)
         self._out = np.zeros((spec.channels, hop), np.float32)
+        self._place, self._hops_in_play = HopPlace(hop), (self._past[:, self._keep :], self._out)
         self._played = np.zeros(hop, np.float32)
         self._window = np.zeros((1, 2 * grid.window), np.float32)
         self._describer, self._onsets, self._level = Describer(grid), OnsetFinder(grid), LevelMatcher(hop)
@@ -309,7 +311,8 @@ class Mosaic(Processor):
         self._events.clear()
         self._notes.clear()
         self._due.clear()
-        self._filled = self._hops = self._told = 0
+        self._hops = self._told = 0
+        self._place.clear()
         self._next = 0
         self._last = -1
         self._begun, self._from, self._speed = 0, 0.0, 1.0
@@ -318,26 +321,26 @@ class Mosaic(Processor):
     def process(self, io: IO) -> None:
         sound, out = io.audio_in[0], io.audio_out[0]
         hop, at = self._grid.hop, 0
-        first = self._hops * hop + self._filled
+        first = self._hops * hop + self._place.frames
         for event in io.events_in:
             self._events.append((first + event.offset + (hop if event.live else self.latency), event))
         while at < io.frames:
-            end = at + min(io.frames - at, hop - self._filled)
-            out[:, at:end] = self._out[:, self._filled : self._filled + end - at]
-            place = self._keep + self._filled
-            self._past[:, place : place + end - at] = sound[:, at:end]
-            self._filled += end - at
-            at = end
-            if self._filled == hop:
-                self._filled = 0
-                self._hop(io, end - 1)
+            at = self._place.swap(sound, *self._hops_in_play, out, at)
+            if self._place.frames == hop:
+                self._place.begin()
+                self._hop(io, at - 1)
         while self._notes and self._notes[0][0] < first + io.frames:
             sample, event = self._notes.pop(0)
             io.emit(event.moved(sample - first))
+        self._place.until(*(sample - self._hops * hop for sample, _ in self._notes[:1]))
         corpus = self._corpus
         io.report("units", 0 if corpus is None else len(corpus.starts))
         io.report("unit_x", self._shown[0])
         io.report("unit_y", self._shown[1])
+
+    def step(self, io: IO) -> Step:
+        """Step of a block within a hop, in which no note is due."""
+        return self._place.step(io.audio_in[0], *self._hops_in_play, io.audio_out[0])
 
     def _hop(self, io: IO, at: int) -> None:
         """Computes the next output hop, from the values at frame `at` of the block."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from functools import reduce
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from antiphon.api import F32, IO, FileUse, Param, Port, Processor, StreamSpec, WorkerError
+from antiphon.api import F32, IO, FileUse, Param, Port, Processor, Step, StreamSpec, WorkerError
 from antiphon.api.backends.models import ModelClient, say_instead, usable
 from antiphon.api.backends.signal import C64, LOW_FADE, SampleHistory, Spectra, grid
-from antiphon.api.kernels import Audio, f32, f32p, i64, i64p, kernel
+from antiphon.api.kernels import Audio, HopPlace, f32, f32p, i64, i64p, kernel
 from antiphon_stems.grids import LIVE, LIVE_MODEL, STEMS
 from antiphon_stems.hpss import Medians
 
@@ -66,23 +68,27 @@ def stems_expand_unit_shares(shares: f32p, unit: i64p, bins: i64, gain: f32p) ->
 class StemsReady(NamedTuple):
     """Ring of separated sound, and current gains."""
 
+    place: i64p  # `HopPlace.words`
     ready: f32p
-    rows: i64
     hop: i64
     state: f32p
+    levels: f32p  # at the hop's beginning and end
+    ramp: f32p
 
 
 @kernel
-def stems_play(s: StemsReady, place: i64, at: i64, frames: i64, gain: f32p, to: f32, step: f32, y: Audio) -> None:
-    """y[at : at + frames] ← one stem from frame `place` of the hop on, times its gain and its `solo` fade.
+def stems_play(s: StemsReady, at: i64, frames: i64, gain: f32p, to: f32, step: f32, y: Audio, level: f32p) -> None:
+    """y[at : at + frames] ← one stem from the place in the hop on, times its gain and its `solo` fade.
 
-    The fade moves towards `to`, 0 or 1, by `step` per frame.
+    The fade moves towards `to`, 0 or 1, by `step` per frame. level[at : at + frames] ← the ramp between its levels.
     """
     now = s.state[0]
+    place = s.place[0]
     for n in range(frames):
         now = min(max(to, now - step), now + step)
         for c in range(y.channels):
-            y[c, at + n] = s.ready[c * s.rows + place + n] * gain[at + n] * now
+            y[c, at + n] = s.ready[c * s.hop + place + n] * gain[at + n] * now
+        level[at + n] = s.ramp[place + n] * (s.levels[1] - s.levels[0]) + s.levels[0]
     s.state[0] = now
 
 
@@ -167,7 +173,7 @@ class Stems(Processor):
             self._sent,
         )
         self._step = 1.0 / (SOLO_FADE * spec.rate)
-        self._number = -1
+        self._number, self._place, self._nothing = -1, HopPlace(hop), np.zeros((0, hop), np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -176,7 +182,7 @@ class Stems(Processor):
         self._medians.start()
         for array in (self._ring, self._shares, self._tails, self._ready, self._past, self._levels):
             array.fill(0.0)
-        self._filled = 0
+        self._place.clear()
         if self._client is not None:
             self._client.reset()
             self._client.begin(max(0, self._number))
@@ -188,41 +194,35 @@ class Stems(Processor):
             self._number = io.time.sample // hop
             if self._client is not None:
                 self._client.begin(self._number)
-        done = 0
+        done, place = 0, self._place
         while done < io.frames:
-            count = min(io.frames - done, hop - self._filled)
+            count = min(io.frames - done, hop - place.frames)
             solo = io.at("solo", done)
             if io.at("solo", done + count - 1) != solo:
                 count = next(n for n in range(1, count) if io.at("solo", done + n) != solo)
-            end = self._filled + count
-            self._history.fresh()[:, self._filled : end] = sound[:, done : done + count]
-            self._play(io, done, count)
-            done += count
-            self._filled = end
-            if end == hop:
+            for step in self._plays(io, done, count):
+                step.run()
+            part = sound[:, : done + count]
+            done = place.swap(part, self._history.fresh(), self._nothing, self._nothing, done)
+            if place.frames == hop:
                 self._hop(io)
                 self._history.turn()
-                self._filled = 0
+                place.begin()
+        place.until()
 
-    def _play(self, io: IO, at: int, count: int) -> None:
-        """Writes frames of the ready hop, and the level outputs."""
-        solo, place, hop = io.at("solo", at), self._filled, self._grid.hop
+    def step(self, io: IO) -> Step:
+        """Step of a block within a hop."""
+        within = self._place.step(io.audio_in[0], self._history.fresh(), self._nothing, self._nothing)
+        return reduce(Step.then, (*self._plays(io, 0, io.frames), within))
+
+    def _plays(self, io: IO, at: int, count: int) -> Iterator[Step]:
+        """Yields the calls that write frames of the ready hop, and the level outputs."""
+        solo = io.at("solo", at)
         for n, name in enumerate(STEMS):
-            to = 1.0 if solo in ("none", name) else 0.0
-            stems_play(
-                StemsReady(self._ready[n], hop, hop, self._open[n]),
-                place,
-                at,
-                count,
-                io.curve(name),
-                to,
-                self._step,
-                io.audio_out[n],
-            )
-            level = io.audio_out[len(STEMS) + n][0, at : at + count]
-            before, now = self._levels[n]
-            np.multiply(self._ramp[place : place + count], now - before, out=level)
-            np.add(level, before, out=level)
+            state = self._ready[n], self._grid.hop, self._open[n], self._levels[n], self._ramp
+            to, level = float(solo in ("none", name)), io.audio_out[len(STEMS) + n]
+            ready = StemsReady(self._place.words, *state)
+            yield stems_play.step(ready, at, count, io.curve(name), to, self._step, io.audio_out[n], level)
 
     def _hop(self, io: IO) -> None:
         """Analyses the newest hop, and synthesises the due one."""

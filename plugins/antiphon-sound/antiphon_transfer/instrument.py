@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import F32, F64, FileError, frequency
+from antiphon.api import F32, F64, FileError, Step, frequency
 from antiphon.api.backends.models import Linear, ModelError, SiluLinear, find_array, read_weights
 from antiphon.api.backends.signal import CENTRE, HIGHEST, HISTORY, HOP, LOWEST, Decimator, MedianPitch, Yin, hann
-from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
+from antiphon.api.kernels import HopPlace, f32p, f64, f64p, i64, kernel
 from antiphon.networks.model_files import names as model_names
 from antiphon_transfer.stream import Framing, PeakLimiter
 
@@ -192,6 +192,7 @@ class InstrumentPlayer:
         self._limiter = PeakLimiter(Framing(4 * hop, rate), channels)
         self._made: F32 = np.zeros((channels, 4 * hop), np.float32)
         self._dry: F32 = np.zeros((channels, self.latency + hop), np.float32)
+        self._hop_of_dry, self.place = self._dry[:, self.latency :], HopPlace(hop)
         self._silence: F32 = np.zeros((channels, 4 * hop), np.float32)
         self._ready: F32 = np.zeros((channels, hop), np.float32)
         self._part: F32 = np.zeros((channels, hop), np.float32)
@@ -207,18 +208,18 @@ class InstrumentPlayer:
         for array in (self._before, self._now, self._phase, self._rest, self._made, self._dry, self._ready):
             array.fill(0.0)
         self._random.bit_generator.state = self._seeded
-        self._filled = 0
+        self.place.clear()
         self._sounding = 0.0
         self._cycles = 0.0
 
     def take(self, sound: F32, out: F32, first: int) -> int:
         """Fills the current hop from frame `first`, writing as many output frames; returns the next unread frame."""
-        last = first + self._decimator.take(sound, first, sound.shape[1])
-        at, end = self._filled, self._filled + last - first
-        out[:, first:last] = self._ready[:, at:end]
-        self._dry[:, self.latency + at : self.latency + end] = sound[:, first:last]
-        self._filled = end
-        return last
+        self._decimator.take(sound, first, sound.shape[1])
+        return self.place.swap(sound, self._hop_of_dry, self._ready, out, first)
+
+    def block(self, sound: F32, out: F32) -> Step:
+        """Step of a block within the hop."""
+        return self.place.step(sound, self._hop_of_dry, self._ready, out).then(self._decimator.step(sound))
 
     @property
     def full(self) -> bool:
@@ -230,7 +231,7 @@ class InstrumentPlayer:
         hop, made = self._hop, self._made
         self._tracker.step()
         self._decimator.turn()
-        self._filled = 0
+        self.place.begin()
         self._play()
         made[:, :hop] = made[:, hop : 2 * hop]
         made[:, hop : 2 * hop] = self._one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon_transfer.stream import LevelFollower, Overlap, PeakLimiter, grid, read
 
 if TYPE_CHECKING:
@@ -81,11 +81,12 @@ class Transfer(Processor):
 
             arrays = read_instrument(str(self.settings["instrument"]), str(self.settings["decoder"]))
             self._player = InstrumentPlayer(arrays, spec.rate, spec.channels)
-            self.latency = self._player.latency
+            self.latency, self._place = self._player.latency, self._player.place
             return
         sizes = grid(spec.rate)
         self.latency = sizes.size
         self._overlap = Overlap(sizes, spec.channels)
+        self._place = self._overlap.place
         self._level, self._limiter = LevelFollower(sizes, spec.channels), PeakLimiter(sizes, spec.channels)
         self._method: EnvelopeMethod | WaveletMethod | None = None
         path = str(self.settings["reference"])
@@ -114,25 +115,31 @@ class Transfer(Processor):
             self._method.reset()
 
     def process(self, io: IO) -> None:
-        sound, out = io.audio_in[0], io.audio_out[0]
-        done = 0
-        if self._player is not None:
-            while done < io.frames:
+        sound, out, done = io.audio_in[0], io.audio_out[0], 0
+        while done < io.frames:
+            if self._player is not None:
                 done = self._player.take(sound, out, done)
                 if self._player.full:
                     self._player.step(float(io.at("amount", done - 1)))
-            return
-        overlap = self._overlap
-        while done < io.frames:
-            end = done + min(io.frames - done, overlap.wanted_samples)
-            full = overlap.swap(sound[:, done:end], out[:, done:end])
-            done = end
-            if not full:
                 continue
-            if self._method is None:
-                overlap.skip()
-            else:
-                frame = overlap.frame()
-                made = self._method.run(frame, float(io.at("amount", end - 1)))
-                self._level.scale(frame, made)
-                overlap.add(made, self._limiter.apply)
+            done = self._place.swap(sound, *self._overlap.hops, out, done)
+            if self._place.frames == self._place.hop:
+                self._transfer_frame(float(io.at("amount", done - 1)))
+        self._place.until()
+
+    def _transfer_frame(self, amount: float) -> None:
+        overlap = self._overlap
+        if self._method is None:
+            overlap.skip()
+            return
+        frame = overlap.frame()
+        made = self._method.run(frame, amount)
+        self._level.scale(frame, made)
+        overlap.add(made, self._limiter.apply)
+
+    def step(self, io: IO) -> Step:
+        """Step of a block within a hop."""
+        sound, out = io.audio_in[0], io.audio_out[0]
+        if self._player is not None:
+            return self._player.block(sound, out)
+        return self._place.step(sound, *self._overlap.hops, out)

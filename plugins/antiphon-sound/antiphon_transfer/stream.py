@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from antiphon.api import F32, F64, FileError
 from antiphon.api.backends.files import read_sound
 from antiphon.api.backends.signal import hann
+from antiphon.api.kernels import HopPlace
 
 C64 = NDArray[np.complex64]
 
@@ -52,7 +53,7 @@ def grid(rate: int) -> Framing:
 
 
 class Overlap:
-    """The newest samples of every channel, `filled` of the hop, and the overlap-add sum of processed frames."""
+    """The newest samples of every channel, and the overlap-add sum of processed frames. `place`: in the hop."""
 
     def __init__(self, grid: Framing, channels: int) -> None:
         self._hop, self._size = grid.hop, grid.size
@@ -62,26 +63,13 @@ class Overlap:
         self._sum: F32 = np.zeros((channels, grid.size), np.float32)
         self._scaled_frame: F32 = np.zeros((channels, grid.size), np.float32)
         self._framed: F32 = np.zeros((channels, grid.size), np.float32)
-        self.filled = 0
+        self.place = HopPlace(grid.hop)
+        self.hops = self._samples[:, -grid.hop :], self._sum[:, : grid.hop]  # the one that fills, the one that plays
 
     def clear(self) -> None:
         self._samples.fill(0.0)
         self._sum.fill(0.0)
-        self.filled = 0
-
-    def swap(self, sound: F32, out: F32) -> bool:
-        """Takes `[channels, n]`, n at most `wanted_samples`; writes as many samples. True if the hop is then full."""
-        first = self._size - self._hop + self.filled
-        count = sound.shape[1]
-        out[:] = self._sum[:, self.filled : self.filled + count]
-        self._samples[:, first : first + count] = sound
-        self.filled += count
-        return self.filled == self._hop
-
-    @property
-    def wanted_samples(self) -> int:
-        """Samples until the hop is full."""
-        return self._hop - self.filled
+        self.place.clear()
 
     def frame(self) -> F32:
         """The newest `size` samples under the window, `[channels, size]`."""
@@ -110,7 +98,7 @@ class Overlap:
     def _next_hop(self) -> None:
         keep = self._size - self._hop
         self._samples[:, :keep] = self._samples[:, self._hop :]
-        self.filled = 0
+        self.place.begin()
 
 
 MAX_SECONDS = 60.0

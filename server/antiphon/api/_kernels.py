@@ -1,4 +1,4 @@
-"""Kernels for authors of processors that the server itself does not use: spectra, and rests on the musical clock."""
+"""Kernels for authors of processors that the server does not use: spectra, rests on the musical clock, hops."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import fill_sound
 from antiphon.native.intrinsics import offset
-from antiphon.native.kernel import Step, f32, f32p, f64, f64p, i64
+from antiphon.native.kernel import Audio, Step, f32, f32p, f64, f64p, i64, i64p
 
 
 @kernel
@@ -271,3 +272,72 @@ class NextEventTimer:
         for sound in io.audio_out:
             step = step.then(fill_sound.step(sound, 0.0))
         return step
+
+
+class _Place(IntEnum):
+    FILLED = 0  # frames of the hop so far
+    DUE = 1  # the frame of the hop before which nothing else is to be done; -1: a block is due
+
+
+@kernel
+def hop_swap(words: i64p, x: Audio, into: Audio, ready: Audio, y: Audio, done: i64) -> i64:
+    """Passes frames of a block from `done` on, up to the end of block or hop. Returns the frames that are done."""
+    at = words[_Place.FILLED]
+    count = min(x.frames - done, into.frames - at)
+    for c in range(x.channels):
+        for n in range(count):
+            into[c, at + n] = x[c, done + n]
+    for c in range(y.channels):
+        for n in range(count):
+            y[c, done + n] = ready[c, at + n]
+    words[_Place.FILLED] = at + count
+    return i64(done + count)
+
+
+@kernel
+def hop_waits(words: i64p, hop: i64, frames: i64) -> i64:
+    """1 if a block does not end the hop, and nothing is due in it, else 0."""
+    end = words[_Place.FILLED] + frames
+    return 1 if end < hop and end <= words[_Place.DUE] else 0
+
+
+class HopPlace:
+    """Place in the hop that a processor fills and plays. Machine code plays the blocks within it.
+
+    `hop`: its frames. `words`: for kernels, the first is `frames`.
+    """
+
+    def __init__(self, hop: int) -> None:
+        self.hop = hop
+        self.words = np.zeros(len(_Place), np.int64)
+        self._swap = hop_swap.caller()
+        self.clear()
+
+    @property
+    def frames(self) -> int:
+        """Frames of the hop so far."""
+        return int(self.words[_Place.FILLED])
+
+    def begin(self) -> None:
+        """Begins the next hop."""
+        self.words[_Place.FILLED] = 0
+
+    def clear(self) -> None:
+        """Begins the first hop; its first block is for `process`."""
+        self.words[:] = 0, -1
+
+    def until(self, due: int = NEVER) -> None:
+        """Ends a block. `due`: the frame, counted from the hop's first, before which `process` has nothing to do."""
+        self.words[_Place.DUE] = due
+
+    def swap(self, x: Samples, into: Samples, ready: Samples, y: Samples, done: int) -> int:
+        """Passes frames of a block from `done` on, x → into and ready → y, up to the end of the hop or the block.
+
+        `into`, `ready`: the hop that is filled, and the one that is played. Returns the frames of the block so far.
+        """
+        return self._swap(self.words, x, into, ready, y, done)
+
+    def step(self, x: Samples, into: Samples, ready: Samples, y: Samples) -> Step:
+        """Step of a block within the hop, with the arguments of `swap`."""
+        inside = hop_waits.step(self.words, self.hop, x.shape[1])
+        return hop_swap.step(self.words, x, into, ready, y, 0).provided(inside)

@@ -3,7 +3,7 @@
 A module with kernels begins with `from __future__ import annotations`.
 """
 
-from antiphon.api._kernels import NextEventTimer, RealFft, fft_real, fft_real_inverse
+from antiphon.api._kernels import HopPlace, NextEventTimer, RealFft, fft_real, fft_real_inverse
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import copy_sound, fill_sound
 from antiphon.native.intrinsics import address_f32, channel, offset
