@@ -6,8 +6,10 @@ import math
 from enum import IntEnum
 from typing import NamedTuple
 
-from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
+from antiphon.api.kernels import Audio, address_f32, f32p, f64, f64p, i64, i64p, kernel
 
+VOICES = 16
+"""Number of rows: 8 held and 8 ending voices."""
 TICK = 32
 """Samples between pitch updates."""
 HELD_SPEED = 0.4
@@ -74,6 +76,24 @@ class Shape(IntEnum):
 SHAPES = 7
 
 
+class Song(IntEnum):
+    """Indices of the words of a voice's song; 0 without one."""
+
+    RESPONSES = 0  # address of its responses, row by row, of `TAPS` samples
+    TAPS = 1
+    NOISE = 2  # address of the noise beside them
+    SIZE = 3
+
+
+class SingWord(IntEnum):
+    """Indices of the node's words."""
+
+    AT = 0  # index of the first sample in the ring
+    NOW = 1  # samples since the last `reset`
+    DUE = 2  # the sample at which something is to be done; -1: in the next block
+    SIZE = 3
+
+
 class SingerState(NamedTuple):
     """The sound so far, and the tables and state of the voices."""
 
@@ -81,16 +101,17 @@ class SingerState(NamedTuple):
     length: i64
     real: f64p  # see `VoiceRow`
     shape: f64p  # see `Shape`
-    song: f32p  # responses, row by row, of `taps` samples
-    taps: i64
-    noise: f32p  # the noise beside them, of `hop` samples in a frame
-    hop: f64
+    songs: i64p  # see `Song`
+    hops: f64p  # of each voice, samples of the noise in a frame
     rate: f64  # samples a second
+    words: i64p  # see `SingWord`
+    keep: f64
+    high_pass: f64p
 
 
 @kernel
-def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, size: f64, gain: f64) -> None:
-    """Adds the response at a frame to a ring.
+def sing_add(s: SingerState, v: i64, place: i64, first: f64, second: f64, offset: f64, size: f64, gain: f64) -> None:
+    """Adds the response of a voice at a frame to a ring.
 
     `place`: index of the first sample. `first`: frame, may be fractional. `second`: if above 0, the frame is rounded
     down to a multiple of it. `offset`: samples from the pulse to the first sample, 0 to 1. `size`: samples of the
@@ -101,16 +122,18 @@ def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, s
         frame = math.floor(frame / second) * second
     row = i64(frame)
     part = frame - f64(row)
-    base = row * s.taps
+    song = address_f32(s.songs[v * Song.SIZE + Song.RESPONSES])
+    taps = s.songs[v * Song.SIZE + Song.TAPS]
+    base = row * taps
     left = gain * (1.0 - part)
     right = gain * part
     x = offset * size
     at = place
-    while x < f64(s.taps - 1):
+    while x < f64(taps - 1):
         n = i64(x)
         f = x - f64(n)
-        a = f64(s.song[base + n]) * (1.0 - f) + f64(s.song[base + n + 1]) * f
-        b = f64(s.song[base + s.taps + n]) * (1.0 - f) + f64(s.song[base + s.taps + n + 1]) * f
+        a = f64(song[base + n]) * (1.0 - f) + f64(song[base + n + 1]) * f
+        b = f64(song[base + taps + n]) * (1.0 - f) + f64(song[base + taps + n + 1]) * f
         s.ring[at] = s.ring[at] + left * a + right * b
         at = at + 1
         if at >= s.length:
@@ -119,8 +142,12 @@ def sing_add(s: SingerState, place: i64, first: f64, second: f64, offset: f64, s
 
 
 @kernel
-def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
-    """Adds `count` samples of a voice to a ring. `place`: index of the first sample. `count`: samples."""
+def sing_voice(s: SingerState, v: i64, count: i64) -> None:
+    """Adds `count` samples of a voice to the ring."""
+    place = s.words[SingWord.AT]
+    r = v * ROWS
+    noise = address_f32(s.songs[v * Song.SIZE + Song.NOISE])
+    hop = s.hops[v]
     mode = i64(s.real[r + VoiceRow.MODE])
     at = s.real[r + VoiceRow.AT]
     step = s.real[r + VoiceRow.STEP]
@@ -167,11 +194,11 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
                 s.real[r + VoiceRow.WAY] = -1.0
             if at <= s.real[r + VoiceRow.LOW]:
                 s.real[r + VoiceRow.WAY] = 1.0
-            if sound >= s.real[r + VoiceRow.HIGH] * s.hop or sound <= s.real[r + VoiceRow.LOW] * s.hop:
-                sound = at * s.hop
+            if sound >= s.real[r + VoiceRow.HIGH] * hop or sound <= s.real[r + VoiceRow.LOW] * hop:
+                sound = at * hop
         else:
             at = at + step
-            sound = at * s.hop
+            sound = at * hop
             if mode == Mode.ONSET and at >= s.real[r + VoiceRow.HIGH]:
                 mode = Mode.HOLD
                 s.real[r + VoiceRow.WAY] = -1.0
@@ -191,15 +218,15 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
             turn = turn - math.floor(turn)
             gain = level * math.sqrt(220.0 / hz)
             late = turn / pace
-            sing_add(s, target, at, robot, late, s.shape[Shape.SIZE], gain * (1.0 - fade))
+            sing_add(s, v, target, at, robot, late, s.shape[Shape.SIZE], gain * (1.0 - fade))
             if fade > 0.0:
-                sing_add(s, target, s.real[r + VoiceRow.FROM], robot, late, s.shape[Shape.SIZE], gain * fade)
+                sing_add(s, v, target, s.real[r + VoiceRow.FROM], robot, late, s.shape[Shape.SIZE], gain * fade)
         fade = max(0.0, fade - s.real[r + VoiceRow.FADING])
         # noise
         m = i64(sound)
         f = sound - f64(m)
         s.ring[target] = s.ring[target] + level * s.shape[Shape.CONSONANTS] * (
-            f64(s.noise[m]) * (1.0 - f) + f64(s.noise[m + 1]) * f
+            f64(noise[m]) * (1.0 - f) + f64(noise[m + 1]) * f
         )
         if s.shape[Shape.BREATH] > 0.0:
             wait = wait - 1.0
@@ -208,7 +235,7 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
                 wait = wait + 1.0 + f64(seed // 65536 % 1024) / 1024.0 * 2.0 * (VELVET - 1.0)
                 side = 1.0 if seed // 1048576 % 2 == 0 else -1.0
                 loud = side * level * s.shape[Shape.BREATH] * math.sqrt(220.0 * VELVET / s.rate)
-                sing_add(s, target, at, robot, 0.0, s.shape[Shape.SIZE], loud)
+                sing_add(s, v, target, at, robot, 0.0, s.shape[Shape.SIZE], loud)
         target = target + 1
         if target >= s.length:
             target = target - s.length
@@ -226,23 +253,40 @@ def sing_voice(s: SingerState, place: i64, r: i64, count: i64) -> None:
 
 
 @kernel
-def sing_take_samples(ring: f32p, length: i64, place: i64, into: f32p, count: i64, keep: f64, state: f64p) -> None:
-    """Moves samples out of a ring, leaving zeros, through two high-passes that remove the pulses' DC.
-
-    `length`: size of the ring in samples. `place`: index of the first sample. `into`: `[count]`. `count`: samples.
-    `state`: `[4]`, last input and output of each high-pass.
-    """
-    at = place
-    for n in range(count):
-        x = f64(ring[at])
-        y = keep * (state[1] + x - state[0])
-        z = keep * (state[3] + y - state[2])
+def sing_samples(s: SingerState, into: f32p, first: i64, count: i64) -> None:
+    """into[first : first + count] ← the next samples of all voices, through two high-passes that remove their DC."""
+    for v in range(VOICES):
+        if s.songs[v * Song.SIZE] != 0 and i64(s.real[v * ROWS + VoiceRow.MODE]) != Mode.OFF:
+            sing_voice(s, v, count)
+    state = s.high_pass
+    at = s.words[SingWord.AT]
+    for n in range(first, first + count):
+        x = f64(s.ring[at])
+        y = s.keep * (state[1] + x - state[0])
+        z = s.keep * (state[3] + y - state[2])
         state[0] = x
         state[1] = y
         state[2] = y
         state[3] = z
         into[n] = z
-        ring[at] = 0.0
+        s.ring[at] = 0.0
         at = at + 1
-        if at >= length:
-            at = at - length
+        if at >= s.length:
+            at = at - s.length
+    s.words[SingWord.AT] = at
+
+
+@kernel
+def sing_out(y: Audio, gain: f32p, words: i64p) -> None:
+    """y ← its first channel times the gain in all channels; counts the block's samples."""
+    for n in range(y.frames):
+        v = y[0, n] * gain[n]
+        for c in range(y.channels):
+            y[c, n] = v
+    words[SingWord.NOW] += y.frames
+
+
+@kernel
+def sing_waits(words: i64p, frames: i64) -> i64:
+    """1 if nothing is to be done within so many samples, else 0."""
+    return 1 if words[SingWord.NOW] + frames <= words[SingWord.DUE] else 0

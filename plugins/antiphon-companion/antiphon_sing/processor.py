@@ -17,19 +17,33 @@ from antiphon.api import (
     Processor,
     ProcessorPart,
     Samples,
+    Step,
     StreamSpec,
 )
 from antiphon.api.backends.synths import ChannelBends, NoteShape, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon.api.backends.workers import current_pool
-from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, Shape, SingerState, VoiceRow, sing_take_samples, sing_voice
+from antiphon.api.kernels import address
+from antiphon_sing.kernels import (
+    ROWS,
+    SHAPES,
+    TICK,
+    VOICES,
+    Mode,
+    Shape,
+    SingerState,
+    SingWord,
+    Song,
+    VoiceRow,
+    sing_out,
+    sing_samples,
+    sing_waits,
+)
 from antiphon_sing.song import TAPS, Place, SungText
 from antiphon_sing.texts import Key, texts
 
 # ---- Voices of a node: rows of numbers, and the songs whose frames they play
 
-VOICES = 16
-"""Number of rows: 8 held and 8 ending voices."""
 SOFT, HARD = 0.02, 0.004
 """Fade-in in seconds of a voice that begins with a vowel, and with a consonant."""
 CROSSFADE_SECONDS = 0.025
@@ -69,21 +83,21 @@ class SingingVoices:
     def __init__(self, rate: int, block: int) -> None:
         self.rate = rate
         self.real = np.zeros((VOICES, ROWS))  # numbers by voice, see `VoiceRow`
-        self._flat = self.real.reshape(-1)
         self.shape = np.zeros(SHAPES)  # see `Shape`
-        self._ring = np.zeros(round(4.0 * TAPS * rate) + block, np.float32)
-        self._at = 0
-        self._keep, self._high_pass = 1.0 / (1.0 + 2.0 * math.pi * LOWEST / rate), np.zeros(4)
+        self.words, songs = np.zeros(SingWord.SIZE, np.int64), np.zeros((VOICES, Song.SIZE), np.int64)
+        ring, keep = np.zeros(round(4.0 * TAPS * rate) + block, np.float32), 1.0 / (1.0 + 2.0 * math.pi * LOWEST / rate)
+        self.state = SingerState(
+            ring, len(ring), self.real, self.shape, songs, np.zeros(VOICES), float(rate), self.words, keep, np.zeros(4)
+        )
         self.songs: list[SungText | None] = [None] * VOICES
         self.places: list[Place | None] = [None] * VOICES
         self.notes: list[tuple[int, int] | None] = [None] * VOICES
         self.begun = [-1] * VOICES  # sample at which each begins or began
 
     def reset(self) -> None:
-        self.real.fill(0.0)
-        self._ring.fill(0.0)
-        self._high_pass.fill(0.0)
-        self._at = 0
+        for array in (self.real, self.state.ring, self.state.high_pass, self.state.songs):
+            array.fill(0)
+        self.words[:] = 0, 0, -1
         for n in range(VOICES):
             self.songs[n] = self.places[n] = self.notes[n] = None
             self.begun[n] = -1
@@ -122,6 +136,8 @@ class SingingVoices:
         row[VoiceRow.SEED] = 1 + begun.start % 65536
         row[VoiceRow.TURN] = 0.999
         self.songs[voice], self.places[voice] = song, place
+        self.state.songs[voice] = address(song.responses), song.responses.shape[1], address(song.noise)
+        self.state.hops[voice] = song.hop
 
     def tune(self, voice: int, pitch: float, seconds: float) -> None:
         """Glides to `pitch`; `seconds`: 90 % settling time, 0 for an immediate change."""
@@ -153,20 +169,6 @@ class SingingVoices:
         row[VoiceRow.STEP_UP] = max(row[VoiceRow.LEVEL], 0.05) / (seconds * self.rate)
         row[VoiceRow.WANTED] = 0.0
 
-    def sing(self, into: Samples) -> None:
-        """Writes the next samples, float32 `[frames]`."""
-        count, ring, shape = into.shape[0], self._ring, self.shape
-        for n in range(VOICES):
-            song = self.songs[n]
-            if song is not None and self.sounding(n):
-                taps = song.responses.shape[1]
-                state = SingerState(
-                    ring, ring.shape[0], self._flat, shape, song.responses, taps, song.noise, song.hop, float(self.rate)
-                )
-                sing_voice(state, self._at, n * ROWS, count)
-        sing_take_samples(ring, ring.shape[0], self._at, into, count, self._keep, self._high_pass)
-        self._at = (self._at + count) % ring.shape[0]
-
 
 POLYPHONY = 8
 CHORD_SECONDS = 0.03
@@ -181,6 +183,7 @@ MIN_VOWEL_SECONDS = 0.05
 """Minimum seconds of a vowel before its coda."""
 ALL_OFF = (120, 123)
 _DB = math.log(10.0) / 20.0
+_NEVER = 1 << 62
 
 
 SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this one, from 0.")
@@ -295,7 +298,7 @@ class Sing(Processor):
         self._bends.reset()
         self._down.clear()
         self._due.clear()
-        self._now = self._serial = self._next = self._dropped = 0
+        self._serial = self._next = self._dropped = 0
         self._last = -self._rate
         self._chord = self._newest = -1
         self._jump = 0
@@ -325,30 +328,42 @@ class Sing(Processor):
             at = self._advance(io, at, event.offset)
             self._event(io, event)
         self._advance(io, at, io.frames)
-        gain = self._gain[: io.frames]
-        np.multiply(io.curve("level"), np.float32(_DB), out=gain)
-        np.exp(gain, out=gain)
-        np.multiply(out[0], gain, out=out[0])
-        out[1:] = out[0]
-        self._now += io.frames
+        sing_out(out, self._gains(io.curve("level"), self._gain[: io.frames]), self._voices.words)
+        self._voices.words[SingWord.DUE] = -1 if self._late else self._due[0].sample if self._due else _NEVER
         self._unready.now = False
         io.report("next", self._next)
         io.report("syllables", len(self._song.places) if self._song is not None else 0)
         io.report("dropped", self._dropped)
 
+    def step(self, io: IO) -> Step:
+        """Step of a block without notes, in which no voice begins, ends or glides anew."""
+        out, voices = io.audio_out[0], self._voices
+        gain = self._gains(np.full(io.frames, io.at("level", 0), np.float32), np.zeros(io.frames, np.float32))
+        sung = sing_samples.step(voices.state, out, 0, io.frames).then(sing_out.step(out, gain, voices.words))
+        return sung.provided(sing_waits.step(voices.words, io.frames))
+
+    @property
+    def _now(self) -> int:
+        return int(self._voices.words[SingWord.NOW])
+
+    def _gains(self, level: Samples, out: Samples) -> Samples:
+        """Writes the factors of levels in dB."""
+        np.multiply(level, np.float32(_DB), out=out)
+        return np.exp(out, out=out)
+
     def _advance(self, io: IO, at: int, frame: int) -> int:
         """Sings up to a frame, executing the actions due before it."""
-        out = io.audio_out[0]
+        out, state = io.audio_out[0], self._voices.state
         while self._due and self._due[0].sample - self._now < frame:
             due = self._due.pop(0)
             to = max(at, due.sample - self._now)
             if to > at:
-                self._voices.sing(out[0, at:to])
+                sing_samples(state, out, at, to - at)
                 at = to
             if due.serving == self._serving[due.voice]:
                 self._do(io, due)
         if frame > at:
-            self._voices.sing(out[0, at:frame])
+            sing_samples(state, out, at, frame - at)
         return max(at, frame)
 
     def _later(self, sample: int, do: int, voice: int, value: float = 0.0) -> None:
