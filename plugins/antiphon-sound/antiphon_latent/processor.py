@@ -4,13 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.backends.synths import ChannelBends, NoteShapes, pressure_gain
 from antiphon_latent.decoder import AXES, AXIS_RANGE, load, place_of
-from antiphon_latent.voices import ROWS, LatentVoices, latent_out
+from antiphon_latent.voices import ROWS, TICK, LatentVoices, latent_block, latent_out, latent_rests, latent_sounding
 
-TICK = 256
-"""Samples between two updates of the axes."""
 ALL_SOUND_OFF, RESET, ALL_NOTES_OFF = 120, 121, 123
 REACH = 3.0
 """Range of an axis; 1 is a standard deviation of the training notes."""
@@ -72,6 +70,7 @@ class Latent(Processor):
         self._from, self._unlike = place_of(like, decoder) if like else (np.zeros(AXES, np.float32), 0.0)
         self._place = np.zeros(AXES, np.float32)
         self._made = np.zeros(spec.block, np.float32)
+        self._left, self._sounding = np.zeros(1, np.int64), np.zeros(1)
         self._shapes = NoteShapes()
         self._bends = ChannelBends()
         self._pedal = [False] * 17
@@ -84,7 +83,7 @@ class Latent(Processor):
         self._voices.reset()
         self._shapes.clear()
         self._bends.reset()
-        self._dropped = self._left = 0
+        self._dropped = self._left[0] = 0
         for n in range(17):
             self._pedal[n] = False
 
@@ -98,22 +97,29 @@ class Latent(Processor):
         self._play(io, at, io.frames)
         latent_out(made, io.curve("level"), io.audio_out[0])
         io.report("unlike", self._unlike)
-        io.report("sounding", sum(self._voices.sounding(n) for n in range(ROWS)))
+        io.report("sounding", latent_sounding(self._voices.rows.real))
         io.report("dropped", self._dropped)
 
     def _play(self, io: IO, at: int, end: int) -> None:
         """Plays frames `at` to `end`; every `TICK` samples since the last `reset` the rows get new targets."""
         while at < end:
-            if self._left == 0:
-                self._left = TICK
+            if self._left[0] == 0:
+                self._left[0] = TICK
                 self._read(io, at)
                 for n in range(ROWS):
                     if self._voices.sounding(n):
                         self._voices.set_targets(n, self._place, TICK)
-            count = min(end - at, self._left)
-            self._voices.play(self._made[at : at + count])
-            self._left -= count
+            count = min(end - at, int(self._left[0]))
+            self._voices.play(self._made, at, count)
+            self._left[0] -= count
             at += count
+
+    def step(self, io: IO) -> Step:
+        """Step of a block without notes, in which no note gets a new target."""
+        level, rows, out = io.curve("level"), self._voices.rows, io.audio_out[0]
+        block = latent_block.step(self._made, self._left, rows, level, out, self._sounding)
+        rests = latent_rests.step(self._left, rows.real, io.frames)
+        return block.provided(rests).reporting(sounding=(self._sounding, 0))
 
     def _read(self, io: IO, at: int) -> None:
         for n, name in enumerate(NAMES):
@@ -188,9 +194,9 @@ class Latent(Processor):
 
     def _aim(self, io: IO, n: int, at: int) -> None:
         """Sets a row's target at the end of the present tick, if one has begun."""
-        if self._left:
+        if left := int(self._left[0]):
             self._read(io, at)
-            self._voices.set_targets(n, self._place, self._left)
+            self._voices.set_targets(n, self._place, left)
 
 
 def _shift(timbre: float) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from enum import IntEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from antiphon.api import F32, Samples
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_latent.decoder import (
     AXES,
     AXIS_RANGE,
@@ -47,6 +48,11 @@ class LatentVoice(IntEnum):
 
 
 NUMBERS = 6
+VOICES, SPARE = 16, 8
+"""Maximum simultaneous notes, and further rows for the fade-out of stolen ones."""
+ROWS = VOICES + SPARE
+TICK = 256
+"""Samples between two updates of the axes."""
 
 
 @kernel
@@ -114,9 +120,6 @@ def latent_out(made: f32p, gain: f32p, out: Audio) -> None:
             out[c, n] = x
 
 
-VOICES, SPARE = 16, 8
-"""Maximum simultaneous notes, and further rows for the fade-out of stolen ones."""
-ROWS = VOICES + SPARE
 ATTACK, CUT = 0.002, 0.006
 """Fade-in of a voice, and fade-out of a stolen one, in seconds."""
 LOUDNESS = 10.0 ** (-18.3 / 20.0)
@@ -147,6 +150,62 @@ def noise_loops(rate: int) -> F32:
     return loops
 
 
+class LatentRows(NamedTuple):
+    """State of all rows: `LatentVoice`, amplitudes and their steps, tables, and the age in samples and partials."""
+
+    real: f64p
+    now: f64p
+    step: f64p
+    turned: f64p
+    noise: f32p
+    ages: i64p
+    partials: i64p
+
+
+@kernel
+def latent_play(out: f32p, at: i64, count: i64, s: LatentRows) -> None:
+    """Adds the next `count` samples of all rows from out[at] on."""
+    for n in range(ROWS):
+        real = offset(s.real, n * NUMBERS)
+        if real[LatentVoice.GAIN] > 0.0 or real[LatentVoice.GAIN_STEP] > 0.0:
+            now = offset(s.now, n * ROW)
+            latent_voice(offset(out, at), count, real, now, offset(s.step, n * ROW), s.turned, s.noise, s.partials[n])
+            s.ages[n] += count
+
+
+@kernel
+def latent_sounding(real: f64p) -> i64:
+    """Number of rows that sound."""
+    count = i64(0)
+    for n in range(ROWS):
+        if real[n * NUMBERS + LatentVoice.GAIN] > 0.0 or real[n * NUMBERS + LatentVoice.GAIN_STEP] > 0.0:
+            count = count + 1
+    return count
+
+
+@kernel
+def latent_rests(left: i64p, real: f64p, frames: i64) -> i64:
+    """1 if no row sounds, or none gets new targets in the block, else 0. `left`: samples of the tick."""
+    return 1 if left[0] >= frames or latent_sounding(real) == 0 else 0
+
+
+@kernel
+def latent_block(made: f32p, left: i64p, s: LatentRows, level: f32p, y: Audio, sounding: f64p) -> None:
+    """y ← a block for which `latent_rests`."""
+    for n in range(y.frames):
+        made[n] = 0.0
+    at = i64(0)
+    while at < y.frames:
+        if left[0] == 0:
+            left[0] = TICK
+        count = min(y.frames - at, left[0])
+        latent_play(made, at, count, s)
+        left[0] -= count
+        at = at + count
+    latent_out(made, level, y)
+    sounding[0] = f64(latent_sounding(s.real))
+
+
 class LatentVoices:
     """Rows of notes; a silent one is free.
 
@@ -171,7 +230,10 @@ class LatentVoices:
         self._factor = np.full(ROW, math.sqrt(2.0) * LOUDNESS)
         self._factor[PARTIALS:] = LOUDNESS
         self._levelled = [0.0] * ROWS
-        self._begun, self._age, self._ended = [0] * ROWS, [0] * ROWS, [-1] * ROWS
+        self._begun, self._ended = [0] * ROWS, [-1] * ROWS
+        ages, self._partials = np.zeros(ROWS, np.int64), np.zeros(ROWS, np.int64)
+        self._age: memoryview[int] = memoryview(ages)  # type: ignore[arg-type]
+        self.rows = LatentRows(self._real, self._now, self._step, self._turned, self._noise, ages, self._partials)
         self.key = [(-1, -1)] * ROWS
         self.pitch, self.level, self.shift = [0.0] * ROWS, [0.0] * ROWS, [0.0] * ROWS
         self._serial = 0
@@ -252,16 +314,12 @@ class LatentVoices:
         if over or (quiet and self._age[n] > LONGEST * self.rate):
             self.cut(n)
 
-    def play(self, out: Samples) -> None:
-        """Adds the next samples of all rows to `[frames]`."""
-        count = out.shape[0]
+    def play(self, out: Samples, at: int, count: int) -> None:
+        """Adds the next samples of all rows to `[frames]` from `at` on."""
         for n in range(ROWS):
             if self.sounding(n):
-                partials = min(PARTIALS, int(0.48 * self.rate / hz_of(self.pitch[n])))
-                latent_voice(
-                    out, count, self._real[n], self._now[n], self._step[n], self._turned, self._noise, partials
-                )
-                self._age[n] += count
+                self._partials[n] = min(PARTIALS, int(0.48 * self.rate / hz_of(self.pitch[n])))
+        latent_play(out, at, count, self.rows)
 
     def _compute_amplitudes(self, n: int, ahead: int) -> float:
         """Computes a row's amplitudes `ahead` samples later; returns their power, 1 for the loudest."""
