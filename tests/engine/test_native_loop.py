@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -482,6 +483,32 @@ def test_a_parameter_that_glides_is_machine_codes(engine):
     np.testing.assert_array_equal(*sounds)
     assert one.interpreted == [*range(8), 15]  # the rise, and the action
     assert CallReason.PUBLISH not in one.reasons
+
+
+def test_values_set_by_commands_are_machine_codes(engine):
+    """Of curves, at once: in order, several in a block and while others glide. A ramp, a gain of the host are not."""
+    sounds = []
+    for native in (False, True):
+        one = engine(CHAIN, native=native)
+        names = {kind: [param.name for param in one.plugins.catalog[kind].cells] for kind in ("gain", "filter")}
+        gain, cutoff, wet = names["gain"].index("gain"), names["filter"].index("cutoff"), names["gain"].index("wet")
+        ring = command_ring(one.shared)
+
+        def push(n: int, ring=ring, gain=gain, cutoff=cutoff, wet=wet) -> None:
+            ring.push(NodeSet(1, gain, n % 7 / 7))
+            ring.push(NodeSet(2, cutoff, 200.0 + n))
+            ring.push(NodeSet(1, gain, n % 5 / 5))
+            if n in (500, 503):
+                ring.push(NodeSet(1, wet, float(n == 503)))
+                ring.push(NodeSet(2, cutoff, 7000.0, 0.02))
+                ring.push(NodeSet(2, cutoff, 400.0))
+
+        one.before = {n: partial(push, n) for n in (*range(20, 400, 3), *range(500, 700))}
+        sounds.append(one.run())
+    np.testing.assert_array_equal(*sounds)
+    assert one.interpreted == [*range(8), 500, 503, 508]
+    # and where the glide of the gain has ended, 5 ms after the second command
+    assert one.shared.words[HeaderWord.INTERPRETED_MOVING] == 3
 
 
 class Software:

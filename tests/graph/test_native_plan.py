@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from tests.local import Gain
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.event import Event
+from antiphon.kernel.contract.parameter_cell import Moves
 from antiphon.kernel.contract.params import HOST_PARAMS, Param, Value
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor
+from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.graph.compiler import compile_plan
 from antiphon.kernel.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.kernel.graph.native_plan import MOVED, NativePlan
@@ -25,6 +28,8 @@ from antiphon.kernel.graph.node_host import Touch
 from antiphon.kernel.graph.plan import Plan
 from antiphon.kernel.plugins import loader
 from antiphon.kernel.plugins.checks import inspect_processor
+from antiphon.kernel.session.actions import NodeSet
+from antiphon.kernel.session.commands import Sample
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import copy_sound
 from antiphon.native.kernel import Audio, Step, f32p, i64
@@ -308,6 +313,41 @@ def test_a_node_is_the_interpreters_while_a_parameter_moves_and_machine_codes_ag
     assert plan.native.words[PlanWord.TOUCHED] == Touch.MOVING
     assert plan.native.native(0)
     np.testing.assert_allclose(rest[:, -64:], 0.5 * sound()[:, -64:])
+
+
+def test_what_moves_in_machine_code_is_the_interpreters_for_any_split_into_blocks(loaded, interpreted):
+    """Curves, one of them modulated, and the gains of the host, in glides that overlap."""
+    random, x = np.random.default_rng(3), sound()
+    graph = chain(loaded.catalog, "filter", "gain", modulated="cutoff")
+    cells = {name: place for place, name in enumerate(p.name for p in loaded.catalog["filter"].cells)}
+    names = ("cutoff", "q", "wet", "bypass", "mute", "cutoff", "mode")
+    asked = [
+        NodeSet(1, cells[name], 200.0 + at if name == "cutoff" else at % 2 / 2, at % 3 / 300, Sample(at))
+        for at, name in zip(np.sort(random.integers(100, 4000, 28)).tolist(), names * 4, strict=True)
+    ]
+
+    def run(edges: list[int]) -> tuple[Samples, int]:
+        player, moved = GraphPlayer(SPEC), 0
+        player.load(compile_graph(loaded, graph), 1, 0.0)
+        for action in asked:
+            player.take(action)
+        out = []
+        for first, end in pairwise(edges):
+            out.append(player.run(x[:, first:end]).copy())
+            moved += any(cell.line.moves == Moves.RENDERED for cell in player.plan.hosts[1].cells)
+        return np.concatenate(out, axis=1), moved
+
+    splits = [list(range(0, x.shape[1] + 1, SPEC.block))]
+    for _ in range(3):
+        parts = np.where(random.random(400) < 0.8, SPEC.block, random.integers(1, SPEC.block, 400)).cumsum()
+        splits.append([0, *parts[parts < x.shape[1]].tolist(), x.shape[1]])
+    native = [run(edges) for edges in splits]
+    interpreted()
+    reference, moved = run(splits[0])
+    assert moved == 0
+    for heard, count in native:
+        assert count > 15
+        np.testing.assert_array_equal(heard, reference)
 
 
 class Divide(Processor):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import ramp
-from antiphon.native.intrinsics import f64_bits
-from antiphon.native.kernel import Step, f32p, i64, i64p
+from antiphon.native.intrinsics import bits_f64, f64_bits
+from antiphon.native.kernel import Step, f32p, f64, i64, i64p
 
 MAX_CHANGES = 4096
 """Most changes of one parameter within one block; more are dropped and counted by the plan."""
@@ -22,7 +22,7 @@ MAX_CHANGES = 4096
 class LineWord(IntEnum):
     """Indices of the 64-bit words of a `CellLine`."""
 
-    BEGIN, END, START, LENGTH, MOVES = range(5)
+    BEGIN, END, START, LENGTH, MOVES, SMOOTH = range(6)
 
 
 class Moves(IntEnum):
@@ -40,6 +40,7 @@ class CellLine(ctypes.Structure):
         ("start", ctypes.c_int64),
         ("length", ctypes.c_int64),
         ("moves", ctypes.c_int64),  # `Moves`
+        ("smooth", ctypes.c_int64),  # frames
     )
 
 
@@ -48,6 +49,21 @@ def render_line(full: f32p, frames: i64, time: i64, line: i64p) -> None:
     """full ← the line of a cell, from sample `time` on."""
     begin = f64_bits(line[LineWord.BEGIN])
     ramp(full, 0, frames, time, line[LineWord.START], line[LineWord.LENGTH], begin, f64_bits(line[LineWord.END]))
+
+
+@kernel
+def set_line(line: i64p, time: i64, number: i64) -> None:
+    """Begins a line to a number, in bits, at sample `time`, as `ParamCell.post` and `render` do; it is rendered."""
+    begin = f64_bits(line[LineWord.BEGIN])
+    end = f64_bits(line[LineWord.END])
+    elapsed = time - line[LineWord.START]
+    if elapsed < line[LineWord.LENGTH]:
+        end = begin + (end - begin) * (f64(elapsed) / f64(line[LineWord.LENGTH]))
+    line[LineWord.BEGIN] = bits_f64(end)
+    line[LineWord.END] = number
+    line[LineWord.START] = time
+    line[LineWord.LENGTH] = line[LineWord.SMOOTH]
+    line[LineWord.MOVES] = i64(Moves.RENDERED)
 
 
 def value_after_steps(steps: Sequence[tuple[int, float]], offset: int) -> float:
@@ -88,8 +104,8 @@ class ParamCell:
         start = param.default if value is None else value
         self.text = str(start) if param.kind in ("text", "file") else ""
         number = 0.0 if param.kind in ("text", "file") else param.encode(start)
-        self.line = CellLine(number, number)
         self.smooth = round(param.smooth * rate) if param.kind == "float" else 0
+        self.line = CellLine(number, number, 0, 0, Moves.NOT, self.smooth)
         self.full: NDArray[np.float32] = np.full(block, number, np.float32)
         self.steps: list[tuple[int, float]] = [(0, number)]
         self.fired: list[int] = []  # frames at which a trigger was sent, after `render`

@@ -13,7 +13,7 @@ from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal
 from antiphon.kernel.engine.link import NodeState
 from antiphon.kernel.engine.loop_words import LOST, NO_BLOCK, LoopWord, LoopWords
-from antiphon.kernel.engine.native.blocks import STALL_NS
+from antiphon.kernel.engine.native.blocks import COMMANDS_A_BLOCK, STALL_NS
 from antiphon.kernel.engine.native.loop import NO_PARTS, LoopParts, NativeLoop
 from antiphon.kernel.engine.playing import PlayerReport
 from antiphon.kernel.engine.remote import PLACES
@@ -25,7 +25,6 @@ from antiphon.kernel.session.notes import HIGHEST
 
 _KINDS = {kind: place for place, kind in enumerate(EVENT_KINDS)}
 METER_HZ = 60
-COMMANDS_A_BLOCK = 2048
 SILENT_NS = 500_000_000
 """Nanoseconds without a request after which the loop leaves a device without a fade."""
 MAX_SECONDS = 8.0

@@ -97,6 +97,7 @@ class LoopWord(IntEnum):
     HEARD = 79  # 1: it was delivered in time
     METERED = 80  # 1: its meters were measured
     BEAT = 81  # of its first sample, a float, where the interpreter plays it
+    COMMANDS = 82  # address of the ring of commands
     REPORTED = 83  # address of `REPORTED_SIZE` words for each readonly parameter
     REPORTED_COUNT = 84
     COUNTS = 85  # address of `PlayerCounters.sound`

@@ -21,7 +21,7 @@ from antiphon.kernel.contract.params import Value
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.kernel.errors import PluginError
 from antiphon.kernel.graph.modulation import Modulation
-from antiphon.kernel.graph.native_rows import NodeRow, PackedCalls, PlanWord, Stop, run_plan
+from antiphon.kernel.graph.native_rows import CellUse, NodeRow, PackedCalls, PlanWord, Stop, run_plan
 from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost, Touch
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.runtime.platform import c_function
@@ -187,7 +187,7 @@ class NativePlan:
             outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
             row[NodeRow.OUTS_END], row[NodeRow.CELLS] = len(outs), len(cells)
             cells += [
-                (ctypes.addressof(cell.line), address(cell.full), int(cell in host.gains))
+                (ctypes.addressof(cell.line), address(cell.full), CellUse.GAIN * (cell in host.gains))
                 for cell in dict.fromkeys((*host.cells, *host.gains))
             ]
             row[NodeRow.CELLS_END] = len(cells)
@@ -296,8 +296,11 @@ class NativePlan:
         laid = lay_out_calls(node, self._spec.block)
         if laid is None or _kernels(laid[0]) != at.kernels:
             return
-        step, at.curves = laid
-        if node.host.unrest(node.moves, at.curves if self._begun else ()):
+        step, curves = laid
+        if curves != at.curves or not self._begun:
+            at.curves = curves
+            self._mark_curves(place)
+        if node.host.unrest(node.moves, curves if self._begun else ()):
             return
         if _times(step, at.word) != at.times:
             node.host.forced = MOVED
@@ -316,6 +319,14 @@ class NativePlan:
         rows[row + NodeRow.PACKED] = version
         if self._begun:
             node.host.hand_over()
+
+    def _mark_curves(self, place: int) -> None:
+        """Marks the node's own parameters that machine code may set (`CellUse`)."""
+        at, first = self._places[place], self._row_words[place * NodeRow.SIZE + NodeRow.CELLS]
+        for n, cell in enumerate(at.node.host.cells):
+            if cell not in at.node.host.gains:
+                is_curve = cell in at.curves and cell.param.kind == "float"
+                self._cells[first + n, 2] = CellUse.CURVE if is_curve else CellUse.OTHER
 
     def native(self, place: int) -> bool:
         """True if machine code ran the node at that place."""

@@ -18,7 +18,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from antiphon.kernel.contract.parameter_cell import LineWord, Moves, render_line
+from antiphon.kernel.contract.parameter_cell import LineWord, Moves, render_line, set_line
 from antiphon.kernel.graph.node_host import LOAD_SHARE
 from antiphon.kernel.runtime.platform import MONOTONIC
 from antiphon.native.call_back import RAISED, call_python
@@ -56,7 +56,7 @@ class PlanWord(IntEnum):
     OPENING_COUNT = 23
     CLOSING = 24
     CLOSING_COUNT = 25
-    CELLS = 26  # address of the line, the curve and 1 for a gain of the host, of each cell
+    CELLS = 26  # address of the line, the curve and the `CellUse`, of each cell
     SIZE = 27
 
 
@@ -76,6 +76,12 @@ class NodeRow(IntEnum):
     CELLS = 10  # the first cell
     CELLS_END = 11
     SIZE = 12
+
+
+class CellUse(IntEnum):
+    """Use of a cell: a gain of the host, or a float that the step reads as a curve alone."""
+
+    OTHER, GAIN, CURVE = range(3)
 
 
 class Stop(IntEnum):
@@ -110,10 +116,34 @@ def render_cells(s: i64p, row: i64p) -> i64:
                 moves = i64(Moves.RENDERED)
             else:
                 line[LineWord.MOVES] = i64(Moves.ENDED)
-                ended = cells[3 * n + 2] | ended
+                ended = 1 if cells[3 * n + 2] == CellUse.GAIN else ended
     version = address_i64(row[NodeRow.HOST])
     version[1] = moves
     return ended
+
+
+@kernel
+def set_cell(s: i64p, record: i64p, first: i64, sample: i64) -> i64:
+    """Sets a parameter that machine code renders, at a block's first frame. `record`: a `NodeSet` without a ramp.
+
+    Returns the node's row, which is looked for from row `first` on, or -1 where the interpreter has to set it.
+    """
+    rows = s[PlanWord.ROWS]
+    for n in range(rows):
+        k = first + n if first + n < rows else first + n - rows
+        row = offset(address_i64(s[PlanWord.NODES]), k * NodeRow.SIZE)
+        if row[NodeRow.NUMBER] == record[4]:
+            version = address_i64(row[NodeRow.HOST])
+            at = row[NodeRow.CELLS] + record[5]
+            if version[0] != row[NodeRow.PACKED] or at < row[NodeRow.CELLS] or at >= row[NodeRow.CELLS_END]:
+                return -1
+            cell = offset(address_i64(s[PlanWord.CELLS]), 3 * at)
+            if cell[2] != CellUse.CURVE:
+                return -1
+            set_line(address_i64(cell[0]), sample, record[6])
+            version[1] = i64(Moves.RENDERED)
+            return k
+    return -1
 
 
 @kernel

@@ -73,7 +73,8 @@ Action: TypeAlias = NodeSet | NodeReset | Play[int] | Plain | FadeOut | EndTails
 _NODE = Field("node", "q", low=OUT_NUMBER)
 ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(1, "set", NodeSet, (
-        _NODE, Field("cell", "i", 0), Field("number", "d", -MAX_VALUE, MAX_VALUE), Field("ramp", "d", 0.0, MAX_VALUE),
+        _NODE, Field("cell", "q", 0, (1 << 31) - 1), Field("number", "d", -MAX_VALUE, MAX_VALUE),
+        Field("ramp", "d", 0.0, MAX_VALUE),
     )),
     RecordRow(2, "reset", NodeReset, (_NODE,)),
     RecordRow(3, "tempo", SetTempo, (Field("bpm", "d", MIN_TEMPO, MAX_TEMPO), Field("beats", "d", 0.0, MAX_RAMP)),

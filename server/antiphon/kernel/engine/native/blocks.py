@@ -34,11 +34,13 @@ from antiphon.kernel.engine.native.waiting import (
     wait_device,
     wait_software,
 )
-from antiphon.kernel.engine.shared import SESSION, HeaderWord
+from antiphon.kernel.engine.shared import COMMANDS, SESSION, HeaderWord
 from antiphon.kernel.graph.io_nodes import CLIPPED
-from antiphon.kernel.graph.native_rows import PlanWord, run_plan
+from antiphon.kernel.graph.native_rows import PlanWord, run_plan, set_cell
 from antiphon.kernel.graph.node_host import Touch
 from antiphon.kernel.io.tap_memory import TAPS, TapWord
+from antiphon.kernel.session.actions import ACTIONS, NodeSet
+from antiphon.kernel.session.records import SIZE
 from antiphon.kernel.workers.hop_kernels import wake_workers
 from antiphon.native.call_back import RAISED, call_python
 from antiphon.native.compiling import kernel
@@ -50,6 +52,7 @@ from antiphon.native.intrinsics import (
     as_u8p,
     bits_f64,
     call_c,
+    load_acquire,
     offset,
     store_release,
 )
@@ -196,8 +199,33 @@ def keep_for_capture(s: i64p, block: i64, beat: f64) -> None:
 
 
 _REASONS = len(Touch)
+COMMANDS_A_BLOCK = 2048
+_RECORD_WORDS = SIZE // 8
+_SET = ACTIONS.row(NodeSet).code
+"""First word of a packed `NodeSet` at `NOW`."""
 STALL_NS = SECOND // 10
 """Excess of a turn's wall time over the process's CPU time that counts as a stall of the machine."""
+
+
+@kernel
+def take_sets(s: i64p, sample: i64) -> None:
+    """Sets parameters, as the ring of commands has them, until a record is for the interpreter.
+
+    A session that is recorded has them by the interpreter.
+    """
+    header = address_i64(s[LoopWord.HEADER])
+    at = header[HeaderWord.COMMANDS_READ]
+    end = min(load_acquire(header, HeaderWord.COMMANDS_WRITE), at + COMMANDS_A_BLOCK)
+    row = i64(0)
+    while at < end and s[LoopWord.TAPPING] < SESSION:
+        record = offset(address_i64(s[LoopWord.COMMANDS]), at % COMMANDS * _RECORD_WORDS)
+        row = (
+            set_cell(address_i64(s[LoopWord.PLAN]), record, row, sample) if record[0] == _SET and record[7] == 0 else -1
+        )
+        if row < 0:
+            break
+        at = at + 1
+        store_release(header, HeaderWord.COMMANDS_READ, at)
 
 
 @kernel
@@ -220,6 +248,8 @@ def needs_interpreter(s: i64p, block: i64) -> i64:
         s[LoopWord.WOKEN] = 1
         found = found | Touch.OTHER
     found = found | Touch.PLAN if s[LoopWord.ASKED] != 0 else found
+    if found == 0:
+        take_sets(s, sample)
     found = found | Touch.ACTION if header[HeaderWord.COMMANDS_WRITE] != header[HeaderWord.COMMANDS_READ] else found
     return found | Touch.ACTION if sample + s[LoopWord.BLOCK] > s[LoopWord.UNTIL] else found
 

@@ -116,6 +116,7 @@ class NativeLoop:
             LoopWord.CHANNELS: driver.channels,
             LoopWord.HEADER: named["words"],
             LoopWord.REPORTS: named["reports"],
+            LoopWord.COMMANDS: named["commands"],
             LoopWord.METERS: named["meters"],
             LoopWord.TAP_SLOTS: self._shared.shape.tap,
             LoopWord.TAP_TAGS: named["tap_tags"],
@@ -239,7 +240,7 @@ class NativeLoop:
             whole[at], whole[at + 1], whole[at + 2] = (0, 0, 0) if sound is None else layout_of(sound)[:3]
 
 
-_PARTS = ("words", "reports", "meters", "tap_tags", "tap_out", "tap_in")
+_PARTS = ("words", "commands", "reports", "meters", "tap_tags", "tap_out", "tap_in")
 
 
 def _reported_table(plan: Plan) -> NDArray[Any]:
