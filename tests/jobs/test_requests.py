@@ -17,7 +17,8 @@ from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.file_use import NOTHING, FileUse
 from antiphon.kernel.contract.params import Param
 from antiphon.kernel.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
-from antiphon.kernel.errors import AntiphonError
+from antiphon.kernel.errors import AntiphonError, PatchError
+from antiphon.kernel.plugins.loader import load
 from antiphon.kernel.runtime import paths
 from antiphon.web.api import types
 from antiphon.web.operations import to_plain
@@ -138,7 +139,7 @@ def test_what_is_not_allowed_is_a_sentence() -> None:
         make = {"render": render_task, "live": live_task}.get(name.partition(" ")[0])
         if make is None:
             return accepted.refusal(lambda: asked(name, **body))
-        return accepted.refusal(lambda: make(name.partition(" ")[2], body, path_of))
+        return accepted.refusal(lambda: make(CATALOG, name.partition(" ")[2], body, path_of))
 
     accepted.compare(__file__, answer)
 
@@ -155,21 +156,27 @@ def test_the_only_choice_of_files_need_not_be_sent_and_another_is_refused() -> N
 
 def test_a_patch_is_rendered_for_a_time_or_over_a_file() -> None:
     common = {"patch": "bed", "out": "/o/out.wav", "finish": {}, "force": True}
-    task = render_task("bed", {"seconds": 4}, path_of)
+    known = load(check=False).catalog
+    task = render_task(known, "bed", {"seconds": 4}, path_of)
     assert make_request(task, None, Path("/o")) == {**common, "source": [], "seconds": 4.0}
-    task = render_task("bed", {"file": "aa"}, path_of)
+    task = render_task(known, "bed", {"file": "aa"}, path_of)
     assert make_request(task, path_of("aa"), Path("/o")) == {**common, "source": [str(FILES["aa"])]}
+
+
+def test_a_patch_that_cannot_be_read_is_refused_when_it_is_asked() -> None:
+    with pytest.raises(PatchError, match=r"bed\.toml, line \d+, .*there is no processor type"):
+        render_task(CATALOG, "bed", {"seconds": 4}, path_of)
 
 
 def test_a_live_set_is_named_and_never_sent() -> None:
     shipped = live_sets()["bells"]
     assert shipped.line.startswith("A harp goes through slow chords")
     assert shipped.bars == 18
-    task = live_task("bells", {"midi": True}, path_of)
+    task = live_task(CATALOG, "bells", {"midi": True}, path_of)
     request = make_request(task, None, Path("/o"))
     assert request["patch"] == str(shipped.path)
     assert [request[name] for name in ("bars", "midi", "source")] == [18.0, "/o/notes.mid", []]
-    task = live_task("bells", {"file": "aa", "bars": 2}, path_of)
+    task = live_task(CATALOG, "bells", {"file": "aa", "bars": 2}, path_of)
     assert make_request(task, path_of("aa"), Path("/o"))["source"] == [str(FILES["aa"])]
 
 
@@ -177,7 +184,7 @@ def test_a_set_of_the_performer_hides_one_that_ships() -> None:
     own = paths.scripts() / "bells.py"
     own.parent.mkdir(parents=True)
     own.write_text('"""Mine."""\nfrom antiphon.live import *\n')
-    task = live_task("bells", {}, path_of)
+    task = live_task(CATALOG, "bells", {}, path_of)
     assert make_request(task, None, Path("/o"), own_scripts=True)["patch"] == str(own)
     with pytest.raises(AntiphonError, match="--live alone"):
         make_request(task, None, Path("/o"))

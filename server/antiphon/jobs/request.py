@@ -1,4 +1,4 @@
-"""Job requests of clients: checked by the plan of a run, and given to the job's process as JSON."""
+"""Job requests of clients: checked by the plan of a run or a rendering, and given to the job's process as JSON."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ from antiphon.kernel.runtime.suggestion import instead
 from antiphon.kernel.runtime.terms import WEB, hold_file_names, use_terms
 from antiphon.kernel.runtime.typed import Misfit, convert
 from antiphon.offline.file_job import check_has_output, needed
-from antiphon.operations import patch_list
+from antiphon.operations import patch_list, render_plan
 from antiphon.operations.plan import plan
-from antiphon.operations.requests import BESIDE, RUN_OPTIONS, RunRequest, from_json
+from antiphon.operations.requests import BESIDE, RUN_OPTIONS, RenderRequest, RunRequest, from_json
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     return task
 
 
-def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
+def render_task(catalog: Catalog, patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/render/PATCH`; `patch` from the network is never a path, `path_of` as for `run_task`.
 
     Raises AntiphonError like `run_task`.
@@ -134,10 +134,10 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
     asked = _read_body(body, Render)
     if asked.file is UNSET and asked.seconds is UNSET:
         raise WireError('a patch is rendered over a file ("file": ID) or for a time ("seconds": 10)')
-    return _make_rendering_task("render", patch, asked, ("seconds",), path_of)
+    return _make_rendering_task(catalog, "render", patch, asked, ("seconds",), path_of)
 
 
-def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
+def live_task(catalog: Catalog, name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """Task of `POST /api/live/SET`: `name` is looked up, and no script is taken from the request.
 
     Raises AntiphonError like `run_task`.
@@ -145,16 +145,19 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     script = live_set(name)
     asked = _read_body(body, RenderLive)
     asked.bars = float(script.bars) if asked.bars is UNSET else asked.bars
-    return _make_rendering_task("live", name, asked, ("bars",), path_of)
+    return _make_rendering_task(catalog, "live", name, asked, ("bars",), path_of)
 
 
 def _make_rendering_task(
-    command: str, name: str, asked: Any, names: Sequence[str], path_of: Callable[[str], Path]
+    catalog: Catalog, command: str, name: str, asked: Any, names: Sequence[str], path_of: Callable[[str], Path]
 ) -> Task:
     """Makes a task that renders; `names`: the arguments of `antiphon render` to accept."""
-    key = "" if asked.file is UNSET else _file(asked, path_of)[0]
+    key, source = ("", None) if asked.file is UNSET else _file(asked, path_of)
     beside = {"midi": "notes.mid"} if getattr(asked, "midi", False) else {}
-    return Task(command, name, key, _suffix(asked, ".wav"), {}, _sent_fields(asked, *names), beside, asked.later)
+    task = Task(command, name, key, _suffix(asked, ".wav"), {}, _sent_fields(asked, *names), beside, asked.later)
+    with use_terms(WEB), hold_file_names({str(source): "the file"}):
+        render_plan.plan(from_json(RenderRequest, make_request(task, source, Path(), own_scripts=True)), catalog)
+    return task
 
 
 def _sent_fields(asked: Any, *names: str) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from antiphon.offline.event_file import MAX_EVENTS, commands_of
 from antiphon.offline.hearing import Cue, tempo_map
 from antiphon.offline.script_child import LINE_DIGITS
 
-SUFFIX = ".py"
 TIMEOUT_SECONDS = 2.0
 """CPU time limit in seconds for reading a script, and for a beat of it."""
 _MACROS = f"/{MACRO}/", f"/node/{MACRO}/"
@@ -39,11 +38,6 @@ RECORDED_CHORDS = frozenset({"stab"})
 """Sounds of the kit of which one note is a chord."""
 _SILENT = 15.0
 """Timeout for a message from the process, as a multiple of `TIMEOUT_SECONDS`; its own timers end it before."""
-
-
-def is_script(path: str) -> bool:
-    """True if a name on the command line is a live script's."""
-    return path.endswith(SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)

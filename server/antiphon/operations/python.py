@@ -34,7 +34,7 @@ from antiphon.operations.given import (
     write_sound,
 )
 from antiphon.operations.plan import check_name
-from antiphon.operations.requests import FinishRequest, Progress, RenderRequest, Reporting, RunRequest
+from antiphon.operations.requests import FinishRequest, Progress, RenderRequest, Reporting, RunRequest, is_script
 from antiphon.operations.result import Result, read_notes, read_sound, shape_sound
 from antiphon.operations.wording import word_refusals
 
@@ -376,7 +376,6 @@ def _render(
     tracks: dict[str, np.ndarray[Any, Any]] | None = None,
 ) -> tuple[Result, bool]:
     """Renders a patch or a script; returns the result, and whether it is a script; `tracks` gets each track's sound."""
-    from antiphon.offline.script_run import is_script
     from antiphon.operations import render as rendering
 
     warnings: list[str] = []

@@ -20,11 +20,10 @@ from antiphon.kernel.runtime.settings import check_cue
 from antiphon.kernel.runtime.sound_formats import READ_SUFFIXES, format_of
 from antiphon.kernel.runtime.terms import path_text, spell, spell_call
 from antiphon.offline.file_job import Named, check_distinct, check_free
-from antiphon.offline.script_run import is_script
 from antiphon.operations.file_tasks import gather_tasks, sound_suffix
 from antiphon.operations.finishing import convert_finish_request
 from antiphon.operations.plan import check_folder
-from antiphon.operations.requests import PIPE, RenderRequest
+from antiphon.operations.requests import PIPE, RenderRequest, is_script
 
 MAX_BARS = 100_000
 

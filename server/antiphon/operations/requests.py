@@ -207,6 +207,11 @@ def applies(one: Argument, info: ProcessorInfo) -> bool:
     )
 
 
+def is_script(path: str) -> bool:
+    """True if the name of what is rendered is a live script's."""
+    return path.endswith(".py")
+
+
 class RenderRequest(Struct, frozen=True):
     """Arguments of `antiphon render`: a patch over files, or a live script."""
 

@@ -21,7 +21,7 @@ from antiphon.kernel.runtime.arguments import argument, check
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.shortening import count_of, short_repr
 from antiphon.offline.file_job import check_distinct, check_free
-from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest
+from antiphon.operations.requests import FinishRequest, RehearseRequest, RenderRequest, ReplayRequest, is_script
 
 if TYPE_CHECKING:
     from antiphon.offline.rehearsing import Verdict
@@ -61,7 +61,6 @@ def rehearse(asked: RehearseRequest) -> None:
     """
     from antiphon.files.temporary import temporary_folder
     from antiphon.live.records import ScriptError
-    from antiphon.offline.script_run import is_script
 
     script, bars = asked.script, asked.bars
     if not is_script(script):

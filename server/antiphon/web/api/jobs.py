@@ -262,7 +262,8 @@ class JobRoutes:
     )
     async def render(self, request: HttpRequest, patch: str, body: object) -> Response:
         """Render a patch, over a file or for a time."""
-        return self._add_task_and_answer(await asyncio.to_thread(render_task, patch, body, self._board().path))
+        board = self._board()
+        return self._add_task_and_answer(await asyncio.to_thread(render_task, self._catalog, patch, body, board.path))
 
     @operation(
         "POST",
@@ -277,7 +278,7 @@ class JobRoutes:
         """Render a script by its name."""
         board = self._board()
         await asyncio.to_thread(self._check_script, request, name)
-        return self._add_task_and_answer(await asyncio.to_thread(live_task, name, body, board.path))
+        return self._add_task_and_answer(await asyncio.to_thread(live_task, self._catalog, name, body, board.path))
 
     @operation("GET", "/api/jobs", types.list_of(types.Job))
     async def jobs(self, request: HttpRequest) -> object:
