@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from time import thread_time
+from typing import Any
 
 import pytest
 from tests.control.rig import CATALOG, Client, Rig, rig, save_three
 from tests.waiting import SHARED, comes
 
 from antiphon.joining.patch_lists import MAX_WAITING
-from antiphon.kernel.control.osc import arguments
+from antiphon.kernel.control.osc import arguments, intake as intake_module
 from antiphon.kernel.control.osc.addresses import ADDRESSES
 from antiphon.kernel.control.osc.intake import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
 from antiphon.kernel.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
@@ -136,6 +137,33 @@ async def test_many_lanes_delay_a_new_one_by_a_message_each(live: Rig) -> None:
     while late.lane.waiting:
         live.app.intake.turn()
     assert live.app.intake.received <= len(senders) + 100
+
+
+async def test_lanes_of_slow_messages_wait_for_what_those_took(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another's message waits for about a turn, not for a slow one of each lane."""
+    clock, intake = [0.0], live.app.intake
+    handle = intake._handle_one
+
+    def slowly(packet: Any, *given: Any) -> int:
+        clock[0] += 0.005 * (packet.address == b"/sound/nothing")
+        return handle(packet, *given)
+
+    monkeypatch.setattr(intake_module, "thread_time", lambda: clock[0])
+    monkeypatch.setattr(intake, "_handle_one", slowly)
+    senders = [made_peer(live, "127.0.0.1", 1000 + n, []) for n in range(16)]
+    for sender in senders:
+        for _ in range(50):
+            put(live, sender, encode("/sound/nothing"))
+    waits = []
+    for n in range(40):
+        late, began = made_peer(live, "127.0.0.1", 2000 + n, []), clock[0]
+        put(live, late, encode("/ping"))
+        while late.lane.waiting:
+            intake.turn()
+        waits.append(clock[0] - began)
+    assert max(waits[1:]) <= 0.0101, "that of one"
+    assert sum(len(sender.lane.queue) for sender in senders) <= 16 * 50 - 80, "they go on meanwhile"
+    assert max(len(sender.lane.queue) for sender in senders) - min(len(sender.lane.queue) for sender in senders) <= 3
 
 
 # ---- messages with a time tag

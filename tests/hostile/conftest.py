@@ -163,12 +163,11 @@ def ask_ping(server: ServerProcess) -> float:
 
 
 def used(pid: int) -> float:
-    """Seconds of processor time that a process has had, in all of its threads; none of one that is gone."""
+    """Seconds of processor time that the thread of a process's loop has had; none of one that is gone."""
     try:
-        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
     except FileNotFoundError:
         return 0.0
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> int:

@@ -35,7 +35,7 @@ PACKETS = int(os.environ.get("HOSTILE_PACKETS", "100000"))
 CLIENTS = 500
 SWAP_MINUTES = float(os.environ.get("HOSTILE_MINUTES", "8"))
 TURN_SECONDS = 0.05
-"""Processor time of control, at most, until it answers another's `/ping`; on a busy machine it is counted longer."""
+"""Processor time of control's loop, at most, until it answers another's `/ping`."""
 MEMORY = 48 << 20
 """Bytes that a process may grow by in a flood."""
 TREAT_AS_LONG = {"get_lessons_path_name_heard", "post_mcp_hear"}
@@ -256,11 +256,11 @@ def test_no_command_holds_another_client(stage: ServerProcess, figure: Callable[
             took = max(ask_ping(stage) for _ in range(3))
         finally:
             fast.end()
-        slowest = sorted([*slowest, (round(took, 2), address)])[-3:]
+        slowest = sorted([*slowest, (round(took, 3), address)])[-3:]
         assert fast.count, address
     assert listed(stage, "control") == control
     figure(f"processor time until another was answered, at most: {slowest}")
-    assert slowest[-1][0] < 2 * TURN_SECONDS, slowest
+    assert slowest[-1][0] < TURN_SECONDS, slowest
     stage.send("/panic")
     answered(stage)
     assert "Traceback" not in stage.standard_error()

@@ -16,6 +16,10 @@ FEW = 5
 """Refusals of a sender within a second that others are told of too."""
 
 
+SLOW = 10
+"""Usual messages above its share of a turn that make a lane a slow one."""
+
+
 class LaneUsage:
     """Packets and bytes waiting in the lanes that share a limit."""
 
@@ -28,15 +32,16 @@ class LaneUsage:
 class Lane:
     """Packets of one sender or connection, in order of arrival.
 
-    `held`: whether they wait for the end of a message that a thread works on.
+    `held`: whether they wait for the end of a message that a thread works on. `slow`: whether the last ones cost over
+    `SLOW` more than its share of a turn.
     """
 
-    __slots__ = ("came", "held", "listed", "queue", "rest", "room")
+    __slots__ = ("came", "held", "listed", "queue", "rest", "room", "slow")
 
     def __init__(self, room: LaneUsage | None = None) -> None:
         self.queue: deque[tuple[bytes, Peer]] = deque()
         self.rest: deque[tuple[Message | WireError, Peer, Any]] = deque()
-        self.listed = self.held = False
+        self.listed = self.held = self.slow = False
         self.room = room or LaneUsage()
         self.came = 0
 
@@ -135,29 +140,32 @@ class Rotation:
 
     def __init__(self) -> None:
         self._lanes: deque[Lane] = deque()
+        self._slow: deque[Lane] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._lanes)
+        return bool(self._lanes or self._slow)
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._lanes) + len(self._slow)
 
     def add(self, lane: Lane) -> None:
         """Adds a lane that contains packets; one that is held is added at its end."""
         if not lane.listed and not lane.held:
             lane.listed = True
-            self._lanes.append(lane)
+            (self._slow if lane.slow else self._lanes).append(lane)
 
     def snapshot(self) -> list[tuple[Lane, int]]:
         """A snapshot: the waiting lanes, each with the number of packets put into it so far."""
-        return [(lane, lane.came) for lane in self._lanes]
+        return [(lane, lane.came) for lane in (*self._lanes, *self._slow)]
 
-    def take_next(self, turn: int) -> tuple[Lane, int]:
+    def take_next(self, turn: int, *, slow: bool = False) -> tuple[Lane, int]:
         """Removes the next lane, of which there must be one; returns it with its share of `turn`, 1 at least.
 
-        A round of the lanes takes about one turn, or a message of each, also where many senders have left.
+        A round of the lanes takes about one turn, or a message of each, also where many senders have left. Slow lanes
+        are behind the others, unless `slow`, and have half a share.
         """
-        share = max(1, turn // len(self._lanes))
-        lane = self._lanes.popleft()
+        share = max(1, turn // len(self))
+        slow = bool(self._slow) and (slow or not self._lanes)
+        lane = (self._slow if slow else self._lanes).popleft()
         lane.listed = False
-        return lane, share
+        return lane, max(1, share // 2) if slow else share

@@ -13,7 +13,7 @@ from typing import TypeVar
 from antiphon.kernel.control.commands.executor import CommandExecutor
 from antiphon.kernel.control.subscribers.clients import Access, unapproved_answer
 from antiphon.kernel.errors import AntiphonError, EngineBusy, MissingArgument, RequestError, WireError
-from antiphon.kernel.io.osc_peer import Lane, Level, Peer, Rotation
+from antiphon.kernel.io.osc_peer import SLOW, Lane, Level, Peer, Rotation
 from antiphon.kernel.runtime.extras import advice
 from antiphon.kernel.runtime.suggestion import nearest, suggest
 from antiphon.kernel.session.commands import NOW, Beat, Sample, When
@@ -177,7 +177,7 @@ class Intake:
         self._router, self._executor, self._access, self._wake_at = router, executor, access, wake_at
         self._session, self._clock, self._replies = parts.session, parts.clock, parts.replies
         self._feedback, self._faults = parts.feedback, parts.faults
-        self.lanes = Rotation()
+        self.lanes, self._passed = Rotation(), 0  # turns since a slow lane had one
         self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
         self.deferred = DeferredMessages(self._session.rate)
         self._deferred_at: set[int] = set()
@@ -190,11 +190,16 @@ class Intake:
         self.late = 0
 
     def turn(self) -> None:
-        """Handles about `PER_TURN` messages, round robin over the lanes."""
-        left = PER_TURN
-        for _ in range(len(self.lanes)):
-            lane, share = self.lanes.take_next(PER_TURN)
-            left -= self._work(lane, min(share, left))
+        """Handles about `PER_TURN` messages, round robin over the lanes, slow ones behind the others."""
+        left, long_ago = PER_TURN, self._passed >= len(self.lanes)
+        self._passed += 1
+        for n in range(len(self.lanes)):
+            lane, share = self.lanes.take_next(PER_TURN, slow=n == 0 and long_ago)
+            if lane.slow:
+                self._passed = 0
+            cost = self._work(lane, min(share, left))
+            left -= cost
+            lane.slow = lane.ready and cost > share + SLOW
             if lane.ready:
                 self.lanes.add(lane)
             if left <= 0:
