@@ -130,6 +130,18 @@ def test_what_a_killed_process_of_our_number_left_does_not_stand_in_the_way(tmp_
     assert os.listdir(tmp_path) == ["x.bin"]
 
 
+def test_the_first_free_name_among_thousands_is_found_by_few_looks(tmp_path, monkeypatch):
+    for number in range(2, 3002):
+        (tmp_path / f"take-{number}.wav").touch()
+    (tmp_path / "take.wav").touch()
+    looks, lexists = [], os.path.lexists
+    monkeypatch.setattr(os.path, "lexists", lambda path: looks.append(path) or lexists(path))
+    assert paths.claim(tmp_path / "take.wav").name == "take-3002.wav"
+    assert len(looks) < 60
+    (tmp_path / "take-3.wav").unlink()
+    assert paths.claim(tmp_path / "take.wav", 2).name == "take-3.wav"
+
+
 def test_a_name_is_claimed_once_whoever_asks_and_whenever(tmp_path):
     wanted = tmp_path / "take.wav"
     with ThreadPoolExecutor(8) as several:

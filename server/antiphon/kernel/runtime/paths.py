@@ -12,6 +12,7 @@ import re
 import stat
 import sys
 import zlib
+from bisect import bisect
 from pathlib import Path
 from typing import Any
 
@@ -342,7 +343,7 @@ def claim(path: Path, first: int = 0, *, folder: bool = False, numbered: bool = 
     """
     number = first
     while True:
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}") if number else path
+        free = _numbered(path, number) if number else path
         try:
             if folder:
                 free.mkdir(PRIVATE_FOLDER)
@@ -352,9 +353,26 @@ def claim(path: Path, first: int = 0, *, folder: bool = False, numbered: bool = 
         except FileExistsError:
             if not numbered:
                 raise FileError(f"there is a {path.name!r} already; choose another name") from None
-            number = max(2, number + 1)
+            number = _free_number(path, max(2, number + 1))
         except OSError as error:
             raise FileError(f"cannot write {free}: {os_error_text(error)}") from None
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def _free_number(path: Path, low: int) -> int:
+    """The number from `low` on of a name that is free: the first, where all before it are taken."""
+
+    # thousands of names may be taken, and control asks for one within a turn
+    def is_free(more: int) -> bool:
+        return not os.path.lexists(_numbered(path, low + more))
+
+    step = 1
+    while not (is_free(0) or is_free(step)):
+        step *= 2
+    return low + bisect(range(step), False, key=is_free)
 
 
 def drop_empty(path: Path) -> None:
