@@ -151,9 +151,7 @@ class MpeZones:
     def _value(self, channel: int, kind: str) -> float:
         """Value of a note's event: a bend in semitones."""
         value = self._members[channel].values[kind]
-        if kind != "pitch":
-            return value
-        return max(-MAX_BEND_SEMITONES, min(MAX_BEND_SEMITONES, value * self._reach[self.manager(channel)]))
+        return value * self._reach[self.manager(channel)] if kind == "pitch" else value
 
 
 _CHANNELS, _NOTES = 16, 128

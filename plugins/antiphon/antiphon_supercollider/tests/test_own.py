@@ -266,6 +266,17 @@ def test_the_oldest_makes_room_and_the_same_key_is_struck_again():
     assert len(told.player._alive) == 1
 
 
+def test_a_freed_voice_leaves_the_pedal_and_the_key_that_was_struck_again():
+    told = PlayedVoices()
+    told.play(Event("on", 0, 60, 0.5), Event("on", 1, 60, 0.5))
+    told.player.end_voice(told.begun[0])
+    assert told.play(Event("off", 2, 60)) == [("/n_set", told.begun[1], {"stop": 2.0, "stop_high": 5.0})]
+    told.play(Event("control", 3, PEDAL, 1.0), Event("on", 4, 62, 0.5), Event("off", 5, 62))
+    told.player.end_voice(told.begun[2])
+    assert [message[1] for message in told.play(Event("on", 6, 62, 0.5))] == [told.begun[3]]
+    assert told.play(Event("control", 7, PEDAL, 0.0)) == []
+
+
 def test_drums_come_from_the_kit_and_choke_each_other():
     told = PlayedVoices("drums")
     ((_, open_hat, new),) = told.play(Event("on", 0, 46, 0.5))
