@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import FileError
-from antiphon_models.classify.popularity import read_table
-
-pytest.importorskip("sklearn")
-
-from antiphon.api import UsageError
+from antiphon.api import FileError, UsageError
 from antiphon_classify.popularity import Popularity
-from antiphon_models.classify.popularity import PopularityTraining, cross_validate
+from antiphon_models.classify.popularity import PopularityTraining, cross_validate, read_table
 
+pytestmark = pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn is not installed")
 RATE = 16000
 
 
