@@ -23,7 +23,8 @@ class Router(Generic[T]):
 
     def __init__(self) -> None:
         self.exact: dict[bytes, T] = {}
-        self._root: _Branch[T] = _Branch()
+        self._reached: dict[bytes, T] = {}  # those that patterns match
+        self._tree: _Branch[T] | None = None  # of these, for the first pattern after a change
 
     def __len__(self) -> int:
         return len(self.exact)
@@ -31,38 +32,25 @@ class Router(Generic[T]):
     def put(self, address: bytes, route: T, *, patterns: bool = True) -> None:
         """Adds a route, or replaces the one at `address`; with `patterns` OSC patterns match it too."""
         self.exact[address] = route
-        if not patterns:
-            return
-        branch = self._root
-        for part in address[1:].split(b"/"):
-            below = branch.parts.get(part)
-            if below is None:
-                below = branch.parts[part] = _Branch()
-            branch = below
-        branch.routes[:] = [route]
+        if patterns:
+            self._reached[address], self._tree = route, None
 
     def drop(self, *addresses: bytes) -> None:
         """Removes the routes at `addresses` and all below them; an unknown address is ignored."""
         below = tuple(address + b"/" for address in addresses)
         for known in [a for a in self.exact if a in addresses or a.startswith(below)]:
             del self.exact[known]
-        for address in addresses:
-            self._prune(address)
+            self._reached.pop(known, None)
+        self._tree = None
 
-    def _prune(self, address: bytes) -> None:
-        *way, last = address[1:].split(b"/")
-        trail = [self._root]
-        for part in way:
-            branch = trail[-1].parts.get(part)
-            if branch is None:
-                return
-            trail.append(branch)
-        trail[-1].parts.pop(last, None)
-        for parent, part in zip(reversed(trail[:-1]), reversed(way), strict=True):
-            child = parent.parts[part]
-            if child.parts or child.routes:
-                return
-            del parent.parts[part]
+    def _branches(self) -> _Branch[T]:
+        tree = _Branch[T]()
+        for address, route in self._reached.items():
+            branch = tree
+            for part in address[1:].split(b"/"):
+                branch = branch.parts.setdefault(part, _Branch())
+            branch.routes.append(route)
+        return tree
 
     def match(self, address: bytes) -> list[T]:
         """Routes of an address or pattern, in order, or none; `WireError` for a malformed or unmatched pattern."""
@@ -71,7 +59,9 @@ class Router(Generic[T]):
             return [] if route is None else [route]
         if len(address) > pattern.MAX_PATTERN:
             raise WireError(f"a pattern is at most {pattern.MAX_PATTERN} bytes long", address_text(address))
-        branches = [self._root]
+        if self._tree is None:
+            self._tree = self._branches()
+        branches = [self._tree]
         for part in address[1:].split(b"/"):
             branches = _below(branches, part, address)
         routes = [route for branch in branches for route in branch.routes]
