@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import (
     AUDIO_OUT,
@@ -25,10 +22,11 @@ from antiphon.api import (
     StreamSpec,
 )
 from antiphon.api.backends.workers import convert_channels, current_pool
-from antiphon.api.kernels import Audio, f32, f32p, f64, fill_sound, i64, kernel
-from antiphon_loops.arrange import KEYS, Layer, LoopChoice, LoopRequest, parse_instrument_roles
+from antiphon.api.kernels import fill_sound
+from antiphon_loops.arrange import KEYS, LoopChoice, LoopRequest, parse_instrument_roles
 from antiphon_loops.live import ArrangementWorker
-from antiphon_loops.maker import PAD, LoopMaterial, MaterialMaker
+from antiphon_loops.maker import LoopMaterial, MaterialMaker
+from antiphon_loops.player import JUMP_BEATS, LATCH_BEATS, BarPart, Course, LoopPlayer, loops_block, loops_go_on
 from antiphon_loops.record import MOODS, ROLES
 
 # ---- Source of a node's material: computed inline on files, by a separate process live, by the log in a replay
@@ -164,130 +162,8 @@ class MaterialSource(ProcessorPart):
             self._preparer = None
 
 
-# ---- Player of prepared material at a beat position: each track is read at the beat's position, at the beat's speed
-# At the material's own tempo samples are copied (steps of one frame, up to rounding); at another they are resampled,
-# which changes their pitch, until new material is ready.
-
-HALF = 8
-PHASES = 512
-FADE_IN, FADE_OUT = 0.001, 0.012
-"""Fade times in seconds of a layer that starts after, or stops at, a bar line."""
-
-
-class LoopSpan(NamedTuple):
-    """Position at which a track is read, and its gain."""
-
-    position: f64  # frame of the track for the first of output, with fraction
-    step: f64  # frames of the track per frame of output
-    gain: f64
-    slope: f64  # change of the gain per frame
-
-
-class BarPart(NamedTuple):
-    """Part of a bar, from `beats` after its line on, with the intensities of three bars, below 0 for silence."""
-
-    material: LoopMaterial
-    bar: int
-    beats: float
-    tempo: float
-    before: float
-    now: float
-    after: float
-
-
-@kernel
-def loops_read(x: Audio, y: Audio, table: f32p, s: LoopSpan, first: i64, last: i64) -> None:
-    """y[c, first:last] += x[c] read from `position` on, resampled, times a gain.
-
-    `table`: `[PHASES + 1, 2 * HALF]` windowed sinc at each place between two frames; rows are interpolated.
-    """
-    for n in range(first, last):
-        place = s.position + f64(n - first) * s.step
-        base = i64(place)
-        part = (place - f64(base)) * f64(PHASES)
-        row = i64(part)
-        mix = part - f64(row)
-        row = row * (2 * HALF)
-        level = s.gain + s.slope * f64(n - first)
-        for c in range(min(x.channels, y.channels)):
-            at = base - HALF + 1
-            near = f64(0.0)
-            far = f64(0.0)
-            for i in range(2 * HALF):
-                near = near + f64(x[c, at + i]) * f64(table[row + i])
-                far = far + f64(x[c, at + i]) * f64(table[row + 2 * HALF + i])
-            y[c, n] = f32(f64(y[c, n]) + level * (near + mix * (far - near)))
-
-
-def sinc_table() -> NDArray[np.float32]:
-    """Kaiser-windowed sinc, float32 `[PHASES + 1, 2 * HALF]`, beta 8; each row's sum is 1."""
-    part = np.arange(PHASES + 1)[:, None] / PHASES
-    at = np.arange(-HALF + 1, HALF + 1)[None, :] - part
-    window = np.i0(8.0 * np.sqrt(np.maximum(0.0, 1 - (at / HALF) ** 2))) / np.i0(8.0)
-    table = np.sinc(at) * window
-    return np.ascontiguousarray(table / table.sum(axis=1, keepdims=True), np.float32)
-
-
-class LoopPlayer:
-    """Adds a bar of material, or part of one, to an output.
-
-    A layer's gain is a function of the position in the bar, and of its presence in the previous and next bar, so that
-    the block size does not change a sample.
-    """
-
-    def __init__(self, rate: int, solo: str = "") -> None:
-        """Creates the table. `solo`: the only audible role, "" for all."""
-        self._rate, self._table, self._solo = rate, sinc_table(), solo
-
-    def play(self, out: Samples, first: int, last: int, part: BarPart) -> None:
-        """Adds frames `first` to `last` of one bar, of which `part` begins at `first`, to `[1 or 2, n]`."""
-        plan, bar = part.material.plan, part.bar
-        if not plan.bars:
-            return
-        count = len(plan.bars)
-        for layer in plan.bars[bar % count]:
-            if layer.enters > part.now or (self._solo and plan.choices[layer.choice].role != self._solo):
-                continue
-            comes = not _has_layer(part.material, (bar - 1) % count, layer, part.before)
-            goes = not _has_layer(part.material, (bar + 1) % count, layer, part.after)
-            self._layer(out, first, last, part, layer, comes, goes)
-
-    def _layer(self, out: Samples, first: int, last: int, part: BarPart, layer: Layer, comes: bool, goes: bool) -> None:
-        material, beats, tempo = part.material, part.beats, part.tempo
-        track, bar = material.tracks[layer.choice], part.bar % len(material.plan.bars) + layer.turn
-        a_beat = track.frames / (track.bars * 4.0)
-        per_frame = tempo / (60.0 * self._rate)
-        up, down = FADE_IN / (60.0 / tempo), FADE_OUT / (60.0 / tempo)
-        edges = [first, last]
-        if comes and beats < up:
-            edges.insert(1, min(last, first + int(np.ceil((up - beats) / per_frame))))
-        if goes:
-            edges.insert(-1, max(edges[-2], min(last, first + int(np.ceil((4.0 - down - beats) / per_frame)))))
-        for a, b in itertools.pairwise(edges):
-            if a >= b:
-                continue
-            at = beats + (a - first) * per_frame
-            gain, slope = material.gain, 0.0
-            if comes and at < up - 1e-12:
-                gain, slope = gain * at / up, gain * per_frame / up
-            elif goes and at >= 4.0 - down - 1e-12:
-                gain, slope = gain * max(0.0, (4.0 - at) / down), -gain * per_frame / down
-            position = PAD + ((bar % track.bars) * 4.0 + at) * a_beat
-            loops_read(track.sound, out, self._table, LoopSpan(position, per_frame * a_beat, gain, slope), a, b)
-
-
-def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:
-    """True if bar `bar` has the same layer, as a continuation or a lead-in."""
-    return any(
-        x.choice == layer.choice and x.turn == layer.turn and x.enters <= intensity for x in material.plan.bars[bar]
-    )
-
-
-LATCH_BEATS = 0.125
-"""Beats before the bar line at which the next bar's material and intensity are fixed."""
 SLOWEST, FASTEST = 30.0, 300.0
 """Tempo range of material, bpm; beyond it the material is resampled."""
-_JUMP_BEATS = 0.02
 _OPEN, _SHUT = 0.001, 0.005
 """Fade-in in seconds after a start or jump, and fade-out at a stop."""
 
@@ -337,7 +213,7 @@ class Loops(Processor):
         self._style = str(self.settings["style"])
         self._scratch = np.zeros((2, spec.block), np.float32)
         self._scratch2 = np.zeros((2, spec.block), np.float32)
-        self._gate = np.zeros(spec.block, np.float32)
+        self._gate, self._course = np.zeros(spec.block, np.float32), np.zeros(len(Course))
         self._player = LoopPlayer(spec.rate, self.solo)
         self._source: MaterialSource | None = None
         here = current_pool()
@@ -359,19 +235,32 @@ class Loops(Processor):
         self._coming: LoopMaterial | None = None
         self._latched = -1
         self._looked = FIRST_DECISION
-        self._own = self._expected = self._tempo = 0.0
+        self._undecided = 0.0, 0.0  # beats between which it decides nothing
+        self._tempo = 0.0
+        self._course.fill(0.0)
+        self._course[Course.SAMPLE] = -1.0
         self._previous_intensity = -1.0
         self._fading: _FadingOut | None = None
         self._opened = 0
         self._tail = 0
-        self._sample = -1
         self._begun = False
         if self._source is not None:
             self._source.reset()
 
     def step(self, io: IO) -> Step | None:
-        """Step of silence where no library is loaded, else None."""
-        return None if self._source is not None else fill_sound.step(io.audio_out[0], 0.0)
+        """Step of silence where no library is loaded, else of a block in the midst of a beat of a bar that plays."""
+        out, time, own, rate = io.audio_out[0], io.time, float(io.value("bpm")), float(self._rate)
+        if self._source is None or len(out) != 2:
+            return None if self._source is not None else fill_sound.step(out, 0.0)
+        goes_on = loops_go_on.step(self._course, own, time.beat, time.tempo, time.playing, io.frames, rate)
+        at = self._course, own, time.beat, time.tempo, time.sample
+        return loops_block.step(out, self._player.tables, *at, rate).provided(goes_on)
+
+    def _take_course(self) -> None:
+        """Reads where the blocks before ended."""
+        course = self._course
+        self._own, self._expected = float(course[Course.OWN]), float(course[Course.EXPECTED])
+        self._sample = int(course[Course.SAMPLE])
 
     def process(self, io: IO) -> None:
         t, frames, out = io.time, io.frames, io.audio_out[0]
@@ -383,6 +272,8 @@ class Loops(Processor):
             raise PluginError(source.problem)
         own = float(io.value("bpm"))
         tempo = own or t.tempo
+        self._take_course()
+        faded = self._fading is not None
         if not self._begun:
             self._begin(io, source, tempo)
         beat = self._beat(io, own, tempo)
@@ -397,7 +288,11 @@ class Loops(Processor):
             self._fade_out(scratch, self._fading)
         if own and t.playing:
             self._own = beat + frames * own / (60.0 * self._rate)
-        self._sample = t.sample + frames
+        self._sample, player = t.sample + frames, self._player
+        opened = t.playing and self._opened >= max(1, round(_OPEN * self._rate))
+        rests = opened and not faded and self._fading is None and self._now is not None and not source.busy
+        where = self._own, self._expected, self._sample, self._tempo, self.bar, *self._undecided
+        self._course[:] = rests, *where, player.count, 0.0 if self._now is None else self._now.gain
         convert_channels(scratch, out)
         source.playing = self._now is not None
         io.report("loops", source.count)
@@ -410,7 +305,7 @@ class Loops(Processor):
         t = io.time
         if t.playing:
             beat = self._own if own else max(0.0, t.beat)
-            if self._tail <= 0 or abs(beat - self._expected) > _JUMP_BEATS:
+            if self._tail <= 0 or abs(beat - self._expected) > JUMP_BEATS:
                 if self._tail > 0 and self._now is not None and self.bar >= 0:
                     self._fading = _FadingOut(
                         self._now, self.bar, self._expected, self._tempo, self._previous_intensity, self._intensity
@@ -474,6 +369,7 @@ class Loops(Processor):
             elif self._looked != 5 * bar + whole:
                 self._looked = 5 * bar + whole
                 source.update(self._looked, self._request(io, tempo))
+            self._undecided = 4.0 * bar + whole, 4.0 * bar + edge
             last = min(frames, at + max(1, math.ceil((edge - inside) / per_frame - 1e-6)))
             if self._now is not None:
                 after = -1.0 if self._coming is not None else self._next_intensity
@@ -504,6 +400,8 @@ class Loops(Processor):
         self._begun, old, self._old = True, self._old, None
         self._previous_intensity = -1.0
         source.begin(self._request(io, tempo), io)
+        if old is not None:
+            old._take_course()
         if old is not None and old._now is not None and old._rate == self._rate and self._plays(old, io):
             self._now, self.bar = old._now, old.bar
             self._intensity = self._next_intensity = old._intensity

@@ -23,9 +23,13 @@ Change = tuple[int, str, Value]
 
 
 class Deck:
-    """A processor on a clock of its own: changes at samples, `tempo` among them; what it marks is kept."""
+    """A processor on a clock of its own: changes at samples, `tempo` among them; what it marks is kept.
+
+    steps: whether its step plays the blocks that it can, which are counted, as a plan has it.
+    """
 
     maker: MaterialMaker | None = None
+    steps, stepped = False, 0
 
     def __init__(self, processor: Loops, values: dict[str, Value], tempo: float = 120.0) -> None:
         self.processor, self.cells = processor, prepare_processor(processor, SPEC, values)
@@ -43,8 +47,10 @@ class Deck:
         while at < frames:
             size = min(blocks[sizes % len(blocks)], frames - at)
             sizes += 1
+            changed = False
             while waiting and waiting[0][0] <= at:
                 _, name, value = waiting.pop(0)
+                changed = changed or name in self.cells
                 if name == "tempo":
                     self.map.set_tempo(self.time.sample, float(value))
                 elif name == "playing":
@@ -58,7 +64,11 @@ class Deck:
             self.time.tempo = self.map.end_bpm
             out = np.full((2, size), np.nan, np.float32)
             io = IO((), (out,), self.cells, self.time, size, reports=self.reports)
-            self.processor.process(io)
+            step = self.processor.step(io) if self.steps and not changed else None
+            if step is not None and step.bound()():
+                self.stepped += 1
+            else:
+                self.processor.process(io)
             self.marks += [(self.time.sample, *mark) for mark in io.marks]
             self.cells.settle(self.time.sample + size)
             pieces.append(out)
@@ -94,6 +104,17 @@ def test_any_blocks_give_the_same_samples(library: Path):
         np.testing.assert_allclose(made, whole, atol=1e-5)
 
     split()
+
+
+@pytest.mark.parametrize("bpm", [0.0, 97.0])
+def test_bars_in_machine_code_are_those_of_process(library: Path, bpm: float):
+    values: dict[str, Value] = {"library": str(library), "bars": 4, "bpm": bpm}
+    changes = [*CHANGES, (130000, "playing", False), (150000, "playing", True), (200000, "tempo", 133.0)]
+    made, whole = Deck(Loops(), values), Deck(Loops(), values)
+    made.steps = True
+    np.testing.assert_array_equal(made.play(480000, changes, [64]), whole.play(480000, changes, [64]))
+    assert made.reports == whole.reports
+    assert made.stepped > 0.9 * 460000 / 64
 
 
 def test_intensity_changes_on_the_bar(deck: Deck, library: Path):
