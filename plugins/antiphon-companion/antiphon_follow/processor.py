@@ -88,10 +88,10 @@ class Coast(IntEnum):
     RESTS = 0  # 1: nothing is followed, and `process` has nothing else to do
     PLAYING = 1
     SAMPLE = 2  # of the last block
-    UNTIL = 3  # the sample at which the sounding note ends, or -1
+    UNTIL = 3  # the sample at which the sounding note ends
     KNOWN = 4  # 1: there is a beat
     BEAT = 5
-    PERIOD = 6
+    PERIOD = 6  # infinite without a beat
     METER = 7
     ALONE = 8
 
@@ -99,19 +99,16 @@ class Coast(IntEnum):
 @kernel
 def follow_coasts(s: f64p, sample: i64, playing: i64, frames: i64, seconds: f64) -> i64:
     """1 if the count does not follow, and passes no beat in the block, else 0. `s`: see `Coast`."""
-    ends = s[Coast.UNTIL] >= 0.0 and s[Coast.UNTIL] < f64(sample + frames)
-    if s[Coast.RESTS] == 0.0 or f64(playing) != s[Coast.PLAYING] or ends:
-        return 0
+    rests = s[Coast.RESTS] != 0.0 and f64(playing) == s[Coast.PLAYING] and f64(sample + frames) <= s[Coast.UNTIL]
     passed = math.floor(s[Coast.BEAT] + seconds / s[Coast.PERIOD]) > math.floor(s[Coast.BEAT])
-    return 0 if s[Coast.KNOWN] != 0.0 and passed else 1
+    return 1 if rests and not passed else 0
 
 
 @kernel
 def follow_coast(s: f64p, beats: f32p, bars: f32p, sample: i64, playing: i64, frames: i64, seconds: f64) -> None:
     """Plays a block for which `follow_coasts`: the ramps of beat and bar."""
     before = s[Coast.BEAT]
-    if s[Coast.KNOWN] != 0.0:
-        s[Coast.BEAT] = before + seconds / s[Coast.PERIOD]
+    s[Coast.BEAT] = before + seconds / s[Coast.PERIOD]
     step = (s[Coast.BEAT] - before) / f64(frames)
     follow_ramp(beats, frames, before, step, 1.0, s[Coast.KNOWN])
     follow_ramp(bars, frames, before, step, s[Coast.METER], s[Coast.KNOWN])
@@ -288,8 +285,9 @@ class Follow(Processor):
         io.report("state", 0.0 if not count.known else 1.0 if count.following else 2.0)
         busy = count.following or self._recent or (not io.time.playing and len(self._taps) >= COUNT)
         self._played = io.time.sample + io.frames
-        now = not busy, io.time.playing, io.time.sample, self._until, count.known
-        self._coast[:] = *now, count.beat, count.period, count.meter, self._alone
+        until, period = self._until if self._until >= 0 else math.inf, count.period if count.known else math.inf
+        now = not busy, io.time.playing, io.time.sample, until, count.known
+        self._coast[:] = *now, count.beat, period, count.meter, self._alone
 
     def step(self, io: IO) -> Step | None:
         """Step of a block within a hop, without a note, while the count does not follow, from beat to beat."""

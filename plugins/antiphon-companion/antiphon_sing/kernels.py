@@ -47,6 +47,10 @@ class VoiceRow(IntEnum):
     PRESSURE = 23  # factor
     STEADY = 24  # samples that a vowel is held
     BEND = 25  # semitones
+    RESPONSES = 26  # address of its song's responses, row by row, of `TAPS` samples; 0 without a song
+    TAPS = 27
+    NOISES = 28  # address of the noise beside them, of `HOP` samples in a frame
+    HOP = 29
 
 
 class Mode(IntEnum):
@@ -58,7 +62,7 @@ class Mode(IntEnum):
     CODA = 3  # goes to `END`
 
 
-ROWS = 26
+ROWS = 30
 
 
 class Shape(IntEnum):
@@ -74,15 +78,6 @@ class Shape(IntEnum):
 
 
 SHAPES = 7
-
-
-class Song(IntEnum):
-    """Indices of the words of a voice's song; 0 without one."""
-
-    RESPONSES = 0  # address of its responses, row by row, of `TAPS` samples
-    TAPS = 1
-    NOISE = 2  # address of the noise beside them
-    SIZE = 3
 
 
 class SingWord(IntEnum):
@@ -101,8 +96,6 @@ class SingerState(NamedTuple):
     length: i64
     real: f64p  # see `VoiceRow`
     shape: f64p  # see `Shape`
-    songs: i64p  # see `Song`
-    hops: f64p  # of each voice, samples of the noise in a frame
     rate: f64  # samples a second
     words: i64p  # see `SingWord`
     keep: f64
@@ -110,7 +103,7 @@ class SingerState(NamedTuple):
 
 
 @kernel
-def sing_add(s: SingerState, v: i64, place: i64, first: f64, second: f64, offset: f64, size: f64, gain: f64) -> None:
+def sing_add(s: SingerState, r: i64, place: i64, first: f64, second: f64, offset: f64, size: f64, gain: f64) -> None:
     """Adds the response of a voice at a frame to a ring.
 
     `place`: index of the first sample. `first`: frame, may be fractional. `second`: if above 0, the frame is rounded
@@ -122,8 +115,8 @@ def sing_add(s: SingerState, v: i64, place: i64, first: f64, second: f64, offset
         frame = math.floor(frame / second) * second
     row = i64(frame)
     part = frame - f64(row)
-    song = address_f32(s.songs[v * Song.SIZE + Song.RESPONSES])
-    taps = s.songs[v * Song.SIZE + Song.TAPS]
+    song = address_f32(i64(s.real[r + VoiceRow.RESPONSES]))
+    taps = i64(s.real[r + VoiceRow.TAPS])
     base = row * taps
     left = gain * (1.0 - part)
     right = gain * part
@@ -142,12 +135,11 @@ def sing_add(s: SingerState, v: i64, place: i64, first: f64, second: f64, offset
 
 
 @kernel
-def sing_voice(s: SingerState, v: i64, count: i64) -> None:
+def sing_voice(s: SingerState, r: i64, count: i64) -> None:
     """Adds `count` samples of a voice to the ring."""
     place = s.words[SingWord.AT]
-    r = v * ROWS
-    noise = address_f32(s.songs[v * Song.SIZE + Song.NOISE])
-    hop = s.hops[v]
+    noise = address_f32(i64(s.real[r + VoiceRow.NOISES]))
+    hop = s.real[r + VoiceRow.HOP]
     mode = i64(s.real[r + VoiceRow.MODE])
     at = s.real[r + VoiceRow.AT]
     step = s.real[r + VoiceRow.STEP]
@@ -218,9 +210,9 @@ def sing_voice(s: SingerState, v: i64, count: i64) -> None:
             turn = turn - math.floor(turn)
             gain = level * math.sqrt(220.0 / hz)
             late = turn / pace
-            sing_add(s, v, target, at, robot, late, s.shape[Shape.SIZE], gain * (1.0 - fade))
+            sing_add(s, r, target, at, robot, late, s.shape[Shape.SIZE], gain * (1.0 - fade))
             if fade > 0.0:
-                sing_add(s, v, target, s.real[r + VoiceRow.FROM], robot, late, s.shape[Shape.SIZE], gain * fade)
+                sing_add(s, r, target, s.real[r + VoiceRow.FROM], robot, late, s.shape[Shape.SIZE], gain * fade)
         fade = max(0.0, fade - s.real[r + VoiceRow.FADING])
         # noise
         m = i64(sound)
@@ -235,7 +227,7 @@ def sing_voice(s: SingerState, v: i64, count: i64) -> None:
                 wait = wait + 1.0 + f64(seed // 65536 % 1024) / 1024.0 * 2.0 * (VELVET - 1.0)
                 side = 1.0 if seed // 1048576 % 2 == 0 else -1.0
                 loud = side * level * s.shape[Shape.BREATH] * math.sqrt(220.0 * VELVET / s.rate)
-                sing_add(s, v, target, at, robot, 0.0, s.shape[Shape.SIZE], loud)
+                sing_add(s, r, target, at, robot, 0.0, s.shape[Shape.SIZE], loud)
         target = target + 1
         if target >= s.length:
             target = target - s.length
@@ -256,8 +248,8 @@ def sing_voice(s: SingerState, v: i64, count: i64) -> None:
 def sing_samples(s: SingerState, into: f32p, first: i64, count: i64) -> None:
     """into[first : first + count] ← the next samples of all voices, through two high-passes that remove their DC."""
     for v in range(VOICES):
-        if s.songs[v * Song.SIZE] != 0 and i64(s.real[v * ROWS + VoiceRow.MODE]) != Mode.OFF:
-            sing_voice(s, v, count)
+        if i64(s.real[v * ROWS + VoiceRow.MODE]) != Mode.OFF:
+            sing_voice(s, v * ROWS, count)
     state = s.high_pass
     at = s.words[SingWord.AT]
     for n in range(first, first + count):

@@ -33,7 +33,6 @@ from antiphon_sing.kernels import (
     Shape,
     SingerState,
     SingWord,
-    Song,
     VoiceRow,
     sing_out,
     sing_samples,
@@ -84,18 +83,16 @@ class SingingVoices:
         self.rate = rate
         self.real = np.zeros((VOICES, ROWS))  # numbers by voice, see `VoiceRow`
         self.shape = np.zeros(SHAPES)  # see `Shape`
-        self.words, songs = np.zeros(SingWord.SIZE, np.int64), np.zeros((VOICES, Song.SIZE), np.int64)
+        self.words = np.zeros(SingWord.SIZE, np.int64)
         ring, keep = np.zeros(round(4.0 * TAPS * rate) + block, np.float32), 1.0 / (1.0 + 2.0 * math.pi * LOWEST / rate)
-        self.state = SingerState(
-            ring, len(ring), self.real, self.shape, songs, np.zeros(VOICES), float(rate), self.words, keep, np.zeros(4)
-        )
+        self.state = SingerState(ring, len(ring), self.real, self.shape, float(rate), self.words, keep, np.zeros(4))
         self.songs: list[SungText | None] = [None] * VOICES
         self.places: list[Place | None] = [None] * VOICES
         self.notes: list[tuple[int, int] | None] = [None] * VOICES
         self.begun = [-1] * VOICES  # sample at which each begins or began
 
     def reset(self) -> None:
-        for array in (self.real, self.state.ring, self.state.high_pass, self.state.songs):
+        for array in (self.real, self.state.ring, self.state.high_pass):
             array.fill(0)
         self.words[:] = 0, 0, -1
         for n in range(VOICES):
@@ -136,8 +133,8 @@ class SingingVoices:
         row[VoiceRow.SEED] = 1 + begun.start % 65536
         row[VoiceRow.TURN] = 0.999
         self.songs[voice], self.places[voice] = song, place
-        self.state.songs[voice] = address(song.responses), song.responses.shape[1], address(song.noise)
-        self.state.hops[voice] = song.hop
+        row[VoiceRow.RESPONSES], row[VoiceRow.TAPS] = address(song.responses), song.responses.shape[1]
+        row[VoiceRow.NOISES], row[VoiceRow.HOP] = address(song.noise), song.hop
 
     def tune(self, voice: int, pitch: float, seconds: float) -> None:
         """Glides to `pitch`; `seconds`: 90 % settling time, 0 for an immediate change."""
