@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import math
+import os
 import random
 import socket
 import threading
@@ -103,6 +104,24 @@ def peer() -> Iterator[Peer]:
 def remote(peer: Peer) -> Iterator[Remote]:
     with antiphon.connect(port=peer.port, timeout=5.0) as there:
         yield there
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+def test_a_forked_program_has_a_connection_of_its_own(remote: Remote) -> None:
+    remote.on("/beat", lambda *_: None)
+    with remote._link._asking:  # as if another thread asked
+        child = os.fork()
+        if child == 0:
+            try:
+                ok = remote.tempo == 120.0 and not remote.check_subscription()
+                remote.on("/beat", lambda *_: None)
+                remote.close()
+                os._exit(not ok)
+            except BaseException:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert remote.tempo == 120.0
+    assert remote.check_subscription(), "it is this process's still"
 
 
 def _call_held(remote: Remote) -> None:

@@ -127,6 +127,16 @@ def test_silence_is_a_timeout_and_a_kill_ends_a_wait(helper: Child) -> None:
     thread.join()
 
 
+def test_a_forked_copy_of_this_process_ends_no_child_of_it(helper: Child) -> None:
+    copy = os.fork()
+    if copy == 0:
+        helper.end()
+        os._exit(0)
+    os.waitpid(copy, 0)
+    helper.send({"do": "answer", "what": "here", "parts": 0})
+    assert helper.receive()[0] == {"said": "here"}
+
+
 def test_it_ends_by_close_with_nothing_left(helper: Child) -> None:
     helper.close()
     helper.close()

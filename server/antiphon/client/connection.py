@@ -114,6 +114,10 @@ class OscConnection:
             if isinstance(packet, bytes):
                 self._come.extend(messages_of(decode(packet)))
 
+    def leave(self) -> None:
+        """Leaves the connection to the process that this one was forked from."""
+        self.socket.close()
+
     def close(self) -> None:
         """Ends the connection, also for a thread that waits for a message. It may be called twice."""
         with suppress(OSError):

@@ -2,12 +2,14 @@
 
 import itertools
 import math
+import os
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from weakref import WeakSet
 
 from antiphon.client.connection import GIVEN_UP, OscConnection
 from antiphon.kernel.errors import EngineError, RequestError, UsageError
@@ -36,6 +38,7 @@ class ServerLink:
         self._numbers = itertools.count(1)
         self._asking = threading.Lock()
         self._connection, self._closed = OscConnection(host, port, tcp=True, timeout=timeout), False
+        _open.add(self)
 
     def ask(self, *questions: Question) -> list[Message]:
         """Sends messages, several as one bundle, and waits until they have taken effect.
@@ -63,6 +66,11 @@ class ServerLink:
                 raise EngineError(
                     f"the server at {self.host}:{self.port} {said}; what was sent may have taken effect"
                 ) from None
+
+    def leave(self) -> None:
+        """Leaves the connection to the process that this one was forked from: the next question opens another."""
+        self._asking = threading.Lock()  # a thread may have held it, of which there is none here
+        self._connection.leave()
 
     def close(self) -> None:
         """Ends the connection. It may be called twice."""
@@ -137,6 +145,7 @@ class Subscription:
         self._connection = self._connect()
         for task in (self._receive, self._call):
             threading.Thread(target=task, name="antiphon-subscription", daemon=True).start()
+        _open.add(self)
 
     def on(self, address: str, call: Callable[..., object]) -> Callable[[], None]:
         """Calls a function with the arguments of every message at an address; returns a function that ends this."""
@@ -178,6 +187,11 @@ class Subscription:
             raise EngineError(
                 f"the server at {self._host}:{self._port} has ended; what it tells comes again once it is started"
             )
+
+    def leave(self) -> None:
+        """Leaves the subscription to the process that this one was forked from; it has no threads here."""
+        self.closed = True
+        self._connection.leave()
 
     def close(self) -> None:
         """Ends the subscription."""
@@ -221,3 +235,15 @@ class Subscription:
                     call(*message.args)
                 except Exception:  # of its program, which sees it; the others are called nevertheless
                     threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+
+
+_open: WeakSet[ServerLink | Subscription] = WeakSet()
+
+
+def _leave_all() -> None:
+    for each in list(_open):
+        each.leave()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all)

@@ -400,7 +400,7 @@ class Remote:
     def _open_subscription(self) -> Subscription:
         with self._opening:
             self._link.check_open()
-            if self._subscription is None:
+            if self._subscription is None or self._subscription.closed:  # left to another process
                 self._subscription = Subscription(self.host, self.port, self._timeout)
             self._subscription.check()
             return self._subscription

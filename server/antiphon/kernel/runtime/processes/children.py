@@ -89,8 +89,16 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
 
 
+_forks: list[None] = []
+"""One for each fork between the first process and this one."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _forks.append(None))
+
+
 class Child:
     """A process that this one started, by `spawn` or by a fork; a forked one is given by its pid.
+
+    In a copy of this process it has ended: it is the other's to end.
 
     Attributes:
         input, output, errors: The pipes of its lane, None without.
@@ -102,7 +110,7 @@ class Child:
 
     def __init__(self, name: str, pid: int, *, leads: bool = False) -> None:
         """Adopts a process. `leads`: whether it leads a session, so that its own children are killed with it."""
-        self.name, self.pid, self._leads = name, pid, leads
+        self.name, self.pid, self._leads, self._forks = name, pid, leads, len(_forks)
         self._status: int | None = None
         self._waiting = threading.Lock()
         self._answers = MessageBuffer()
@@ -116,6 +124,8 @@ class Child:
     @property
     def status(self) -> int | None:
         """Its exit status once it has ended, negative for a signal; None while it runs."""
+        if self._forks != len(_forks):
+            return 0
         with self._waiting:
             if self._status is None:
                 try:
@@ -170,6 +180,8 @@ class Child:
         self._close_lane()
 
     def _send_signal(self, number: signal.Signals) -> None:
+        if self._forks != len(_forks):
+            return
         with self._waiting:
             if self._status is not None:  # until it is waited for, its number is no other's
                 return
