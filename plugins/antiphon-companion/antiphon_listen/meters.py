@@ -33,6 +33,10 @@ _POINTS, _WINDOW = 12, 24
 """Points per beat, and beats of a window, of the spectra at these rates: a bar of another length ends no recurrence."""
 CLIP = 5.0
 """Maximum of features in standard deviations."""
+_EIGHTHS, SWUNG = 0.1, 3.0
+"""Minimum strength of both inner eighths of dotted beats over their middle, as a share of the strongest of these
+places, and log odds of four against dotted beats with less: of rendered swing 19 in 20 have less than .08, of rendered
+pieces in 6/8 three in four more than .15."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +93,16 @@ def track(curves: MusicCurves, tables: Tables) -> MeteredGrid | None:
     # a grid that is too irregular for a tempo shows no bars either
     sure = np.array([beats.confidence(curves, grid) >= beats.MIN_CONFIDENCE for grid in grids])
     shares[~sure] *= np.array(BEATS) == 4
-    shares /= shares.sum()
     names = {name: [n for n, meter in enumerate(BEATS) if NAMES[meter] == name] for name in NAMES.values()}
-    likely = {name: float(shares[:, places].sum()) for name, places in names.items()}
-    best = max(likely, key=likely.__getitem__)
-    if best != _USUAL_METER and likely[best] > np.exp(MIN_ODDS) * likely[_USUAL_METER]:
+    # a swung beat tells of four, but not which other meter it is if it is not four
+    swung = np.array([not has_eighths(curves, grid) for grid in grids])[:, None] & (np.array(BEATS) == 2)
+    likely, told = (
+        {name: float(table[:, places].sum() / table.sum()) for name, places in names.items()}
+        for table in (shares, shares * np.exp(-SWUNG * swung))
+    )
+    likely[_USUAL_METER] = told.pop(_USUAL_METER)
+    best = max(told, key=likely.__getitem__)
+    if max(told.values()) > np.exp(MIN_ODDS) * likely[_USUAL_METER]:
         among = np.full_like(shares, -1.0)
         among[:, names[best]] = shares[:, names[best]]
         chosen, place = divmod(int(among.argmax()), len(BEATS))
@@ -104,6 +113,14 @@ def track(curves: MusicCurves, tables: Tables) -> MeteredGrid | None:
         best, place = _USUAL_METER, BEATS.index(4)
     share = beats.octave_share(grids[: found.count], scores, grids[chosen])
     return MeteredGrid(grids[chosen], share, BEATS[place], likely[best])
+
+
+def has_eighths(curves: MusicCurves, grid: BeatGrid) -> bool:
+    """Whether strokes divide the beats into three, as in dotted quarters; swung beats lack the first one of the two."""
+    lengths = beats.interval_lengths(grid.beats)
+    inner = [curves.strengths_near_onsets(grid.beats + part * lengths).mean(axis=1).sum() for part in (1 / 3, 2 / 3)]
+    on, half = (grid.parts[:, first : first + 3].mean(axis=0).sum() for first in (0, 6))
+    return bool(min(inner) - half > _EIGHTHS * max(on, half, *inner))
 
 
 def meter_odds(curves: MusicCurves, grids: list[BeatGrid], tables: Tables) -> F64:

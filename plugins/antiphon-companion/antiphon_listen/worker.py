@@ -103,6 +103,7 @@ class LiveGrid:
                     row *= _ODDS_DECAY
                     row[number % meter] += four if meter in (2, 4) else three
         odds = meters.meter_odds(curves, [grid], self._tables)[0]
+        odds[meters.BEATS.index(2)] -= 0.0 if meters.has_eighths(curves, grid) else meters.SWUNG
         odds[meters.BEATS.index(4)] += meters.MIN_ODDS
         self._odds += _METER_SHARE * (odds - odds.max() - self._odds)
         self.meter = meters.BEATS[int(self._odds.argmax())]

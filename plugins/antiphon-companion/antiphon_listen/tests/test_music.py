@@ -406,7 +406,7 @@ def test_triads_over_one_root_and_in_minor_are_named(names: tuple[str, ...]) -> 
 
 
 def metered(bar: int, eighth: float, low: Sequence[int], chords: Sequence[int], line: Sequence[int]) -> np.ndarray:
-    """32 bars of `bar` eighths of `eighth` s from 0.5 s on: the eighths of bass, chords and melody."""
+    """32 bars of `bar` eighths, or thirds of beats, of `eighth` s from 0.5 s on: those of bass, chords and melody."""
     sound, rng = np.zeros(round((32 * bar * eighth + 3.0) * RATE)), np.random.default_rng(5)
     for number in range(32):
         chord = LOOP[number % 4]
@@ -422,13 +422,14 @@ def metered(bar: int, eighth: float, low: Sequence[int], chords: Sequence[int], 
 
 METERED = [
     ("4/4", (8, 0.25, (0, 4), (0, 2, 4, 6), (0, 1, 2, 4, 5, 6))),
+    ("4/4", (12, 60 / 128 / 3, (0, 6), (0, 3, 6, 9), (0, 3, 5, 6, 9, 11))),
     ("3/4", (6, 0.25, (0,), (2, 4), (0, 2, 3, 4))),
     ("3/4", (6, 0.2, (0,), (2, 4), (0, 4))),
     ("6/8", (6, 0.16, (0, 3), (1, 2, 4, 5), (0, 2, 3, 4, 5))),
     ("6/8", (6, 0.2, (0, 3), (2, 5), (0, 1, 2, 3, 4, 5))),
     ("5/4", (10, 0.2, (0, 6), (2, 4, 8), (0, 2, 4, 5, 6, 8))),
 ]
-"""Meter, and how it is played: by halves and quarters, waltzes, jigs, three and two quarters."""
+"""Meter, and how it is played: by halves and quarters, swung, waltzes, jigs, three and two quarters."""
 
 
 @each("meter, played", METERED)
