@@ -3,6 +3,7 @@
 import pytest
 
 from antiphon_follow.score import read_followed
+from antiphon_follow.score_follower import ScoreFollower
 from antiphon_follow.tests.test_score import accompanied
 
 HOLD = 5.0
@@ -63,3 +64,14 @@ def test_the_others_wait_for_the_player_who_alone_has_a_fermata(tmp_path, bar, f
 def test_the_others_go_on_where_the_player_rests_after_a_fermata(tmp_path):
     score = score_of(tmp_path / "a.musicxml", [note("G") + note("A", 1, SIGN) + note("", 2)])
     assert begun_in_hold(score, 5.0)[0] == [6.0, 7.0]
+
+
+def test_a_tone_that_rises_ends_a_fermata_after_its_written_length_alone(tmp_path):
+    follower = ScoreFollower(score_of(tmp_path / "a.musicxml", [note("G") + note("A", 1, SIGN) + note("B", 2)]), (0,))
+    for n, pitch in enumerate((72, 74, 76, 77, 79, 81)):
+        follower.note(0.5 * n, pitch)
+    onsets = []
+    for at in (2.8, 3.4):
+        follower.take_sound_note(at, 83, False)
+        onsets.append(follower.onset)
+    assert onsets == [5, 6]
