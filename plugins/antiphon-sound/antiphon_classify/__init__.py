@@ -23,11 +23,7 @@ def antiphon_processors(register: Register) -> None:
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers the shipped analyses."""
-    register(
-        "character",
-        "antiphon_classify.character:Character",
-        "Energy, danceability, arousal, valence, computed.",
-    )
+    register("character", "antiphon_classify.character:Character", "Energy, danceability, arousal, valence, computed.")
     register("genre", "antiphon_classify.genre:Genre", "The three most likely of fourteen genres, or unknown.")
     register("tags", "antiphon_classify.features:Tags", "Words that hold of a sound, of a hundred, and a vector of it.")
     register(
