@@ -1,10 +1,7 @@
 """The processor `hum`: transcribes one voice, or several notes at once, live."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
-from enum import IntEnum
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +22,7 @@ from antiphon.api import (
 )
 from antiphon.api.backends.models import say_instead, usable
 from antiphon.api.backends.signal import HIGHEST, LOWEST, Decimator
-from antiphon.api.kernels import i64, i64p, kernel
+from antiphon.api.kernels import HopPlace
 from antiphon_hum.chords import CHORD_MODEL, ChordTracker
 from antiphon_hum.learned import HOP, PITCH_MODEL, RATE
 from antiphon_hum.learned.model_tracker import ModelTracker
@@ -76,26 +73,6 @@ def available_mode(mode: str) -> str:
         say_instead(log, f"hum has no mode {mode} here: {reason}. {NO_MODEL_TEXT}")
         return "yin"
     return mode
-
-
-class _Word(IntEnum):
-    FRAME = 0  # frames since the last `reset`
-    DUE = 1  # the frame of the next event; -1 before the first block
-
-
-_NEVER = 1 << 62
-
-
-@kernel
-def hum_waits(words: i64p, frames: i64) -> i64:
-    """1 if no event is due within so many frames, else 0."""
-    return 1 if words[_Word.FRAME] + frames <= words[_Word.DUE] else 0
-
-
-@kernel
-def hum_pass(words: i64p, frames: i64) -> None:
-    """Counts the frames of a block in which nothing was done."""
-    words[_Word.FRAME] += frames
 
 
 class Hum(Processor):
@@ -195,7 +172,7 @@ class Hum(Processor):
         The latency is that of the mode, plus half a grid line at 60 bpm if notes are quantised. If the network is
         not installed, `yin` is used, with a warning.
         """
-        self._rate, self._words = spec.rate, np.zeros(len(_Word), np.int64)
+        self._rate, self._place = spec.rate, HopPlace()
         mode = str(self.settings["mode"])
         self.mode = mode = available_mode(mode)
         self._tracker: NoteTracker | ModelTracker
@@ -240,7 +217,7 @@ class Hum(Processor):
 
     def reset(self) -> None:
         """Clears the sound and the pending events. A sounding note is ended at the next block."""
-        self._words[:] = 0, -1
+        self._place.clear()
         if self._chords is not None:
             self._chords.reset()
             return
@@ -266,14 +243,14 @@ class Hum(Processor):
     def process(self, io: IO) -> None:
         if self._chords is not None:
             self._chords.process(io)
-            self._words[_Word.DUE] = _NEVER
+            self._place.until()
             return
         if isinstance(self._tracker, ModelTracker):
             self._tracker.begin(io.time.sample)
         if self._stuck >= 0:
             io.emit(Event("off", 0, self._stuck))
             self._stuck = -1
-        sound, start, done = io.audio_in[0], int(self._words[_Word.FRAME]), 0
+        sound, start, done = io.audio_in[0], self._place.frames, 0
         while done < io.frames:
             done += self._decimator.take(sound, done, io.frames)
             if self._decimator.full:
@@ -288,14 +265,14 @@ class Hum(Processor):
         if 0 <= self._straight < end:
             io.emit(Event("bend", max(0, self._straight - start)))
             self._bent, self._straight = 0, -1
-        due = self._pending[0][0] if self._pending else _NEVER
-        self._words[:] = end, min(due, self._straight) if self._straight >= 0 else due
+        self._place.begin(end)
+        due = [at for at, *_ in self._pending[:1]] + [self._straight] * (self._straight >= 0)
+        self._place.until(*([min(due)] if due else ()))
 
     def step(self, io: IO) -> Step:
         """Step of a block within a hop, in which no event is due."""
         decimator = self._decimator if self._chords is None else self._chords.decimator
-        done = hum_pass.step(self._words, io.frames).provided(hum_waits.step(self._words, io.frames))
-        return decimator.step(io.audio_in[0]).then(done)
+        return decimator.step(io.audio_in[0]).then(self._place.count(io.frames))
 
     def _process_hop(self, io: IO, done: int, now: int) -> None:
         """Processes a full hop; `now` is the number of its last frame, which is frame `done - 1` of the block."""

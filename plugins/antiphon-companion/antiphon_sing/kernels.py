@@ -80,15 +80,6 @@ class Shape(IntEnum):
 SHAPES = 7
 
 
-class SingWord(IntEnum):
-    """Indices of the node's words."""
-
-    AT = 0  # index of the first sample in the ring
-    NOW = 1  # samples since the last `reset`
-    DUE = 2  # the sample at which something is to be done; -1: in the next block
-    SIZE = 3
-
-
 class SingerState(NamedTuple):
     """The sound so far, and the tables and state of the voices."""
 
@@ -97,7 +88,7 @@ class SingerState(NamedTuple):
     real: f64p  # see `VoiceRow`
     shape: f64p  # see `Shape`
     rate: f64  # samples a second
-    words: i64p  # see `SingWord`
+    at: i64p  # index of the first sample in the ring
     keep: f64
     high_pass: f64p
 
@@ -137,7 +128,7 @@ def sing_add(s: SingerState, r: i64, place: i64, first: f64, second: f64, offset
 @kernel
 def sing_voice(s: SingerState, r: i64, count: i64) -> None:
     """Adds `count` samples of a voice to the ring."""
-    place = s.words[SingWord.AT]
+    place = s.at[0]
     noise = address_f32(i64(s.real[r + VoiceRow.NOISES]))
     hop = s.real[r + VoiceRow.HOP]
     mode = i64(s.real[r + VoiceRow.MODE])
@@ -251,7 +242,7 @@ def sing_samples(s: SingerState, into: f32p, first: i64, count: i64) -> None:
         if i64(s.real[v * ROWS + VoiceRow.MODE]) != Mode.OFF:
             sing_voice(s, v * ROWS, count)
     state = s.high_pass
-    at = s.words[SingWord.AT]
+    at = s.at[0]
     for n in range(first, first + count):
         x = f64(s.ring[at])
         y = s.keep * (state[1] + x - state[0])
@@ -265,20 +256,13 @@ def sing_samples(s: SingerState, into: f32p, first: i64, count: i64) -> None:
         at = at + 1
         if at >= s.length:
             at = at - s.length
-    s.words[SingWord.AT] = at
+    s.at[0] = at
 
 
 @kernel
-def sing_out(y: Audio, gain: f32p, words: i64p) -> None:
-    """y ← its first channel times the gain in all channels; counts the block's samples."""
+def sing_out(y: Audio, gain: f32p) -> None:
+    """y ← its first channel times the gain in all channels."""
     for n in range(y.frames):
         v = y[0, n] * gain[n]
         for c in range(y.channels):
             y[c, n] = v
-    words[SingWord.NOW] += y.frames
-
-
-@kernel
-def sing_waits(words: i64p, frames: i64) -> i64:
-    """1 if nothing is to be done within so many samples, else 0."""
-    return 1 if words[SingWord.NOW] + frames <= words[SingWord.DUE] else 0

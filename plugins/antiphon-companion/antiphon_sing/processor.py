@@ -23,7 +23,7 @@ from antiphon.api import (
 from antiphon.api.backends.synths import ChannelBends, NoteShape, NoteShapes, pressure_gain
 from antiphon.api.backends.transports import VALUES_BEGIN, value_place
 from antiphon.api.backends.workers import current_pool
-from antiphon.api.kernels import address
+from antiphon.api.kernels import HopPlace, address
 from antiphon_sing.kernels import (
     ROWS,
     SHAPES,
@@ -32,11 +32,9 @@ from antiphon_sing.kernels import (
     Mode,
     Shape,
     SingerState,
-    SingWord,
     VoiceRow,
     sing_out,
     sing_samples,
-    sing_waits,
 )
 from antiphon_sing.song import TAPS, Place, SungText
 from antiphon_sing.texts import Key, texts
@@ -83,18 +81,17 @@ class SingingVoices:
         self.rate = rate
         self.real = np.zeros((VOICES, ROWS))  # numbers by voice, see `VoiceRow`
         self.shape = np.zeros(SHAPES)  # see `Shape`
-        self.words = np.zeros(SingWord.SIZE, np.int64)
+        self.at = np.zeros(1, np.int64)
         ring, keep = np.zeros(round(4.0 * TAPS * rate) + block, np.float32), 1.0 / (1.0 + 2.0 * math.pi * LOWEST / rate)
-        self.state = SingerState(ring, len(ring), self.real, self.shape, float(rate), self.words, keep, np.zeros(4))
+        self.state = SingerState(ring, len(ring), self.real, self.shape, float(rate), self.at, keep, np.zeros(4))
         self.songs: list[SungText | None] = [None] * VOICES
         self.places: list[Place | None] = [None] * VOICES
         self.notes: list[tuple[int, int] | None] = [None] * VOICES
         self.begun = [-1] * VOICES  # sample at which each begins or began
 
     def reset(self) -> None:
-        for array in (self.real, self.state.ring, self.state.high_pass):
+        for array in (self.real, self.at, self.state.ring, self.state.high_pass):
             array.fill(0)
-        self.words[:] = 0, 0, -1
         for n in range(VOICES):
             self.songs[n] = self.places[n] = self.notes[n] = None
             self.begun[n] = -1
@@ -180,7 +177,6 @@ MIN_VOWEL_SECONDS = 0.05
 """Minimum seconds of a vowel before its coda."""
 ALL_OFF = (120, 123)
 _DB = math.log(10.0) / 20.0
-_NEVER = 1 << 62
 
 
 SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this one, from 0.")
@@ -263,7 +259,7 @@ class Sing(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._rate = spec.rate
+        self._rate, self._place = spec.rate, HopPlace()
         self._voices = SingingVoices(spec.rate, spec.block)
         self._gain = np.zeros(spec.block, np.float32)
         self._lead = round(float(self.settings["lead"]) * spec.rate / 1000.0)
@@ -291,6 +287,7 @@ class Sing(Processor):
 
     def reset(self) -> None:
         self._voices.reset()
+        self._place.clear()
         self._shapes.clear()
         self._bends.reset()
         self._down.clear()
@@ -325,8 +322,9 @@ class Sing(Processor):
             at = self._advance(io, at, event.offset)
             self._event(io, event)
         self._advance(io, at, io.frames)
-        sing_out(out, self._gains(io.curve("level"), self._gain[: io.frames]), self._voices.words)
-        self._voices.words[SingWord.DUE] = -1 if self._late else self._due[0].sample if self._due else _NEVER
+        sing_out(out, self._gains(io.curve("level"), self._gain[: io.frames]))
+        self._place.begin(self._now + io.frames)
+        self._place.until(*([-1] if self._late else [due.sample for due in self._due[:1]]))
         self._unready.now = False
         io.report("next", self._next)
         io.report("syllables", len(self._song.places) if self._song is not None else 0)
@@ -336,12 +334,12 @@ class Sing(Processor):
         """Step of a block without notes, in which no voice begins, ends or glides anew."""
         out, voices = io.audio_out[0], self._voices
         gain = self._gains(np.full(io.frames, io.at("level", 0), np.float32), np.zeros(io.frames, np.float32))
-        sung = sing_samples.step(voices.state, out, 0, io.frames).then(sing_out.step(out, gain, voices.words))
-        return sung.provided(sing_waits.step(voices.words, io.frames))
+        sung = sing_samples.step(voices.state, out, 0, io.frames).then(sing_out.step(out, gain))
+        return sung.then(self._place.count(io.frames))
 
     @property
     def _now(self) -> int:
-        return int(self._voices.words[SingWord.NOW])
+        return self._place.frames
 
     def _gains(self, level: Samples, out: Samples) -> Samples:
         """Writes the factors of levels in dB."""

@@ -53,43 +53,26 @@ class SpanRow(IntEnum):
 
 
 class SpanTables(NamedTuple):
-    """Windowed sinc `[PHASES + 1, 2 * HALF]` at each place between two frames, and the layers' `SpanRow`s."""
+    """Windowed sinc `[PHASES + 1, 2 * HALF]` at each place between two frames, the layers' `SpanRow`s, and the rate."""
 
     sinc: f32p
     spans: f64p
+    rate: f64
 
 
 @kernel
-def loops_read(x: f32p, stride: i64, y: Audio, sinc: f32p, position: f64, step: f64, gain: f64, slope: f64,
-               first: i64, last: i64) -> None:  # fmt: skip
-    """y[c, first:last] += x[c] read from `position` on in steps of `step`, times a gain; rows of sinc interpolated."""
-    for n in range(first, last):
-        place = position + f64(n - first) * step
-        base = i64(place)
-        part = (place - f64(base)) * f64(PHASES)
-        row = i64(part)
-        mix = part - f64(row)
-        row = row * (2 * HALF)
-        level = gain + slope * f64(n - first)
-        for c in range(y.channels):
-            at = c * stride + base - HALF + 1
-            near = f64(0.0)
-            far = f64(0.0)
-            for i in range(2 * HALF):
-                near = near + f64(x[at + i]) * f64(sinc[row + i])
-                far = far + f64(x[at + i]) * f64(sinc[row + 2 * HALF + i])
-            y[c, n] = f32(f64(y[c, n]) + level * (near + mix * (far - near)))
+def loops_play(y: Audio, t: SpanTables, count: i64, first: i64, last: i64, beats: f64, tempo: f64, loud: f64) -> None:
+    """y[:, first:last] += `count` layers of a bar, `beats` after its line on, at a tempo in bpm and a gain.
 
-
-@kernel
-def loops_play(y: Audio, t: SpanTables, count: i64, first: i64, last: i64, beats: f64, tempo: f64, loud: f64,
-               rate: f64) -> None:  # fmt: skip
-    """y[:, first:last] += `count` layers of a bar, `beats` after its line on, at a tempo in bpm and a gain."""
-    per_frame = tempo / (60.0 * rate)
+    Tracks are resampled by rows of the sinc, which are interpolated.
+    """
+    per_frame = tempo / (60.0 * t.rate)
     up = FADE_IN / (60.0 / tempo)
     down = FADE_OUT / (60.0 / tempo)
     for k in range(count):
         span = offset(t.spans, k * SpanRow.SIZE)
+        x = address_f32(i64(span[SpanRow.ADDRESS]))
+        step = per_frame * span[SpanRow.A_BEAT]
         comes = span[SpanRow.COMES] > 0.0
         goes = span[SpanRow.GOES] > 0.0
         risen = first
@@ -100,7 +83,6 @@ def loops_play(y: Audio, t: SpanTables, count: i64, first: i64, last: i64, beats
             falls = max(risen, min(last, first - i64(math.floor((beats - (4.0 - down)) / per_frame))))
         a = first
         for piece in range(3):
-            b = risen if piece == 0 else falls if piece == 1 else last
             at = beats + f64(a - first) * per_frame
             gain = loud
             slope = f64(0.0)
@@ -111,9 +93,22 @@ def loops_play(y: Audio, t: SpanTables, count: i64, first: i64, last: i64, beats
                 gain = loud * max(0.0, (4.0 - at) / down)
                 slope = -loud * per_frame / down
             position = f64(PAD) + (span[SpanRow.BEATS] + at) * span[SpanRow.A_BEAT]
-            x = address_f32(i64(span[SpanRow.ADDRESS]))
-            loops_read(x, i64(span[SpanRow.STRIDE]), y, t.sinc, position, per_frame * span[SpanRow.A_BEAT], gain, slope,
-                       a, b)  # fmt: skip
+            b = risen if piece == 0 else falls if piece == 1 else last
+            for n in range(a, b):
+                place = position + f64(n - a) * step
+                base = i64(place)
+                part = (place - f64(base)) * f64(PHASES)
+                row = offset(t.sinc, i64(part) * 2 * HALF)
+                mix = part - f64(i64(part))
+                for c in range(y.channels):
+                    from_ = offset(x, c * i64(span[SpanRow.STRIDE]) + base - HALF + 1)
+                    near = f64(0.0)
+                    far = f64(0.0)
+                    for i in range(2 * HALF):
+                        near = near + f64(from_[i]) * f64(row[i])
+                        far = far + f64(from_[i]) * f64(row[2 * HALF + i])
+                    level = gain + slope * f64(n - a)
+                    y[c, n] = f32(f64(y[c, n]) + level * (near + mix * (far - near)))
             a = b
 
 
@@ -135,8 +130,8 @@ class LoopPlayer:
 
     def __init__(self, rate: int, solo: str = "") -> None:
         """Creates the table. `solo`: the only audible role, "" for all."""
-        self._rate, self._solo, self.count = rate, solo, 0
-        self.tables = SpanTables(sinc_table(), np.zeros((MAX_LAYERS, SpanRow.SIZE)))
+        self._solo, self.count = solo, 0
+        self.tables = SpanTables(sinc_table(), np.zeros((MAX_LAYERS, SpanRow.SIZE)), float(rate))
 
     def play(self, out: Samples, first: int, last: int, part: BarPart) -> None:
         """Adds frames `first` to `last` of one bar, of which `part` begins at `first`, to `[1 or 2, n]`."""
@@ -153,7 +148,7 @@ class LoopPlayer:
                 (bar % len(bars) + layer.turn) % track.bars * 4.0, track.frames / (track.bars * 4.0),
             )  # fmt: skip
             self.count += 1
-        loops_play(out, self.tables, self.count, first, last, part.beats, part.tempo, material.gain, float(self._rate))
+        loops_play(out, self.tables, self.count, first, last, part.beats, part.tempo, material.gain)
 
 
 def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:
@@ -185,19 +180,19 @@ def loops_beat(s: f64p, own: f64, beat: f64) -> f64:
 
 
 @kernel
-def loops_go_on(s: f64p, own: f64, beat: f64, tempo: f64, playing: i64, frames: i64, rate: f64) -> i64:
+def loops_go_on(t: SpanTables, s: f64p, own: f64, beat: f64, tempo: f64, playing: i64, frames: i64) -> i64:
     """1 if the bar plays on through the block, and nothing is decided in it, else 0."""
     here = loops_beat(s, own, beat)
     pace = own if own > 0.0 else tempo
     jumps = abs(here - s[Course.EXPECTED]) > JUMP_BEATS
     if s[Course.RESTS] == 0.0 or playing == 0 or pace != s[Course.TEMPO] or jumps:
         return 0
-    ends = here + pace / (60.0 * rate) * f64(frames + 1)
+    ends = here + pace / (60.0 * t.rate) * f64(frames + 1)
     return 1 if here >= s[Course.FROM] and ends <= s[Course.UNTIL] else 0
 
 
 @kernel
-def loops_block(y: Audio, t: SpanTables, s: f64p, own: f64, beat: f64, tempo: f64, sample: i64, rate: f64) -> None:
+def loops_block(y: Audio, t: SpanTables, s: f64p, own: f64, beat: f64, tempo: f64, sample: i64) -> None:
     """y ← a block for which `loops_go_on`."""
     here = loops_beat(s, own, beat)
     pace = own if own > 0.0 else tempo
@@ -205,8 +200,8 @@ def loops_block(y: Audio, t: SpanTables, s: f64p, own: f64, beat: f64, tempo: f6
         for n in range(y.frames):
             y[c, n] = 0.0
     inside = max(0.0, here - 4.0 * s[Course.BAR])
-    loops_play(y, t, i64(s[Course.COUNT]), 0, y.frames, inside, pace, s[Course.GAIN], rate)
-    s[Course.EXPECTED] = here + f64(y.frames) * pace / (60.0 * rate)
+    loops_play(y, t, i64(s[Course.COUNT]), 0, y.frames, inside, pace, s[Course.GAIN])
+    s[Course.EXPECTED] = here + f64(y.frames) * pace / (60.0 * t.rate)
     if own > 0.0:
         s[Course.OWN] = s[Course.EXPECTED]
     s[Course.SAMPLE] = f64(sample + y.frames)

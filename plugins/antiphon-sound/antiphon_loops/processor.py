@@ -249,12 +249,11 @@ class Loops(Processor):
 
     def step(self, io: IO) -> Step | None:
         """Step of silence where no library is loaded, else of a block in the midst of a beat of a bar that plays."""
-        out, time, own, rate = io.audio_out[0], io.time, float(io.value("bpm")), float(self._rate)
+        out, time, tables = io.audio_out[0], io.time, self._player.tables
         if self._source is None or len(out) != 2:
             return None if self._source is not None else fill_sound.step(out, 0.0)
-        goes_on = loops_go_on.step(self._course, own, time.beat, time.tempo, time.playing, io.frames, rate)
-        at = self._course, own, time.beat, time.tempo, time.sample
-        return loops_block.step(out, self._player.tables, *at, rate).provided(goes_on)
+        at = tables, self._course, float(io.value("bpm")), time.beat, time.tempo
+        return loops_block.step(out, *at, time.sample).provided(loops_go_on.step(*at, time.playing, io.frames))
 
     def _take_course(self) -> None:
         """Reads where the blocks before ended."""

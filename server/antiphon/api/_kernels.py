@@ -301,13 +301,19 @@ def hop_waits(words: i64p, hop: i64, frames: i64) -> i64:
     return 1 if end < hop and end <= words[_Place.DUE] else 0
 
 
+@kernel
+def hop_count(words: i64p, frames: i64) -> None:
+    """Counts frames of the hop."""
+    words[_Place.FILLED] += frames
+
+
 class HopPlace:
     """Place in the hop that a processor fills and plays. Machine code plays the blocks within it.
 
-    `hop`: its frames. `words`: for kernels, the first is `frames`.
+    `hop`: its frames; `NEVER` for a mere count of frames. `words`: for kernels, the first is `frames`.
     """
 
-    def __init__(self, hop: int) -> None:
+    def __init__(self, hop: int = NEVER) -> None:
         self.hop = hop
         self.words = np.zeros(len(_Place), np.int64)
         self._swap = hop_swap.caller()
@@ -318,9 +324,9 @@ class HopPlace:
         """Frames of the hop so far."""
         return int(self.words[_Place.FILLED])
 
-    def begin(self) -> None:
-        """Begins the next hop."""
-        self.words[_Place.FILLED] = 0
+    def begin(self, frames: int = 0) -> None:
+        """Begins the next hop, or sets its frames so far."""
+        self.words[_Place.FILLED] = frames
 
     def clear(self) -> None:
         """Begins the first hop; its first block is for `process`."""
@@ -341,3 +347,7 @@ class HopPlace:
         """Step of a block within the hop, with the arguments of `swap`."""
         inside = hop_waits.step(self.words, self.hop, x.shape[1])
         return hop_swap.step(self.words, x, into, ready, y, 0).provided(inside)
+
+    def count(self, frames: int) -> Step:
+        """Step of a block within the hop whose frames are only counted."""
+        return hop_count.step(self.words, frames).provided(hop_waits.step(self.words, self.hop, frames))
