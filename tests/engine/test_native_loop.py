@@ -14,7 +14,7 @@ from itertools import count
 import numpy as np
 import pytest
 from tests.each import each
-from tests.graph.test_native_plan import Types
+from tests.graph.test_native_plan import Beater, Types
 from tests.local import Gain
 from tests.waiting import until as wait_until
 from tests.workers.rig import Rig
@@ -451,6 +451,16 @@ def test_beat_that_a_leader_skips_to_is_reported() -> None:
     one.close()
 
 
+def test_events_of_nodes_are_reported_of_machine_codes_blocks() -> None:
+    wires = Wire(End("in", "in"), End("n1", "in")), Wire(End("n1", "out"), End("out", "out"))
+    one = Engine(Types.of("beater", Beater), Graph((NodeSpec("n0", "beater"), NodeSpec("n1", "gain")), wires))
+    one.shared.words[HeaderWord.ECHO] = -1
+    one.run()
+    assert [where for kind, where, _, _ in one.reports() if kind == "played"] == [1 << 16 | 61] * (BLOCKS // 10)
+    assert one.shared.words[HeaderWord.INTERPRETED_OTHER] == 7  # the rise
+    one.close()
+
+
 def test_commands_and_a_next_plan_end_it(engine, plugins):
     one = engine(CHAIN)
     cells = [param.name for param in plugins.catalog["gain"].cells]
@@ -486,7 +496,7 @@ def test_a_parameter_that_glides_is_machine_codes(engine):
 
 
 def test_values_set_by_commands_are_machine_codes(engine):
-    """Of curves, at once: in order, several in a block and while others glide. A ramp, a gain of the host are not."""
+    """Of curves, at once: in order, several in a block and while others glide. A gain of the host's is not."""
     sounds = []
     for native in (False, True):
         one = engine(CHAIN, native=native)
@@ -497,7 +507,7 @@ def test_values_set_by_commands_are_machine_codes(engine):
         def push(n: int, ring=ring, gain=gain, cutoff=cutoff, wet=wet) -> None:
             ring.push(NodeSet(1, gain, n % 7 / 7))
             ring.push(NodeSet(2, cutoff, 200.0 + n))
-            ring.push(NodeSet(1, gain, n % 5 / 5))
+            ring.push(NodeSet(1, gain, n % 5 / 5, n % 4 * 125.5 / RATE))
             if n in (500, 503):
                 ring.push(NodeSet(1, wet, float(n == 503)))
                 ring.push(NodeSet(2, cutoff, 7000.0, 0.02))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -52,8 +53,11 @@ def render_line(full: f32p, frames: i64, time: i64, line: i64p) -> None:
 
 
 @kernel
-def set_line(line: i64p, time: i64, number: i64) -> None:
-    """Begins a line to a number, in bits, at sample `time`, as `ParamCell.post` and `render` do; it is rendered."""
+def set_line(line: i64p, time: i64, number: i64, ramp: f64) -> None:
+    """Begins a line to a number, in bits, at sample `time`, as `ParamCell.post` and `render` do; `ramp`: frames."""
+    length = i64(math.floor(ramp))
+    over = ramp - math.floor(ramp)
+    length = length + 1 if over > 0.5 or (over == 0.5 and length % 2 == 1) else length  # as `round`
     begin = f64_bits(line[LineWord.BEGIN])
     end = f64_bits(line[LineWord.END])
     elapsed = time - line[LineWord.START]
@@ -62,7 +66,7 @@ def set_line(line: i64p, time: i64, number: i64) -> None:
     line[LineWord.BEGIN] = bits_f64(end)
     line[LineWord.END] = number
     line[LineWord.START] = time
-    line[LineWord.LENGTH] = line[LineWord.SMOOTH]
+    line[LineWord.LENGTH] = max(length, line[LineWord.SMOOTH])
     line[LineWord.MOVES] = i64(Moves.RENDERED)
 
 

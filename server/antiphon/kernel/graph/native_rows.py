@@ -123,8 +123,8 @@ def render_cells(s: i64p, row: i64p) -> i64:
 
 
 @kernel
-def set_cell(s: i64p, record: i64p, first: i64, sample: i64) -> i64:
-    """Sets a parameter that machine code renders, at a block's first frame. `record`: a `NodeSet` without a ramp.
+def set_cell(s: i64p, record: i64p, first: i64, sample: i64, rate: i64) -> i64:
+    """Sets a parameter that machine code renders, at a block's first frame. `record`: a `NodeSet`; `rate`: Hz.
 
     Returns the node's row, which is looked for from row `first` on, or -1 where the interpreter has to set it.
     """
@@ -140,7 +140,7 @@ def set_cell(s: i64p, record: i64p, first: i64, sample: i64) -> i64:
             cell = offset(address_i64(s[PlanWord.CELLS]), 3 * at)
             if cell[2] != CellUse.CURVE:
                 return -1
-            set_line(address_i64(cell[0]), sample, record[6])
+            set_line(address_i64(cell[0]), sample, record[6], f64_bits(record[7]) * f64(rate))
             version[1] = i64(Moves.RENDERED)
             return k
     return -1

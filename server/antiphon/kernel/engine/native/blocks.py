@@ -219,10 +219,9 @@ def take_sets(s: i64p, sample: i64) -> None:
     row = i64(0)
     while at < end and s[LoopWord.TAPPING] < SESSION:
         record = offset(address_i64(s[LoopWord.COMMANDS]), at % COMMANDS * _RECORD_WORDS)
-        row = (
-            set_cell(address_i64(s[LoopWord.PLAN]), record, row, sample) if record[0] == _SET and record[7] == 0 else -1
-        )
-        if row < 0:
+        if record[0] == _SET:
+            row = set_cell(address_i64(s[LoopWord.PLAN]), record, row, sample, s[LoopWord.RATE])
+        if record[0] != _SET or row < 0:
             break
         at = at + 1
         store_release(header, HeaderWord.COMMANDS_READ, at)
