@@ -46,10 +46,10 @@ class CellLine(ctypes.Structure):
 
 
 @kernel
-def render_line(full: f32p, frames: i64, time: i64, line: i64p) -> None:
-    """full ← the line of a cell, from sample `time` on."""
+def render_line(full: f32p, first: i64, last: i64, time: i64, line: i64p) -> None:
+    """full[first:last] ← the line of a cell. `time`: sample time of full[0]."""
     begin = f64_bits(line[LineWord.BEGIN])
-    ramp(full, 0, frames, time, line[LineWord.START], line[LineWord.LENGTH], begin, f64_bits(line[LineWord.END]))
+    ramp(full, first, last, time, line[LineWord.START], line[LineWord.LENGTH], begin, f64_bits(line[LineWord.END]))
 
 
 @kernel
@@ -201,7 +201,7 @@ class ParamCell:
 
     def line_step(self, frames: int, time: int) -> Step:
         """Renders the value where nothing is scheduled. `time`: sample time of the first frame."""
-        return render_line.step(self.full, frames, time, ctypes.addressof(self.line))
+        return render_line.step(self.full, 0, frames, time, ctypes.addressof(self.line))
 
     def set_without_ramp(self, number: float) -> None:
         """Sets the value at once, without a ramp."""
@@ -211,8 +211,7 @@ class ParamCell:
 
     def state(self) -> tuple[float, float, int, int]:
         """The ramp for `resume`: its first and last value, the sample at which it began, and its frames."""
-        line = self.line
-        return line.begin, line.end, line.start, line.length
+        return self.line.begin, self.line.end, self.line.start, self.line.length
 
     def resume(self, state: tuple[float, float, int, int]) -> None:
         """Continues another cell's ramp; `render` has to be called from there on."""
@@ -234,8 +233,7 @@ class ParamCell:
 
     def _line(self, time: int, first: int, last: int) -> None:
         if last > first:
-            line = self.line
-            ramp(self.full, first, last, time, line.start, line.length, line.begin, line.end)
+            render_line(self.full, first, last, time, ctypes.addressof(self.line))
 
 
 class ParamCells(dict[str, ParamCell]):

@@ -228,8 +228,9 @@ class Processor:
         """Describes a block as calls of kernels, which the plan then runs as machine code without the interpreter.
 
         Has no side effects. The plan calls it once the node's parameters are steady, and repeats the kernel calls for
-        every block until one changes: array addresses are fixed, state that changes from block to block is in the
-        arrays, and fields of `io.time`, which may be unknown yet, are passed to kernels unevaluated.
+        every block until one changes that it does not read by `curve` alone: array addresses are fixed, state that
+        changes from block to block is in the arrays, and fields of `io.time`, which may be unknown yet, are passed to
+        kernels unevaluated.
 
         Returns `kernel.step(…)`, or several joined by `then`; with `provided`, blocks that only `process` can compute
         are found one by one. None where `process` computes every block until a parameter moves.

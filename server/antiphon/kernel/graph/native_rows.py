@@ -109,7 +109,7 @@ def render_cells(s: i64p, row: i64p) -> i64:
         line = address_i64(cells[3 * n])
         if line[LineWord.MOVES] == Moves.RENDERED:
             full = address_f32(cells[3 * n + 1])
-            render_line(full, s[PlanWord.BLOCK], s[PlanWord.SAMPLE], line)
+            render_line(full, 0, s[PlanWord.BLOCK], s[PlanWord.SAMPLE], line)
             after = s[PlanWord.SAMPLE] + s[PlanWord.BLOCK]
             moving = after < line[LineWord.START] + line[LineWord.LENGTH]
             if moving or full[0] != f32(f64_bits(line[LineWord.END])):

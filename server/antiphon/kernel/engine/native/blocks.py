@@ -209,10 +209,7 @@ STALL_NS = SECOND // 10
 
 @kernel
 def take_sets(s: i64p, sample: i64) -> None:
-    """Sets parameters, as the ring of commands has them, until a record is for the interpreter.
-
-    A session that is recorded has them by the interpreter.
-    """
+    """Sets parameters by the ring of commands, until a record is for the interpreter; none while a set is recorded."""
     header = address_i64(s[LoopWord.HEADER])
     at = header[HeaderWord.COMMANDS_READ]
     end = min(load_acquire(header, HeaderWord.COMMANDS_WRITE), at + COMMANDS_A_BLOCK)
