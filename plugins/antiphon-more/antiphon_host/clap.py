@@ -72,7 +72,8 @@ _ParamInfo = struct(
     ("low", c.c_double), ("high", c.c_double), ("default", c.c_double),
 )  # fmt: skip
 _Params = struct(
-    "_Params", ("count", c.CFUNCTYPE(_U, _P)), ("info", c.CFUNCTYPE(c.c_bool, _P, _U, _P)), ("value", _P),
+    "_Params", ("count", c.CFUNCTYPE(_U, _P)), ("info", c.CFUNCTYPE(c.c_bool, _P, _U, _P)),
+    ("value", c.CFUNCTYPE(c.c_bool, _P, _U, c.POINTER(c.c_double))),
     ("to_text", c.CFUNCTYPE(c.c_bool, _P, _U, c.c_double, _S, _U)),
 )  # fmt: skip
 _PortInfo = struct(
@@ -179,7 +180,10 @@ def card(path: str, name: str) -> PluginCard:
             label, whole = info.name.decode("utf-8", "replace"), bool(info.flags & _STEPPED)
             kind = "float" if not whole else "switch" if info.high - info.low == 1.0 else "int"
             unit, words = _read_texts(params, at, info)
-            controls.add(HostedControl(info.id, label, kind, info.low, info.high, info.default, label, unit), words)
+            begun = c.c_double(info.default)  # with its own default it need not begin
+            if params.value:
+                params.value(at, info.id, c.byref(begun))
+            controls.add(HostedControl(info.id, label, kind, info.low, info.high, begun.value, label, unit), words)
     ports = _extension(plugin, "clap.audio-ports", _Ports)
     counts = [_channels(ports, at, is_input) for is_input in (True, False)]
     notes = _extension(plugin, "clap.note-ports", _Ports)

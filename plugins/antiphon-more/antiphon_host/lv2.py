@@ -180,7 +180,7 @@ class Lv2Instance:
 
     def set(self, key: int | str, value: float) -> None:
         """Sets a control. Of one that follows the sample rate, the default at 48 kHz is that of each rate."""
-        if rated := self._rated.get(int(key)):
+        if (rated := self._rated.get(int(key))) and self._rate != RATE:
             low, high, default = (share * self._rate for share in rated)
             is_default = math.isclose(value, rated[2] * RATE, rel_tol=1e-6)
             value = default if is_default else min(max(value, low), high)

@@ -11,7 +11,7 @@ from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.midi import MidiMessage
 
 _RATE = 48000
-_HOSTS = frozenset({"bypass", "buffer_size_frames", "sample_rate_frames", "current_program"})
+_HOSTS = frozenset({"bypass", "buffer_size_frames", "sample_rate_frames", "latency_frames", "current_program"})
 """Names of parameters that the host controls."""
 
 
@@ -28,11 +28,13 @@ def card(path: str) -> PluginCard:
     """Description of one plugin. Raises ParamError: it cannot be loaded."""
     plugin = _load(path)
     controls = ControlList()
+    outs = 2 if plugin.is_instrument else _channels(plugin)
     for name, param in plugin.parameters.items():
         low, high, step = (float(n) if isinstance(n, int | float) else np.nan for n in param.range)
-        # what nobody can automate, as meters, is the host's or the plugin's
-        if name in _HOSTS or not param.is_automatable or (np.isnan(low) and param.type is float):
+        if name in _HOSTS or (np.isnan(low) and param.type is float):
             continue
+        if not param.is_automatable and plugin.is_effect and not _changes_sound(plugin, param, outs):
+            continue  # a meter
         switch = param.type is bool
         words = [str(value) for value in param.valid_values] if param.type is str else []
         points = [(word, float(n)) for n, word in enumerate(words)]
@@ -42,7 +44,6 @@ def card(path: str) -> PluginCard:
         low, high = (0.0, float(len(points) - 1)) if points else (low, high)
         told = HostedControl(name, name, kind, low, high, default, str(param.name), str(param.label or ""))
         controls.add(told, points)
-    outs = 2 if plugin.is_instrument else _channels(plugin)
     return PluginCard(
         f"vst3:{path}", str(plugin.name), str(plugin.manufacturer_name), "", outs * int(plugin.is_effect), outs, 0,
         bool(plugin.is_instrument), 0, path, tuple(controls.found), {},
@@ -58,6 +59,17 @@ def _channels(plugin: Any) -> int:
         except ValueError as error:
             why = " ".join(str(error).split())[:200]
     raise ParamError(f"takes neither two channels nor one: {why}")
+
+
+def _changes_sound(plugin: Any, param: Any, channels: int) -> bool:
+    """Whether noise sounds otherwise at one of a parameter's ends: pedalboard does not say which are written only."""
+    noise = np.random.default_rng(1).normal(0.0, 0.1, (channels, _RATE // 10)).astype(np.float32)
+    before, heard = param.raw_value, []
+    for value in (before, 0.0, 1.0):
+        param.raw_value = value
+        heard.append(plugin.process(noise, _RATE, buffer_size=256, reset=True))
+    param.raw_value = before
+    return any(not np.array_equal(one, heard[0]) for one in heard)
 
 
 class Vst3Instance:

@@ -203,7 +203,8 @@ static bool text(void* p, uint32_t id, double value, char* at, uint32_t size) {
   if (id == 8) return snprintf(at, size, "%s", modes[(int)value]) > 0;
   return snprintf(at, size, id == 7 ? "%.1f ms" : "%.0f %%", id == 7 ? value : 100.0 * value) > 0;
 }
-static const void* params[] = {count, info, 0, text, 0, 0};
+static bool value(void* p, uint32_t id, double* at) { return id == 7 && (*at = 20.0); }
+static const void* params[] = {count, info, value, text, 0, 0};
 static uint32_t one(void* p, bool in) { return 1; }
 static bool port(void* p, uint32_t n, bool in, char* at) { *(uint32_t*)(at + 264) = 1; return true; }
 static bool notes(void* p, uint32_t n, bool in, uint32_t* at) { at[1] = 2; return true; }

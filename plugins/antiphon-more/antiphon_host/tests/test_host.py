@@ -126,6 +126,7 @@ def test_a_value_that_follows_the_rate_is_that_of_the_sound(made, loaded, rate, 
 def test_a_clap_plugin_may_call_what_a_host_need_not_offer(made, loaded) -> None:
     params = described(loaded, "clap:made.clap")
     assert (params["attack"].unit, params["level"].unit) == ("ms", ""), "percent are not what its numbers count"
+    assert (params["attack"].default, params["level"].default) == (20.0, 0.5), "as it begins, not as it says"
     assert (params["mode"].choices, params["mode"].default) == (("Soft", "Hard", "Off"), "Hard")
     sound = noise(2 * 4800, seed=5).reshape(2, 4800)
     fx = node(loaded, "clap:made.clap")
@@ -152,20 +153,21 @@ class Vst3:
 
     def __init__(self) -> None:
         row = {"type": float, "range": (0.0, 1.0, None), "name": "N", "label": "", "valid_values": []}
-        names = ("buffer_size_frames", "latency_frames", "gain", "level_db")
-        self.parameters = {name: SimpleNamespace(**row, is_automatable=name == "gain") for name in names}
-        self.gain = 0.5
+        names = ("buffer_size_frames", "latency_frames", "gain", "azimuth", "level_db")
+        self.parameters = {name: SimpleNamespace(**row, raw_value=1.0, is_automatable=name == "gain") for name in names}
+        self.gain = self.azimuth = 1.0
         self.past = np.zeros((2, 480), np.float32)
 
-    def process(self, sound, rate, **_: object):
-        self.past = np.concatenate([self.past, sound], 1)
+    def process(self, sound, rate, reset: bool, **_: object):
+        sound = sound * self.parameters["azimuth"].raw_value
+        self.past = np.concatenate([0.0 * self.past[:, :480] if reset else self.past, sound], 1)
         return self.past[:, -480 - sound.shape[1] : -480]
 
 
 def test_a_vst3_plugin_reports_its_latency_and_shows_no_meters(made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vst3, "_load", lambda _: Vst3())
     card = vst3.card("/made.vst3")
-    assert [control.name for control in card.controls] == ["gain"]
+    assert [control.name for control in card.controls] == ["gain", "azimuth"]
     played, heard = vst3.Vst3Instance(card, RATE, 128), []
     for n in range(16):
         played.x[:] = n == 2
