@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import soundfile
 from tests.hostile.conftest import Antiphon, answered, listed
 from tests.waiting import complaints, play_for, until
 
+import antiphon
 from antiphon_bench.rig import ServerProcess
 
 
@@ -159,3 +161,30 @@ def test_a_replay_that_does_not_fit(small: Path, tmp_path: Path, antiphon: Antip
     fill(small)
     assert "no space left" in antiphon("replay", str(kept), str(small / "out.wav")).sentence
     assert files(small) == {"filler"}
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
+def test_a_write_that_fails_at_any_byte_leaves_the_file_before(tmp_path: Path, suffix: str) -> None:
+    """In copies of this process whose files hold so many bytes."""
+    sound = (np.random.default_rng(1).standard_normal((2, 24000)) * 0.1).astype(np.float32)
+    antiphon.run("gain", sound, 48000)  # what it loads is not counted
+    out = tmp_path / f"out{suffix}"
+    out.write_bytes(b"before")
+    ends = []
+    for most in (0, 1, 43, 44, 100, 1000, 4096, 8192, 1 << 20):
+        if (copy := os.fork()) == 0:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+            try:
+                antiphon.run("gain", sound, 48000, out=out)
+                os._exit(0)
+            except antiphon.AntiphonError as error:
+                os._exit(1 if "\n" in str(error) else 2)
+            finally:
+                os._exit(3)
+        ends.append(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]))
+        if ends[-1]:
+            assert out.read_bytes() == b"before"
+        assert files(tmp_path) == {out.name}
+    assert ends == [2] * 8 + [0]
+    assert soundfile.info(out).frames == 24000

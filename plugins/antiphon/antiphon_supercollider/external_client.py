@@ -101,8 +101,8 @@ class ExternalClient(ScsynthSupervisor):
         super().__init__(wires, slots, spare=False, layout=layout)
 
     def send_at(self, seconds: float, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Sends messages in bundles for a time since 1970; each has the number of the voice it begins, or 0."""
-        server, due = self._active, time.monotonic_ns() + int((seconds - time.time() + CONFIRMED_SECONDS) * 1e9)
+        """Sends messages in bundles for a time of `time.monotonic`; each has its new voice's number, or 0."""
+        server, due = self._active, int((seconds + CONFIRMED_SECONDS) * 1e9)
         if server is None:
             return
         packets = []
@@ -111,7 +111,8 @@ class ExternalClient(ScsynthSupervisor):
                 self.counts.sent += 1
                 self._pending[node] = due
             packets.append(packet)
-        tag = round((seconds + NTP_1970) * 2**32)
+        # both are read here: the clock of the machine may be set at any time
+        tag = round((seconds - time.monotonic() + time.time() + NTP_1970) * 2**32)
         for n in range(0, len(packets), 16):
             server.send_bytes(osc.encode_bundle(tag, packets[n : n + 16]))
 
@@ -234,7 +235,7 @@ class TimetagOnly(SuperCollider):
         player = self._players[slot] or self._player_when_loaded(slot)
         sounding, self._generation = self._sounding[slot], self.keeper.generation
         # the smallest offset is the one with the least scheduling delay
-        self._zeros.append(time.time() - sample / self._rate)
+        self._zeros.append(time.monotonic() - sample / self._rate)
         if player is None or self._versions[slot] > self.keeper.has or not self.keeper.counts.pid:
             sounding.follow(sample, events)
             return

@@ -5,19 +5,23 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from tests.each import each
 from tests.waiting import until
 
-from antiphon.api import EngineError, UsageError
+from antiphon.api import EngineError, Event, UsageError
 from antiphon.api.backends import transports as osc
 from antiphon.api.backends.synths import Unanswered
 from antiphon.api.backends.transports import ServeSettings
 from antiphon.cli.serve import select_synth_by_option
 from antiphon.kernel.wire.osc import Double
+from antiphon_supercollider import external_client
 from antiphon_supercollider.external_client import (
     BUFFERS,
     BUFFERS_EACH,
@@ -29,6 +33,7 @@ from antiphon_supercollider.external_client import (
     SHARES,
     ExternalClient,
     NullBridge,
+    TimetagOnly,
     join_scsynth,
     layout_of,
     share_of,
@@ -198,6 +203,32 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
     finally:
         theirs.close()
     assert time.monotonic() - began > 1.4
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_notes_keep_their_time_where_the_machines_clock_is_set(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    """A time tag is read by scsynth on that clock: it is set between the blocks and the sending of a note."""
+    sent: list[bytes] = []
+    client = object.__new__(ExternalClient)
+    client._active = SimpleNamespace(send_bytes=sent.append)  # type: ignore[assignment]
+    player = object.__new__(TimetagOnly)
+    player._players, player._sounding, player._versions, player._known = (  # type: ignore[assignment]
+        [mock.MagicMock(litter=[])], [mock.MagicMock()], [0], [0]
+    )  # fmt: skip
+    player.keeper = mock.MagicMock(generation=0, has=0, delay=0, send_at=client.send_at)
+    player._zeros, player._rate, player._hop = deque(maxlen=256), 48000, 64
+    player._messages = [(0, osc.encode("/s_new"))]
+    player._free_ended_nodes = player._send = lambda: None  # type: ignore[method-assign]
+    player.keeper.counts.pid, player.delay = 1, 0
+    now = [1e9, 50.0]
+    clocks = {"time": lambda: now[0], "monotonic": lambda: now[1], "monotonic_ns": lambda: int(1e9 * now[1])}
+    monkeypatch.setattr(external_client, "time", SimpleNamespace(**clocks))
+    player.play(0, 0, ())
+    now[0] += step
+    player.play(0, 0, [Event("on", 0, 60, 1.0)])
+    bundle = osc.decode(sent[0])
+    assert isinstance(bundle, osc.Bundle)
+    assert bundle.timetag / 2**32 - external_client.NTP_1970 == pytest.approx(now[0], abs=0.5)
 
 
 SLOTS = 8
