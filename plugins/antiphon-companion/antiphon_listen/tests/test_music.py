@@ -14,7 +14,7 @@ from tests.each import each
 from antiphon.api import F64
 from antiphon.api.backends.files import AudioWriter, chord_text, read_midi
 from antiphon.api.jobs import FileJob
-from antiphon_listen import beats, harmony, music, spectra, tables
+from antiphon_listen import beats, harmony, meters, music, spectra, tables
 from antiphon_listen.bars import find_downbeats
 from antiphon_listen.chord_notes import write_notes
 from antiphon_listen.music import MusicAnalysis, MusicRun, StemMusicAnalysis
@@ -450,6 +450,15 @@ def test_two_grids_of_a_tempo_outweigh_one_of_its_double(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(beats, "grid_scores", scores)
     assert found(metered(8, 0.35, *METERED[0][1][2:]))["tempo"] == pytest.approx(85.7, rel=0.01)
+
+
+@each("odds, meter", [(1.0, None), (1.4, "3/4")])
+def test_another_meter_than_four_needs_more_than_even_odds(
+    monkeypatch: pytest.MonkeyPatch, odds: float, meter: str | None
+) -> None:
+    row = [{4: 0.0, 3: odds}.get(count, -9.0) for count in meters.BEATS]
+    monkeypatch.setattr(meters, "meter_odds", lambda _, grids, __: np.tile(row, (len(grids), 1)))
+    assert found(metered(*METERED[0][1]))["meter"] == meter
 
 
 def test_without_its_weights_chords_are_triads(monkeypatch: pytest.MonkeyPatch) -> None:
