@@ -215,6 +215,7 @@ HOSTILE = {
     "many wires": "[nodes.gain]\n[wires]\n" + "".join(f"'a{n}'='b'\n" for n in range(15 * KIB)),
     "one wire often": "[nodes.gain]\n[wires]\nin=[" + "'gain'," * 30 * KIB + "]",
     "open strings": '"""\\' * 50 * KIB,
+    "escapes in an open string": 'name = """' + '\\"' * 120 * KIB,
     "escapes": 'name="' + "\\u0041" * 40 * KIB + '"',
     "zeros": "\0" * KIB,
     "dead scenes": "[scenes]\n" + "".join(f"{n}={{}}\n" for n in range(20 * KIB)),

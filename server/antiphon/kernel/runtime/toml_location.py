@@ -13,7 +13,8 @@ _QUOTED = re.compile(
     r"|'''(?:[^']|'(?!''))*'''"
     r'|"(?:[^"\\\n]|\\.)*"'
     r"|'[^'\n]*'"
-    r"|\#[^\n]*",
+    r"|\#[^\n]*"
+    r"|[\"'].*",  # from an open quote on, which the parser reports
     re.DOTALL,
 )
 _LONG_KEY = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MAX_PARTS}}}")
@@ -24,7 +25,6 @@ _PART = re.compile(r"""\s*(?:"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))
 def guard(text: str, source: str) -> None:
     """Raises PatchError for long dotted keys and deep nesting: the parser's time grows with the square of both."""
     bare = _QUOTED.sub(lambda quoted: "\n" * quoted[0].count("\n"), text)
-    bare = re.split("[\"']", bare, maxsplit=1)[0]  # up to an open quote, which the parser reports
     if long := _LONG_KEY.search(bare):
         line = bare.count("\n", 0, long.start()) + 1
         raise PatchError(f"{source}, line {line}: a key of more than {MAX_PARTS} parts is not a patch's")
