@@ -137,9 +137,11 @@ def shortened_value(value: Any) -> str:
         return f"{value:.2f}"
     if isinstance(value, str):
         return value
-    if value and isinstance(value[0], list) and len(value[0]) == 2:
+    if not value:
+        return "none"
+    if isinstance(value[0], list) and len(value[0]) == 2:
         return ", ".join(f"{label} {probability:.2f}" for label, probability in value)
-    if value and isinstance(value[0], list):
+    if isinstance(value[0], list):
         head = ", ".join(f"{clock(start)} {label}" for start, _, label in value[:6])
     else:
         head = ", ".join("-" if number is None else f"{number:.2f}" for number in value[:6])

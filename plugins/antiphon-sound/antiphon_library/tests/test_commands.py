@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from tests import accepted
 from tests.cli.conftest import Done
+from tests.each import each
 
 from antiphon_library import analysing
 from antiphon_library.commands import printing
@@ -339,6 +340,13 @@ def test_what_does_not_fit_at_all_is_not_listed() -> None:
     assert list(printing.fitting(FoundSounds(rows[:2])))[-1] == " 0.01  1.wav  same tempo"
     assert list(printing.fitting(FoundSounds(rows[2:]))) == ["nothing fits"]
     assert list(printing.fitting(FoundSounds([]))) == ["nothing fits"]
+
+
+@each(
+    "value, said", [(None, "-"), ([], "none"), ([1.0, None], "2: 1.00, -"), ([[0.0, 61.0, "C:maj"]], "1: 0:00 C:maj")]
+)
+def test_a_result_is_shortened_to_a_line(value: object, said: str) -> None:
+    assert printing.shortened_value(value) == said
 
 
 def test_nothing_is_asked_about_one_shots(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
