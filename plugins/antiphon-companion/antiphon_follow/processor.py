@@ -283,16 +283,18 @@ class Follow(Processor):
                 io.report(ahead, concert.ahead[n])
         io.report("sureness", self._answer.sureness)
         io.report("state", 0.0 if not count.known else 1.0 if count.following else 2.0)
-        busy = count.following or self._recent or (not io.time.playing and len(self._taps) >= COUNT)
         self._played = io.time.sample + io.frames
+        self._coast[Coast.RESTS] = 0.0
+        if count.following or self._recent or (not io.time.playing and len(self._taps) >= COUNT):
+            return
         until, period = self._until if self._until >= 0 else math.inf, count.period if count.known else math.inf
-        now = not busy, io.time.playing, io.time.sample, until, count.known
+        now = True, io.time.playing, io.time.sample, until, count.known
         self._coast[:] = *now, count.beat, period, count.meter, self._alone
 
     def step(self, io: IO) -> Step | None:
         """Step of a block within a hop, without a note, while the count does not follow, from beat to beat."""
-        if self._concert is not None:
-            return None
+        if self._concert is not None or (self._begin >= 0 and not self._coast[Coast.RESTS]):
+            return None  # it is asked again after each block
         block = io.time.sample, io.time.playing, io.frames, io.frames / self._rate
         coast = follow_coast.step(self._coast, io.audio_out[0], io.audio_out[1], *block)
         hop = self._hops.step(io.audio_in[0], self._nothing)

@@ -252,6 +252,8 @@ class Loops(Processor):
         out, time, tables = io.audio_out[0], io.time, self._player.tables
         if self._source is None or len(out) != 2:
             return None if self._source is not None else fill_sound.step(out, 0.0)
+        if self._begun and not self._course[Course.RESTS]:
+            return None  # it is asked again after each block
         at = tables, self._course, float(io.value("bpm")), time.beat, time.tempo
         return loops_block.step(out, *at, time.sample).provided(loops_go_on.step(*at, time.playing, io.frames))
 
