@@ -5,7 +5,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class BenchesHook(BuildHookInterface):
+class BenchesHook(BuildHookInterface[Any]):
     """Adds `bench/antiphon_bench` to a wheel that is not editable."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ NOTICES = {
 """Plugins with third-party weights, by the suffix of their licence's file."""
 
 
-class WeightsHook(BuildHookInterface):
+class WeightsHook(BuildHookInterface[Any]):
     """Adds the weights of a distribution's plugins to a wheel that is not editable."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
