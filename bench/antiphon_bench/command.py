@@ -40,7 +40,7 @@ OWN = {
     "events": _bench("events", lambda o: (o.seed,), lambda o: 150.0),
     "osc": _bench("osc", lambda o: (o.seconds or 30.0,), lambda o: 10.0 + 3 * (o.seconds or 30.0)),
     "plan": _bench(
-        "plan", lambda o: (o.seconds or 10.0, o.seed), lambda o: 20.0 + 6 * (o.seconds or 10.0), ("pedalboard",)
+        "plan", lambda o: (o.seconds or 10.0, o.seed), lambda o: 120.0 + 18 * (o.seconds or 10.0), ("pedalboard",)
     ),
     "swap": _bench("swap", lambda o: (o.limit or 1000, o.seed), lambda o: 25.0 + 0.25 * (o.limit or 1000)),
     "live": _bench(
