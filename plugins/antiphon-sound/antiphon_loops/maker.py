@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from antiphon.api import F32, FileError
-from antiphon.api.backends.analysis import ONSET_RISE, ONSETS_APART, level_rises, listening_mono, piece_frames
+from antiphon.api.backends.analysis import listening_mono, onset_frames
 from antiphon_loops.analysis.reading import sound_of, true_peak
 from antiphon_loops.arrange import Arrangement, LoopChoice, LoopRequest, arrange
 from antiphon_loops.record import Loop
@@ -67,16 +67,7 @@ def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
 
 def onsets(sound: F32, rate: int) -> list[int]:
     """Onset frames: where the level of 2 ms pieces rises over the preceding ones."""
-    step = piece_frames(rate)
-    count = sound.shape[1] // step
-    if count < 8:
-        return []
-    rise = level_rises(listening_mono(sound)[: count * step], rate, _LOOK_BACK, circular=True)
-    frames: list[int] = []
-    for n in np.flatnonzero((rise > ONSET_RISE) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
-        if not frames or n * step - frames[-1] > ONSETS_APART * rate:
-            frames.append(int(n) * step)
-    return frames
+    return onset_frames(listening_mono(sound), rate, _LOOK_BACK, circular=True)
 
 
 def _place_slices(sound: F32, frames: int, rate: int, places: list[int]) -> F32:

@@ -15,29 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import (
-    Audio,
-    RealFft,
-    channel,
-    f32,
-    f32p,
-    f64,
-    f64p,
-    fft_real,
-    fft_real_inverse,
-    i64,
-    i64p,
-    kernel,
-)
-from antiphon_effects.shared import PI, REST, effects_finite, smooth_param
+from antiphon.api.backends.signal import PhaseSpectra, SpectraBuffers, vocoder_overlap, vocoder_peaks, vocoder_window
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, fft_real, fft_real_inverse, i64, i64p, kernel
+from antiphon_effects.shared import PI, effects_finite, smooth_param
 
-OVERLAP = 8
-"""Number of overlapping windows. With 4, a partial between two bins has sidebands at -46 dB (the window's transform at
-3.5 bins); with 8 they are at -79 dB."""
-QUIET = 1e-20
-"""Power below which a bin is no peak."""
-PEAK_FACTOR = 1.00001
-"""Minimum ratio of a peak's power to its neighbours', above the rounding noise of a flat spectrum."""
 TAU = 2.0 * math.pi
 
 
@@ -59,95 +40,6 @@ def effects_atan2(y: f64, x: f64) -> f64:
     return -v if y < 0.0 else v
 
 
-class SpectraBuffers(NamedTuple):
-    """Kernel arguments of `PhaseSpectra`, which documents each."""
-
-    past: Audio
-    mask: i64
-    hop: i64
-    output: Audio
-    window: f32p
-    scaled: f32p
-    frame: Audio
-    sums: Audio
-    now: Audio
-    before: Audio
-    target: Audio
-    power: f32p
-    edges: i64p
-    peaks: i64p
-    turns: f32p
-    work: f32p
-
-
-@kernel
-def effects_window(s: SpectraBuffers, end: i64, bins: Audio) -> None:
-    """bins ← the spectrum of the windowed frames of `past` before `end`; the window's centre is at index 0 of frame."""
-    size = s.frame.frames
-    half = size // 2
-    for c in range(s.frame.channels):
-        for n in range(half):
-            s.frame[c, n] = s.past[c, (end - half + n) & s.mask] * s.window[half + n]
-            s.frame[c, half + n] = s.past[c, (end - size + n) & s.mask] * s.window[n]
-        fft_real(channel(s.frame, c), size, s.turns, s.work, channel(bins, c))
-
-
-@kernel
-def effects_overlap(s: SpectraBuffers) -> None:
-    """out ← the next `hop` frames of the overlap-added windows, including the spectrum's sound, in `frame`."""
-    size = s.frame.frames
-    half = size // 2
-    for c in range(s.frame.channels):
-        fft_real_inverse(channel(s.target, c), size, s.turns, s.work, channel(s.frame, c))
-        for n in range(half):
-            s.sums[c, n] = s.sums[c, n] + s.frame[c, half + n] * s.scaled[n]
-            s.sums[c, half + n] = s.sums[c, half + n] + s.frame[c, n] * s.scaled[half + n]
-        for n in range(s.hop):
-            v = s.sums[c, n]
-            s.output[c, n] = f32(0.0) if abs(v) < f32(REST) else v
-        for n in range(size - s.hop):
-            s.sums[c, n] = s.sums[c, n + s.hop]
-        for n in range(size - s.hop, size):
-            s.sums[c, n] = 0.0
-
-
-@kernel
-def effects_peaks(s: SpectraBuffers) -> i64:
-    """Finds the spectrum's peaks; returns their number. A peak's bins lie from its entry in `edges` to the next.
-
-    now: `[channels, 2 bins]`, interleaved real and imaginary.  power: of each bin, over all channels.
-    """
-    bins = s.now.frames // 2
-    for k in range(bins):
-        s.power[k] = 0.0
-    for c in range(s.now.channels):
-        for k in range(bins):
-            s.power[k] = s.power[k] + s.now[c, 2 * k] * s.now[c, 2 * k] + s.now[c, 2 * k + 1] * s.now[c, 2 * k + 1]
-    count = 0
-    strongest = 2
-    for k in range(2, bins - 2):
-        p = s.power[k]
-        around = max(max(s.power[k - 1], s.power[k - 2]), max(s.power[k + 1], s.power[k + 2]))
-        strongest = k if p > s.power[strongest] else strongest
-        if p > f32(QUIET) and p > around * f32(PEAK_FACTOR):
-            s.peaks[count] = k
-            # the border lies where the sound between two peaks is weakest
-            if count > 0:
-                low = s.peaks[count - 1]
-                for j in range(s.peaks[count - 1], k):
-                    if s.power[j] < s.power[low]:
-                        low = j
-                s.edges[count] = low
-            count = count + 1
-    # the spectrum of a click is flat: it is one peak, whose phases stay as they are to each other
-    if count == 0 and s.power[strongest] > f32(QUIET):
-        s.peaks[0] = strongest
-        count = 1
-    s.edges[0] = 0
-    s.edges[count] = bins
-    return count
-
-
 @kernel
 def effects_phase_advance(now: Audio, before: Audio, bin: i64) -> f64:
     """Phase advance of a bin from one spectrum to the other, -π to π, over all channels."""
@@ -161,40 +53,6 @@ def effects_phase_advance(now: Audio, before: Audio, bin: i64) -> f64:
         re = re + a * x + b * y
         im = im + a * y - b * x
     return effects_atan2(im, re)
-
-
-class PhaseSpectra:
-    """Short-time Fourier analysis and synthesis of one stream.
-
-    `size`: frames of a window. `hop`: frames between windows. `now`: the latest spectrum, `[channels, 2 bins]`,
-    interleaved real and imaginary.
-    """
-
-    def __init__(self, channels: int, size: int, past: int) -> None:
-        """Allocates for windows of `size` frames, a power of two, and `past` frames of sound, more than `size`."""
-        self.size, self.hop = size, size // OVERLAP
-        self.mask = (1 << math.ceil(math.log2(past))) - 1
-        self.past = np.zeros((channels, self.mask + 1), np.float32)  # the sound so far, a ring of `mask` + 1 frames
-        self.output = np.zeros((channels, self.hop), np.float32)  # the sound that has become ready, `[channels, hop]`
-        window = np.hanning(size + 1)[:-1]
-        self.window = window.astype(np.float32)
-        # a window on both ways; their squares add up to 3/8 of the overlap
-        self.scaled = (window / (0.375 * OVERLAP)).astype(np.float32)
-        self.frame = np.zeros((channels, size), np.float32)  # a windowed frame, `[channels, size]`
-        self.sums = np.zeros((channels, size), np.float32)  # the overlapping windows so far, `[channels, size]`
-        self.fft = RealFft(size)
-        bins = size // 2 + 1
-        self.now, self.before, self.target = (np.zeros((channels, 2 * bins), np.float32) for _ in range(3))
-        self.power = np.zeros(bins, np.float32)
-        self.edges, self.peaks = np.zeros(bins + 1, np.int64), np.zeros(bins, np.int64)
-        self.record = SpectraBuffers(
-            self.past, self.mask, self.hop, self.output, self.window, self.scaled, self.frame, self.sums, self.now,
-            self.before, self.target, self.power, self.edges, self.peaks, self.fft.turns, self.fft.work,
-        )  # fmt: skip
-
-    def clear(self) -> None:
-        for state in (self.past, self.output, self.sums, self.now, self.before, self.target):
-            state.fill(0.0)
 
 
 def window_size(seconds: float, rate: int) -> int:
@@ -313,12 +171,12 @@ def effects_pitch(
             for c in range(s.now.channels):
                 for k in range(s.now.frames):
                     s.before[c, k] = s.now[c, k]
-            effects_window(s, age + 1, s.now)
-            count = effects_peaks(s)
+            vocoder_window(s, age + 1, s.now)
+            count = vocoder_peaks(s)
             if formants == 1:
                 effects_envelope(s, t, s.frame.frames)
             effects_shift(s, count, t, formants, ratio)
-            effects_overlap(s)
+            vocoder_overlap(s)
 
 
 class Pitch(Processor):

@@ -16,17 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_effects.pitch import (
-    TAU,
+from antiphon.api.backends.signal import (
     PhaseSpectra,
     SpectraBuffers,
-    effects_atan2,
-    effects_overlap,
-    effects_peaks,
-    effects_window,
-    window_size,
+    vocoder_overlap,
+    vocoder_peaks,
+    vocoder_turn,
+    vocoder_window,
 )
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, i64p, kernel
+from antiphon_effects.pitch import TAU, effects_atan2, window_size
 from antiphon_effects.shared import effects_finite
 
 WINDOW = 0.085
@@ -108,45 +107,11 @@ def effects_attack(s: SpectraBuffers, count: i64, t: StretchState) -> f64:
 
 
 @kernel
-def effects_continue_phases(s: SpectraBuffers, count: i64, t: StretchState, attack: i64) -> None:
-    """target ← now, with phases that continue those of `target`, or the input's phases at an onset."""
-    bins = s.now.frames // 2
-    for i in range(count):
-        peak = s.peaks[i]
-        re = f64(0.0)
-        im = f64(0.0)
-        for c in range(s.now.channels):
-            a = f64(s.before[c, 2 * peak])
-            b = f64(s.before[c, 2 * peak + 1])
-            x = f64(s.target[c, 2 * peak])
-            y = f64(s.target[c, 2 * peak + 1])
-            re = re + a * x + b * y
-            im = im + a * y - b * x
-        size = math.sqrt(re * re + im * im)
-        if size < 1e-30 or (attack == 1 and t.rises[i] > 0.0):
-            re = 1.0
-            im = 0.0
-            size = 1.0
-        cos = re / size
-        sin = im / size
-        for c in range(s.now.channels):
-            for k in range(s.edges[i], s.edges[i + 1]):
-                a = f64(s.now[c, 2 * k])
-                b = f64(s.now[c, 2 * k + 1])
-                s.target[c, 2 * k] = f32(a * cos - b * sin)
-                s.target[c, 2 * k + 1] = f32(a * sin + b * cos)
-    if count == 0:
-        for c in range(s.target.channels):
-            for k in range(2 * bins):
-                s.target[c, k] = 0.0
-
-
-@kernel
 def effects_analyse(end: i64, s: SpectraBuffers, t: StretchState) -> f64:
     """Computes the spectra of the input before `end`; returns the onset's offset in the window, or 0."""
-    effects_window(s, end - s.hop, s.before)
-    effects_window(s, end, s.now)
-    t.place[_PEAKS] = effects_peaks(s)
+    vocoder_window(s, end - s.hop, s.before)
+    vocoder_window(s, end, s.now)
+    t.place[_PEAKS] = vocoder_peaks(s)
     return effects_attack(s, t.place[_PEAKS], t)
 
 
@@ -186,8 +151,8 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
         else:
             begins = 1
             moved = f64(s.hop) + max(0.0, -early)
-    effects_continue_phases(s, t.place[_PEAKS], t, begins)
-    effects_overlap(s)
+    vocoder_turn(s, t.place[_PEAKS], t.rises, begins)
+    vocoder_overlap(s)
     t.state[_DEBT] = debt + moved - pace
     t.state[_PACE] = moved
     return moved
@@ -196,11 +161,11 @@ def effects_stretch_hop(end: i64, factor: f64, s: SpectraBuffers, t: StretchStat
 @kernel
 def effects_pace_hop(end: i64, s: SpectraBuffers, t: StretchState) -> None:
     """output ← the next hop, from the input before `end`, without attack detection."""
-    effects_window(s, end - s.hop, s.before)
-    effects_window(s, end, s.now)
-    t.place[_PEAKS] = effects_peaks(s)
-    effects_continue_phases(s, t.place[_PEAKS], t, 0)
-    effects_overlap(s)
+    vocoder_window(s, end - s.hop, s.before)
+    vocoder_window(s, end, s.now)
+    t.place[_PEAKS] = vocoder_peaks(s)
+    vocoder_turn(s, t.place[_PEAKS], t.rises, 0)
+    vocoder_overlap(s)
 
 
 @kernel

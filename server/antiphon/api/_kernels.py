@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.native.compiling import kernel
 from antiphon.native.dsp import fill_sound
-from antiphon.native.intrinsics import offset
+from antiphon.native.intrinsics import channel, offset
 from antiphon.native.kernel import Audio, Step, f32, f32p, f64, f64p, i64, i64p
 
 
@@ -351,3 +352,172 @@ class HopPlace:
     def count(self, frames: int) -> Step:
         """Step of a block within the hop whose frames are only counted."""
         return hop_count.step(self.words, frames).provided(hop_waits.step(self.words, self.hop, frames))
+
+
+OVERLAP = 8
+"""Number of overlapping windows. With 4, a partial between two bins has sidebands at -46 dB (the window's transform at
+3.5 bins); with 8 they are at -79 dB."""
+QUIET = 1e-20
+"""Power below which a bin is no peak."""
+PEAK_FACTOR = 1.00001
+"""Minimum ratio of a peak's power to its neighbours', above the rounding noise of a flat spectrum."""
+REST = 1e-15
+"""Magnitude below which the sound is 0: 300 dB below full scale, and far above the slow denormal numbers."""
+
+
+class SpectraBuffers(NamedTuple):
+    """Kernel arguments of `PhaseSpectra`, which documents each."""
+
+    past: Audio
+    mask: i64
+    hop: i64
+    output: Audio
+    window: f32p
+    scaled: f32p
+    frame: Audio
+    sums: Audio
+    now: Audio
+    before: Audio
+    target: Audio
+    power: f32p
+    edges: i64p
+    peaks: i64p
+    turns: f32p
+    work: f32p
+
+
+@kernel
+def vocoder_window(s: SpectraBuffers, end: i64, bins: Audio) -> None:
+    """bins ← the spectrum of the windowed frames of `past` before `end`; the window's centre is at index 0 of frame."""
+    size = s.frame.frames
+    half = size // 2
+    for c in range(s.frame.channels):
+        for n in range(half):
+            s.frame[c, n] = s.past[c, (end - half + n) & s.mask] * s.window[half + n]
+            s.frame[c, half + n] = s.past[c, (end - size + n) & s.mask] * s.window[n]
+        fft_real(channel(s.frame, c), size, s.turns, s.work, channel(bins, c))
+
+
+@kernel
+def vocoder_overlap(s: SpectraBuffers) -> None:
+    """out ← the next `hop` frames of the overlap-added windows, including the spectrum's sound, in `frame`."""
+    size = s.frame.frames
+    half = size // 2
+    for c in range(s.frame.channels):
+        fft_real_inverse(channel(s.target, c), size, s.turns, s.work, channel(s.frame, c))
+        for n in range(half):
+            s.sums[c, n] = s.sums[c, n] + s.frame[c, half + n] * s.scaled[n]
+            s.sums[c, half + n] = s.sums[c, half + n] + s.frame[c, n] * s.scaled[half + n]
+        for n in range(s.hop):
+            v = s.sums[c, n]
+            s.output[c, n] = f32(0.0) if abs(v) < f32(REST) else v
+        for n in range(size - s.hop):
+            s.sums[c, n] = s.sums[c, n + s.hop]
+        for n in range(size - s.hop, size):
+            s.sums[c, n] = 0.0
+
+
+@kernel
+def vocoder_peaks(s: SpectraBuffers) -> i64:
+    """Finds the spectrum's peaks; returns their number. A peak's bins lie from its entry in `edges` to the next.
+
+    now: `[channels, 2 bins]`, interleaved real and imaginary.  power: of each bin, over all channels.
+    """
+    bins = s.now.frames // 2
+    for k in range(bins):
+        s.power[k] = 0.0
+    for c in range(s.now.channels):
+        for k in range(bins):
+            s.power[k] = s.power[k] + s.now[c, 2 * k] * s.now[c, 2 * k] + s.now[c, 2 * k + 1] * s.now[c, 2 * k + 1]
+    count = 0
+    strongest = 2
+    for k in range(2, bins - 2):
+        p = s.power[k]
+        around = max(max(s.power[k - 1], s.power[k - 2]), max(s.power[k + 1], s.power[k + 2]))
+        strongest = k if p > s.power[strongest] else strongest
+        if p > f32(QUIET) and p > around * f32(PEAK_FACTOR):
+            s.peaks[count] = k
+            # the border lies where the sound between two peaks is weakest
+            if count > 0:
+                low = s.peaks[count - 1]
+                for j in range(s.peaks[count - 1], k):
+                    if s.power[j] < s.power[low]:
+                        low = j
+                s.edges[count] = low
+            count = count + 1
+    # the spectrum of a click is flat: it is one peak, whose phases stay as they are to each other
+    if count == 0 and s.power[strongest] > f32(QUIET):
+        s.peaks[0] = strongest
+        count = 1
+    s.edges[0] = 0
+    s.edges[count] = bins
+    return count
+
+
+@kernel
+def vocoder_turn(s: SpectraBuffers, count: i64, rises: f32p, attack: i64) -> None:
+    """target ← now, with phases that continue those of `target`; the input's at an attack for peaks with `rises`."""
+    bins = s.now.frames // 2
+    for i in range(count):
+        peak = s.peaks[i]
+        re = f64(0.0)
+        im = f64(0.0)
+        for c in range(s.now.channels):
+            a = f64(s.before[c, 2 * peak])
+            b = f64(s.before[c, 2 * peak + 1])
+            x = f64(s.target[c, 2 * peak])
+            y = f64(s.target[c, 2 * peak + 1])
+            re = re + a * x + b * y
+            im = im + a * y - b * x
+        size = math.sqrt(re * re + im * im)
+        if size < 1e-30 or (attack == 1 and rises[i] > 0.0):
+            re = 1.0
+            im = 0.0
+            size = 1.0
+        cos = re / size
+        sin = im / size
+        for c in range(s.now.channels):
+            for k in range(s.edges[i], s.edges[i + 1]):
+                a = f64(s.now[c, 2 * k])
+                b = f64(s.now[c, 2 * k + 1])
+                s.target[c, 2 * k] = f32(a * cos - b * sin)
+                s.target[c, 2 * k + 1] = f32(a * sin + b * cos)
+    if count == 0:
+        for c in range(s.target.channels):
+            for k in range(2 * bins):
+                s.target[c, k] = 0.0
+
+
+class PhaseSpectra:
+    """Short-time Fourier analysis and synthesis of one stream.
+
+    `size`: frames of a window. `hop`: frames between windows. `now`: the latest spectrum, `[channels, 2 bins]`,
+    interleaved real and imaginary.
+    """
+
+    def __init__(self, channels: int, size: int, past: int) -> None:
+        """Allocates for windows of `size` frames, a power of two, and `past` frames of sound, more than `size`."""
+        self.size, self.hop = size, size // OVERLAP
+        self.mask = (1 << math.ceil(math.log2(past))) - 1
+        self.past = np.zeros((channels, self.mask + 1), np.float32)  # the sound so far, a ring of `mask` + 1 frames
+        self.output = np.zeros((channels, self.hop), np.float32)  # the sound that has become ready, `[channels, hop]`
+        window = np.hanning(size + 1)[:-1]
+        self.window = window.astype(np.float32)
+        # a window on both ways; their squares add up to 3/8 of the overlap
+        self.scaled = (window / (0.375 * OVERLAP)).astype(np.float32)
+        self.frame = np.zeros((channels, size), np.float32)  # a windowed frame, `[channels, size]`
+        self.sums = np.zeros((channels, size), np.float32)  # the overlapping windows so far, `[channels, size]`
+        self.fft = RealFft(size)
+        bins = size // 2 + 1
+        self.now, self.before, self.target = (np.zeros((channels, 2 * bins), np.float32) for _ in range(3))
+        self.power = np.zeros(bins, np.float32)
+        self.edges, self.peaks = np.zeros(bins + 1, np.int64), np.zeros(bins, np.int64)
+        self.record = SpectraBuffers(
+            self.past, self.mask, self.hop, self.output, self.window, self.scaled, self.frame, self.sums, self.now,
+            self.before, self.target, self.power, self.edges, self.peaks, self.fft.turns, self.fft.work,
+        )  # fmt: skip
+
+    def clear(self) -> None:
+        """Silences all that sounded."""
+        for state in (self.past, self.output, self.sums, self.now, self.before, self.target):
+            state.fill(0.0)

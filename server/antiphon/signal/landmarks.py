@@ -67,6 +67,19 @@ def level_rises(mono: NDArray[np.floating], rate: int, lags: Sequence[int], *, c
     return np.asarray(np.maximum(*rises))
 
 
+def onset_frames(mono: NDArray[np.floating], rate: int, lags: Sequence[int], *, circular: bool) -> list[int]:
+    """Onsets in order: first frames of the pieces where `level_rises`, of which these are the arguments, has a peak."""
+    step = piece_frames(rate)
+    count, frames = len(mono) // step, list[int]()
+    if count < 8:
+        return frames
+    rise = level_rises(mono[: count * step], rate, lags, circular=circular)
+    for n in np.flatnonzero((rise > ONSET_RISE) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
+        if not frames or n * step - frames[-1] > ONSETS_APART * rate:
+            frames.append(int(n) * step)
+    return frames
+
+
 def _rises(level: NDArray[np.floating], lags: Sequence[int], floor: float, *, circular: bool) -> NDArray[np.floating]:
     def shifted(by: int) -> NDArray[np.floating]:
         there: NDArray[np.floating] = np.roll(level, by)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         plain_result,
     )
     from antiphon.signal.features import import_librosa
-    from antiphon.signal.landmarks import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+    from antiphon.signal.landmarks import ONSET_RISE, ONSETS_APART, level_rises, onset_frames, piece_frames
     from antiphon.signal.listening_mix import ListeningMix, listening_mono
     from antiphon.signal.loudness import K_STATE, LoudnessMeter, k_sections, k_weigh
     from antiphon.signal.mel import MEL, MelSettings, mel_bank

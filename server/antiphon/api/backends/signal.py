@@ -1,4 +1,4 @@
-"""Short-time spectra, wavelet bands, monophonic pitch, scales, lyrics."""
+"""Short-time spectra, a phase vocoder's kernels, wavelet bands, monophonic pitch, scales, lyrics."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,14 @@ import antiphon.api._former as _former
 import antiphon.kernel.runtime.importing as _importing
 
 if TYPE_CHECKING:
+    from antiphon.api._kernels import (
+        PhaseSpectra,
+        SpectraBuffers,
+        vocoder_overlap,
+        vocoder_peaks,
+        vocoder_turn,
+        vocoder_window,
+    )
     from antiphon.kernel.signal import named_note
     from antiphon.signal.hop_spectrum import C64, LOW_FADE, SampleHistory, Spectra, SpectrumSizes, grid, windows
     from antiphon.signal.mel import hann
