@@ -45,6 +45,7 @@ _EVALUATIONS = (
     "key listen.own_files:Keys Keys beside Krumhansl's profiles, on rendered songs or your files.",
     "latent latent.evaluation:LatentTimbres Notes of a learned space of timbre beside real ones and copies.",
     "listen listen.evaluation:ListenEvaluation Beats, downbeats, tempo, chords and key of rendered songs.",
+    "record follow.record_evaluation:RecordEvaluation A recording that waits, beside the person who plays.",
     "score follow.score_evaluation:ScoreFollowing The place in a score beat by beat, and the accompaniment beside it.",
     "stems stems.evaluation:StemsEvaluation Drums, bass, voice and the rest of mixes with real singers, beside HPSS.",
     "tempo listen.own_files:Tempi Tempi beside librosa, on rendered songs or your files.",

@@ -14,8 +14,8 @@ from antiphon.kernel.runtime import paths, resources
 from antiphon.operations import patch_list
 
 CHECKS = {"through", "worker", "bench8"}
-SINGS = {"cantor", "choir", "strudel", "kitband"}
-"""Play where a voice is installed, or a translated program, and are listed nowhere."""
+SINGS = {"cantor", "choir", "strudel", "kitband", "withme"}
+"""Play where a voice is installed, or a translated program or a recording is given, and are listed nowhere."""
 
 
 def write(name: str, text: str, part: str = "") -> None:

@@ -40,7 +40,8 @@ def phrases(seconds=2.0):
 
 # patches that are not in performances.py: what is supplied (a loop), RMS in dB from and to, attacks from and to
 SUPPLIED = {"bench8": ((-30, -20), (12, 22)), "through": ((-26, -16), (14, 22)), "worker": ((-26, -16), (14, 22))}
-OF_PLUGINS = {"cantor"}  # plugins/antiphon-companion/antiphon_sing/tests/test_sing.py, where there is a voice
+# tests of antiphon_sing, where there is a voice, and of antiphon_record, where there is a recording
+OF_PLUGINS = {"cantor", "withme"}
 SECONDS = 5.0
 # what the live sets play on: tests/patches/test_live_sets.py
 OF_SETS = {

@@ -43,6 +43,7 @@ def play(
     server: Annotated[ServeSettings, OPTIONS],
     no_open: Annotated[bool, argument("Open no browser.")] = False,
     song: Annotated[str, argument("A MIDI file, played by the patch keys.", "[SONG.mid]", placed=True)] = "",
+    with_me: Annotated[bool, argument("SONG is a sound file, which plays with you: it waits, and follows.")] = False,
 ) -> None:
     """Play a demo (a piano and a band that answer a voice), a patch of your choice, or a MIDI file. Ctrl-C ends it."""
     from antiphon.cli.serve import check_ports_free, run
@@ -55,21 +56,24 @@ def play(
         options |= one.unasked()
     patch = server.patch or (PATCH if playable(PATCH) else ALONE)
     asked = server.with_(live=True, options=options, patch=patch).check()
+    if with_me and not song:
+        raise UsageError("--with-me plays a sound file with you; name one: antiphon play SONG --with-me")
     _check_song_and_patch(song, asked.patch)
     if song:
         from antiphon.cli import play_song
 
-        text = play_song.patch_of_song(server.patch or play_song.PATCH, song)
+        make = play_song.patch_of_record if with_me else play_song.patch_of_song
+        text = make(server.patch or (play_song.RECORD_PATCH if with_me else play_song.PATCH), song)
         check_ports_free(asked)  # before the patch of a song that plays is written over
         asked = asked.with_(patch=str(play_song.write_song_patch(text)))
     else:
         check_ports_free(asked)
     device = probe(asked)
-    opens = not (asked.mute_input or song)
+    opens = not (asked.mute_input or (song and not with_me))
     settings = asked.with_(mute_input=asked.input_file is None, extra={**asked.extra, "opens": opens})
 
     def said(used: ServeSettings) -> list[str]:
-        return list(introduction(used, device.driver, device.note, song, list(options)))
+        return list(introduction(used, device.driver, device.note, song, list(options), with_me=with_me))
 
     # the server's own handling of Ctrl-C records one that a library catches
     with termination_signals(ctrl_c=False):
@@ -120,11 +124,11 @@ def headless_settings(asked: ServeSettings) -> ServeSettings:
 
 
 def introduction(
-    settings: ServeSettings, driver: str, note: str, song: str = "", added: Sequence[str] = ()
+    settings: ServeSettings, driver: str, note: str, song: str = "", added: Sequence[str] = (), *, with_me: bool = False
 ) -> Iterator[str]:
     """Yields the lines to print before the server is ready.
 
-    `song`: the MIDI file, or "". `added`: options that transports add automatically.
+    `song`: the file, or "". `added`: options that transports add automatically. `with_me`: the file is a recording.
     """
     if note:
         yield note
@@ -135,7 +139,7 @@ def introduction(
         yield f"To listen, press Listen on the page. {kept}"
         yield f"{settings.record}, and all that comes after"
         yield f"    {command(settings, '/record/start')}"
-    elif settings.mute_input and not song:
+    elif settings.mute_input and (with_me or not song):
         if settings.headphones:
             yield "The input starts muted: put headphones on, then"
         elif driver != "jack" and settings.extra.get("opens"):
@@ -147,21 +151,24 @@ def introduction(
     if added:
         options = " ".join(f"--{option}" for option in added)
         yield f"It is played by {' and '.join(added)} too, as with `serve {options}`."
-    hint = "" if song else hint_of(settings.patch)
+    hint = "" if song and not with_me else hint_of(settings.patch)
     yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
     yield "Open the address after `page`, below, in a browser: everything can be played there. It works once."
     yield "Or, once the line that begins with ready is there, type in another terminal:"
-    drive = [(f"    {command(settings, message)}", effect) for message, effect in _drive(settings.patch, song)]
+    drive = [
+        (f"    {command(settings, message)}", effect)
+        for message, effect in _drive(settings.patch, song, with_me=with_me)
+    ]
     yield from align_rows(drive)
     yield f"or send these as OSC to port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
 
 
-def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
+def _drive(patch: str, song: str, *, with_me: bool = False) -> tuple[tuple[str, str], ...]:
     """Messages to try, each with its effect."""
     if song:
-        from antiphon.cli.play_song import DRIVE
+        from antiphon.cli import play_song
 
-        return DRIVE
+        return play_song.RECORD_DRIVE if with_me else play_song.DRIVE
     return _DRIVE if patch == PATCH else _DRIVE[-1:]
 
 

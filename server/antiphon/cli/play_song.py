@@ -1,9 +1,10 @@
-"""`antiphon play song.mid`: extends a patch by a node that plays the file."""
+"""`antiphon play song.mid`: extends a patch by a node that plays the file; `--with-me`: gives it a recording."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from antiphon.cli.errors import complain
+from antiphon.cli.progress import progress_bar
 from antiphon.files.scores.midi_suffixes import MIDI_WRITTEN, is_midi
 from antiphon.kernel.contract.catalog import Catalog
 from antiphon.kernel.contract.params import Value
@@ -13,6 +14,7 @@ from antiphon.kernel.graph.graph import End, NodeSpec, Wire
 from antiphon.kernel.graph.names import SUFFIX
 from antiphon.kernel.graph.patch import dump, load, parse
 from antiphon.kernel.plugins import loader
+from antiphon.kernel.plugins.hook_lists import service
 from antiphon.kernel.runtime import paths
 from antiphon.kernel.runtime.terms import path_text
 from antiphon.offline import note_file
@@ -29,6 +31,14 @@ DRIVE = (
     ("/node/song/start", "again from the beginning"),
     ("/node/song/transpose 2", "two semitones higher, from the next note"),
     ("/node/song/loop 1", "once more, and on, when it ends"),
+)
+RECORD_PATCH, RECORD_TYPE = "withme", "record"
+"""Default patch for a recording, and the type of the node that plays it."""
+RECORD_DRIVE = (
+    ("/node/record/voice 1", "the recording's voice; drums, bass and other likewise"),
+    ("/node/record/section chorus", "a section, from the next bar on, again and again"),
+    ("/node/record/transpose -2", "two semitones lower"),
+    ("/transport/wait", "from the beginning, as you begin"),
 )
 
 
@@ -73,6 +83,32 @@ def patch_of_song(patch: str, song: str) -> str:
     nodes = (node, *(_remove_player_wait(one, loaded.catalog) for one in players.graph.nodes))
     graph = replace(players.graph, nodes=nodes, wires=(*wires, *players.graph.wires))
     bpm = min(MAX_TEMPO, max(MIN_TEMPO, score.song.tempo[0][1]))
+    text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
+    parse(text, loaded.catalog, path.name, trusted=True)
+    return text
+
+
+def patch_of_record(patch: str, song: str) -> str:
+    """Text of a copy of a patch whose node of `RECORD_TYPE` has a recording, which is prepared first, at its tempo.
+
+    Raises UsageError: the patch has no such node. Raises FileError: the recording cannot be prepared. Raises
+    PluginError: no plugin prepares it. Raises PatchError: the patch cannot be loaded.
+    """
+    loaded = loader.load(check=False)
+    before = load(patch, loaded.catalog, trusted=True)
+    if all(node.type != RECORD_TYPE for node in before.graph.nodes):
+        raise UsageError(f"the patch {path_text(patch)} has no node {RECORD_TYPE}; {RECORD_PATCH} has one")
+    path = Path(song).absolute()
+    with progress_bar("preparing") as draw:
+        found = service(RECORD_TYPE).prepare(path, lambda share, what: draw(round(1000 * share), 1000, what))
+    for remark in found.remarks:
+        complain(remark)
+    nodes = tuple(
+        replace(node, values={**node.values, "file": str(path)}) if node.type == RECORD_TYPE else node
+        for node in before.graph.nodes
+    )
+    bpm = min(MAX_TEMPO, max(MIN_TEMPO, found.tempo))
+    graph = replace(before.graph, nodes=nodes)
     text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
     parse(text, loaded.catalog, path.name, trusted=True)
     return text

@@ -20,7 +20,7 @@ BUILT_IN = (
     "antiphon_follow", "antiphon_host", "antiphon_hum", "antiphon_identify", "antiphon_latent", "antiphon_library",
     "antiphon_lights", "antiphon_link", "antiphon_listen", "antiphon_loops", "antiphon_mcp", "antiphon_midi",
     "antiphon_model", "antiphon_models", "antiphon_mosaic", "antiphon_mqtt", "antiphon_notes", "antiphon_pyo",
-    "antiphon_room", "antiphon_sampler", "antiphon_sing", "antiphon_soundfont", "antiphon_stems",
+    "antiphon_record", "antiphon_room", "antiphon_sampler", "antiphon_sing", "antiphon_soundfont", "antiphon_stems",
     "antiphon_supercollider", "antiphon_synth", "antiphon_transfer", "antiphon_utilities", "antiphon_classify",
 )  # fmt: skip
 """What ships, in load order; `make docs` writes it."""

@@ -1,0 +1,186 @@
+"""`antiphon evaluate record`: a recording that waits and follows, beside the person who plays it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from antiphon.api import F32, F64
+from antiphon.api.backends.files import make_folder
+from antiphon_models.follow.songs import PlayedSong, change_tempos, performance
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
+from antiphon_models.learning.user_commands import command
+from antiphon_models.material.sounds import songs
+from antiphon_record.kernels import HALF_SCALE, STEMS
+from antiphon_record.preparing import RATE, VERSION, PreparedRecord, beat_places, find_attacks, folder_of
+
+SONGS, SECONDS, COUNT = 4, 50.0, 4
+"""Default number of songs; measured seconds; beats of the count-in."""
+TEST = "89"
+STOP, STOP_AT = 5.0, 0.5
+"""Seconds of a stop, and where it is in a performance."""
+TELLS, LOW, APART = 16, 600.0, 200.0
+"""Beats told apart by the pitch of their clicks, and the lowest pitch and distance of those in Hz."""
+TOGETHER = 0.1
+"""Seconds within which the record is with the player."""
+KINDS = ("as played", "swells", "steps", "stop")
+PATCH = """format = 1
+tempo = {tempo}
+[nodes.follow]
+drive = "beat"
+range = "{low:.0f}-{high:.0f}"
+[nodes.record]
+file = "{file}"
+waits = 2
+[wires]
+"record" = "out"
+"""
+
+
+class RecordEvaluation(Evaluation):
+    """Measures records of POP909's beats, with a click on each, played along with by the songs' pianists."""
+
+    trivial = "the record untouched"
+    ours = "record, MIDI"
+    columns = "off, p50 [ms] ↓; off, p95 [ms] ↓; right bar; again in 2 beats"
+    note = (
+        "off: distance of the record's clicks from the player's nearest beat; right bar: share of the clicks in the "
+        "player's bar; again in 2 beats: whether after a stop of 5 s the clicks from the third beat on are within "
+        "100 ms of the player's beats."
+    )
+    items_note = "The player counts in four taps. swells: 12 % over 32 beats; steps: 15 % every 48."
+    folders = ("pop909",)
+    road = "`antiphon render PATCH --events PLAYER`, of a patch with `follow` and `record`"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Yields the scores of both systems, song by song, by kind of tempo."""
+        for folder in songs(ask.data, TEST, ask.limit or SONGS):
+            song = _from_a_bar(performance(folder, ("MELODY", "PIANO")))
+            for kind in KINDS:
+                tempos = change_tempos(song, kind if kind != "stop" else KINDS[0])
+                played = tempos.first_seconds(SECONDS)
+                if kind == "stop":
+                    played = _stopped(played)
+                if ask.wants("record, MIDI"):
+                    row = _figures(played, *_clicks(_rendered(song, played)), stops=kind == "stop")
+                    yield from metric_values("record, MIDI", song.name, row, kind)
+                if ask.wants("the record untouched"):
+                    count = int(np.searchsorted(song.beats, played.beats[-1]))
+                    row = _figures(
+                        played, song.beats[:count], (np.arange(count) % TELLS).astype(float), stops=kind == "stop"
+                    )
+                    yield from metric_values("the record untouched", song.name, row, kind)
+
+
+def _from_a_bar(song: PlayedSong) -> PlayedSong:
+    """The song from its first bar line on, after a count-in in its first tempo."""
+    first = int(np.argmax(song.downs))
+    beat = float(np.median(np.diff(song.beats[first : first + 9])))
+    begin = song.beats[first] - (COUNT + 1) * beat
+    notes = song.notes[song.notes[:, 0] >= song.beats[first] - 0.06].copy()
+    notes[:, 0] -= begin
+    return PlayedSong(song.name, notes, song.beats[first:] - begin, song.downs[first:])
+
+
+def _stopped(song: PlayedSong) -> PlayedSong:
+    """The performance with a stop before a beat in its middle."""
+    at = song.beats[round(STOP_AT * len(song.beats))]
+    notes, beats = song.notes.copy(), song.beats.copy()
+    notes[notes[:, 0] > at - 0.06, 0] += STOP
+    beats[beats >= at] += STOP
+    return PlayedSong(song.name, notes, beats, song.downs)
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """User folders of its own."""
+    before = os.environ.get("ANTIPHON_HOME")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["ANTIPHON_HOME"] = home
+        try:
+            yield Path(home)
+        finally:
+            os.environ.pop("ANTIPHON_HOME")
+            if before is not None:
+                os.environ["ANTIPHON_HOME"] = before
+
+
+def _rendered(record: PlayedSong, player: PlayedSong) -> F32:
+    """Sound of a record of clicks on a song's beats, for a player of it."""
+    beats = record.beats - record.beats[0]
+    clicks = np.zeros((len(STEMS), 2, round((beats[-1] + 1.0) * RATE)), np.float32)
+    length = round(0.05 * RATE)
+    time = np.arange(length) / RATE
+    for n, at in enumerate(beats):
+        tone = 0.5 * np.exp(-time / 0.012) * np.sin(2.0 * np.pi * (LOW + APART * (n % TELLS)) * time)
+        clicks[1, :, round(at * RATE) : round(at * RATE) + length] += tone.astype(np.float32)
+    with _home() as home:
+        source = home / "record.wav"
+        soundfile.write(source, clicks.sum(axis=0).T, RATE, "FLOAT")
+        folder = make_folder(folder_of(source))
+        whole = np.rint(clicks / HALF_SCALE).astype("<i2").transpose(2, 0, 1)
+        (folder / "stems.i16").write_bytes(whole.tobytes())
+        places, meter = beat_places(beats, [float(at) for at in beats[record.downs]], None)
+        attacks = [find_attacks(whole, drums=drums) for drums in (False, True)]
+        tempo = 60.0 / float(np.median(np.diff(beats[:17])))
+        facts = PreparedRecord("record.wav", tempo, meter, len(whole), places.tolist(), [], [], attacks, [])
+        (folder / "record.json").write_text(json.dumps({"version": VERSION, **asdict(facts)}))
+        patch, events, out = home / "patch.toml", home / "events.jsonl", home / "out.wav"
+        limits = {"low": max(30.0, tempo / 1.4), "high": min(300.0, tempo * 1.4)}
+        patch.write_text(PATCH.format(tempo=tempo, file=source, **limits))
+        events.write_text("\n".join(json.dumps(one) for one in _events(player)))
+        seconds = f"{player.beats[-1] + 0.3:.3f}"
+        command("render", patch, "--events", events, "--out", out, "--seconds", seconds, "--no-limit", "--fade", "0")
+        sound, _ = soundfile.read(out, dtype="float32")
+    return np.asarray(sound[:, 0], np.float32)
+
+
+def _events(player: PlayedSong) -> list[dict[str, object]]:
+    """The player's taps and notes, in order of time."""
+    beat = float(np.median(np.diff(player.beats[:9])))
+    made = [(player.beats[0] - n * beat, "/node/follow/tap", [1]) for n in range(COUNT, 0, -1)]
+    for at, number, velocity, length in player.notes:
+        made.append((at, "/note/on", [int(number), max(1, round(127 * velocity))]))
+        made.append((at + max(0.03, length), "/note/off", [int(number), 0]))
+    made.sort(key=lambda one: one[0])
+    return [{"time": round(at, 6), "address": address, "args": args} for at, address, args in made]
+
+
+def _clicks(sound: F32) -> tuple[F64, F64]:
+    """Seconds of the clicks, and which of `TELLS` each is."""
+    loud, found, kinds = np.flatnonzero(np.abs(sound) > 0.05), list[float](), list[int]()
+    ends = -RATE
+    for at in loud.tolist():
+        if at - ends > 0.06 * RATE:
+            piece = sound[at : at + 1200] * np.hanning(2400)[1200:][: len(sound[at : at + 1200])]
+            peak = float(np.argmax(np.abs(np.fft.rfft(piece, 1 << 14)))) * RATE / (1 << 14)
+            found.append(at / RATE)
+            kinds.append(round((peak - LOW) / APART) % TELLS)
+        ends = at
+    return np.array(found), np.array(kinds)
+
+
+def _figures(song: PlayedSong, at: F64, kinds: F64, *, stops: bool) -> Iterator[tuple[str, float]]:
+    """Figures of clicks at `at` seconds, each on the beat of its kind."""
+    inside = (at > song.beats[0] - 0.2) & (at < song.beats[-1] + 0.2)
+    at, kinds = at[inside], kinds[inside]
+    if not len(at):
+        return
+    nearest = np.abs(at[:, None] - song.beats).argmin(axis=1)
+    off = np.abs(at - song.beats[nearest])
+    yield "off, p50", 1000.0 * float(np.quantile(off, 0.5))
+    yield "off, p95", 1000.0 * float(np.quantile(off, 0.95))
+    wrong = (kinds - nearest + TELLS // 2) % TELLS - TELLS // 2
+    yield "right bar", float(np.mean((nearest + wrong) // 4 == nearest // 4))
+    if stops:
+        gap = int(np.argmax(np.diff(song.beats)))
+        after = at > song.beats[min(gap + 3, len(song.beats) - 1)] - 0.3
+        late = after & (at < song.beats[min(gap + 11, len(song.beats) - 1)])
+        together = (off[late] < TOGETHER) & (wrong[late] == 0)
+        yield "again in 2 beats", float(late.any() and bool(together.all()))
