@@ -151,6 +151,6 @@ $(DEV): $(PROJECTS) tools/setup.sh tools/install_models.py
 
 # the extras that only real tests use
 $(EXTRAS): $(PROJECTS) tools/install_fastai.py $(DEV)
-	@$(PY) -m pip install --quiet --no-compile -e . -e "models[pipeline,sklearn,keras]" tensorboard nbclient ipykernel
+	@$(PY) -m pip install --quiet --no-compile "antiphon-lab[pipeline,sklearn,keras]" tensorboard nbclient ipykernel
 	@$(PY) tools/install_fastai.py
 	@touch $@
