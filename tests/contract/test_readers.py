@@ -75,7 +75,8 @@ ODD: dict[str, tuple[str, Callable[[Path], None], Callable[[Path], object], str]
 def calls(name: str, place: int) -> set[str]:
     """Literal arguments of all calls of a function in the project."""
     found = set()
-    for path in (path for root in ROOTS for path in root.rglob("*.py") if "tests" not in path.parts):
+    every = (path for root in ROOTS for path in root.rglob("*.py") if "tests" not in path.relative_to(root).parts)
+    for path in every:
         if name in (text := path.read_text()):
             for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.Call) and name in (
