@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from ctypes.util import find_library
 from typing import Any
 
@@ -62,6 +63,8 @@ class EspeakVoice:
         self.rate = self._library.espeak_Initialize(RETRIEVE, 0, None, PHONES_AS_IPA)
         if self.rate <= 0:
             raise VoiceError("espeak-ng does not start; reinstall it: apt-get install --reinstall espeak-ng-data")
+        with suppress(AttributeError):  # Windows looks up names of the library alone
+            self._library.srand(1)  # in a new home the sound card's client seeds the voice's noise by the clock
         self._sound: list[NDArray[np.int16]] = []
         self._events: list[tuple[int, int, str]] = []
         self._callback = _CALLBACK(self._take)  # held, for the library calls it

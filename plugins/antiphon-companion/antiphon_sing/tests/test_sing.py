@@ -1,5 +1,8 @@
 """The node: pitches, beginnings, syllables, slurs; its voices; its patch."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -127,6 +130,21 @@ def test_a_vowel_is_louder_than_the_consonant_before_it(texts, monkeypatch):
 def test_an_unknown_voice_is_refused_with_a_sentence(texts, voice, said):
     with pytest.raises(VoiceError, match=said):
         texts.make(("la", voice, 48000))
+
+
+SEEDED = """
+import ctypes, sys
+from antiphon_sing.child import make
+
+ctypes.CDLL(None).srand(int(sys.argv[1]))
+sys.stdout.buffer.write(make("la la", "espeak", 48000, {}).responses.tobytes())
+"""
+
+
+@pytest.mark.skipif("espeak" not in installed(), reason="no espeak-ng")
+def test_a_process_whose_chance_is_seeded_otherwise_sings_the_same():
+    one, other = (subprocess.check_output([sys.executable, "-c", SEEDED, seed]) for seed in ("2", "3"))
+    assert one == other
 
 
 @pytest.mark.skipif("espeak" not in installed(), reason="no espeak-ng")
