@@ -402,7 +402,7 @@ def test_tracks_that_begin_where_strips_are_played_at_ports_are_told_their_names
     one = engine(CHAIN, before={BLOCKS // 3: lambda: begin(SESSION), BLOCKS // 2: lambda: begin(SESSION | TRACKS)})
     one.shared.words[HeaderWord.STRIPS] = 1
     one.run()
-    lines = [to_line(record) for record in ByteRing(one.shared).drain()]
+    lines = [to_line(record) for record in ByteRing(one.shared).read()]
     assert [next(key for key in ("engine", "tracks") if key in line) for line in lines] == ["engine", "tracks"] * 2
     assert [name for _, name, _, mixed in lines[-1]["tracks"] if mixed]
 

@@ -125,7 +125,8 @@ def test_bytes_are_a_queue_wherever_they_wrap(memory, moves, start):
     writer._size = reader._size = 64
     for move in moves:
         if move is None:
-            assert list(reader.drain()) == list(model)
+            assert list(reader.read()) == list(model)
+            reader.release(0)
             model.clear()
         elif sum(4 + len(kept) for kept in model) + 4 + len(move) > 64:
             assert not writer.push(move)
@@ -134,7 +135,8 @@ def test_bytes_are_a_queue_wherever_they_wrap(memory, moves, start):
             assert writer.push(move)
             model.append(move)
     assert words[HeaderWord.JOURNAL_DROPPED] == lost
-    assert list(reader.drain()) == list(model)
+    assert list(reader.read()) == list(model)
+    assert list(reader.read()) == list(model), "they stay until they are released"
 
 
 def test_a_payload_larger_than_the_ring_is_dropped_and_counted(memory):
@@ -144,6 +146,21 @@ def test_a_payload_larger_than_the_ring_is_dropped_and_counted(memory):
     assert ring.push(bytes(shared.JOURNAL_BYTES - 4))
     assert not ring.push(b"")
     ring.skip_all()
-    assert list(ring.drain()) == []
+    assert list(ring.read()) == []
     assert ring.push(b"x")
-    assert list(ring.drain()) == [b"x"]
+    assert list(ring.read()) == [b"x"]
+
+
+def test_a_follower_goes_on_behind_a_release_that_was_cut_short(memory):
+    words = memory.words
+    words[HeaderWord.JOURNAL_WRITE] = words[HeaderWord.JOURNAL_READ] = 0
+    killed = ByteRing(memory)
+    assert killed.push(b"in the log")
+    assert list(killed.read()) == [b"in the log"]
+    killed.release(11)
+    words[HeaderWord.JOURNAL_READ] = 0  # killed between its two stores
+    follower = ByteRing(memory)
+    assert follower.follow_killed() == 11
+    follower.release(11)
+    assert killed.push(b"new")
+    assert list(follower.read()) == [b"new"]

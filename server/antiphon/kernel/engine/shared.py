@@ -231,7 +231,7 @@ class ByteRing:
         """Goes on behind the records that a killed reader released; returns the length of the log that has them."""
         place, logged = divmod(self._words[HeaderWord.LOGGED], 1 << _LENGTH_BITS)
         read = self._words[HeaderWord.JOURNAL_READ]
-        self._words[HeaderWord.JOURNAL_READ] = read + (place - read) % _PLACES
+        self._at = self._words[HeaderWord.JOURNAL_READ] = read + (place - read) % _PLACES
         return logged
 
     def skip_all(self) -> None:
