@@ -274,10 +274,10 @@ class Loops(Processor):
         own = float(io.value("bpm"))
         tempo = own or t.tempo
         self._take_course()
-        faded = self._fading is not None
         if not self._begun:
             self._begin(io, source, tempo)
         beat = self._beat(io, own, tempo)
+        faded = self._fading is not None  # the player has the layers that faded
         scratch, gate = self._scratch[:, :frames], self._gate[:frames]
         scratch.fill(0.0)
         silent = not t.playing and self._tail <= 0
@@ -291,7 +291,7 @@ class Loops(Processor):
             self._own = beat + frames * own / (60.0 * self._rate)
         self._sample, player = t.sample + frames, self._player
         opened = t.playing and self._opened >= max(1, round(_OPEN * self._rate))
-        rests = opened and not faded and self._fading is None and self._now is not None and not source.busy
+        rests = opened and not faded and self._now is not None and not source.busy
         where = self._own, self._expected, self._sample, self._tempo, self.bar, *self._undecided
         self._course[:] = rests, *where, player.count, 0.0 if self._now is None else self._now.gain
         convert_channels(scratch, out)

@@ -178,6 +178,8 @@ class MidiOut:
         self._samples.clear()
         self._beats.clear()
         self._given.clear()
+        for channel in CHANNELS:
+            self._pressures.split(Event("control", 0, SOUND_OFF, 0.0, channel))
         for channel, note, name in sorted(self._sounding):
             self._send(midi.encode(Event("off", 0, note, 0.0, channel)), "", name)
         self._sounding.clear()
@@ -253,7 +255,9 @@ class MidiOut:
         """Ends what began at a beat, where the beat of its end does not come."""
         self._given = {key: when for key, when in self._given.items() if self._server.beat_of(when) > self._beat}
         for channel, note, name in [note for note, on in self._sounding.items() if on.by_beat]:
-            self._send(midi.encode(Event("off", 0, note, 0.0, channel)), "", name)
+            off = Event("off", 0, note, 0.0, channel)
+            self._pressures.split(off)
+            self._send(midi.encode(off), "", name)
             del self._sounding[channel, note, name]
 
     def _send(self, message: bytes, but: str, name: str) -> None:

@@ -106,15 +106,16 @@ def test_any_blocks_give_the_same_samples(library: Path):
     split()
 
 
-@pytest.mark.parametrize("bpm", [0.0, 97.0])
-def test_bars_in_machine_code_are_those_of_process(library: Path, bpm: float):
+@pytest.mark.parametrize(("bpm", "block"), [(0.0, 64), (97.0, 64), (97.0, 512)])
+def test_bars_in_machine_code_are_those_of_process(library: Path, bpm: float, block: int):
     values: dict[str, Value] = {"library": str(library), "bars": 4, "bpm": bpm}
     changes = [*CHANGES, (130000, "playing", False), (150000, "playing", True), (200000, "tempo", 133.0)]
+    changes += [(250000, "bpm", 110.0 if bpm == 0.0 else 0.0)]  # a jump, of which a block of 512 fades all
     made, whole = Deck(Loops(), values), Deck(Loops(), values)
     made.steps = True
-    np.testing.assert_array_equal(made.play(480000, changes, [64]), whole.play(480000, changes, [64]))
+    np.testing.assert_array_equal(made.play(480000, changes, [block]), whole.play(480000, changes, [block]))
     assert made.reports == whole.reports
-    assert made.stepped > 0.9 * 460000 / 64
+    assert made.stepped > (0.9 if block == 64 else 0.7) * 460000 / block
 
 
 def test_intensity_changes_on_the_bar(deck: Deck, library: Path):

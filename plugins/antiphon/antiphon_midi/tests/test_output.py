@@ -46,6 +46,23 @@ async def test_aftertouch_of_a_channel_goes_out_as_its_channels(live: MidiStage,
     assert pressed == [(0xD0, 90), (0xD0, 30), (0xA0, 64, 90), (0xA0, 64, 0), (0xA0, 64, 50), (0xD0, 0)]
 
 
+async def test_a_note_that_has_ended_holds_no_pressure_of_its_channel_back(live: MidiStage, gear: FakeMidi) -> None:
+    client = live.client()
+    await client.ask("/node/add", "plays", "m")
+    for address, *words in (
+        ("/note/on", 60, 100), ("/note/off", 60), ("/note/pressure", 60, 0.1),  # of the next note 60
+        ("/note/on", 62, 100), ("/note/pressure", 62, 1.0), ("/panic",),
+        ("/note/on", 64, 100), ("/note/pressure", 64, 0.5), ("/cc", 121, 0.0), ("/note/pressure", 64, 0.5),
+        ("/note/on", 65, 100), ("/note/pressure", 65, 1.0), ("/note/off", 65), ("/note/on", 65, 100),
+        ("/note/off", 65), ("/note/off", 64), ("/note/on", 60, 100),
+    ):  # fmt: skip
+        await client.ask(address, *words)
+    pressed = [tuple(message) for _, message in gear.sent if message[0] in (0xA0, 0xD0)]
+    of_64 = [(0xD0, 0), (0xD0, 64), (0xD0, 64)]  # the second after a reset of the channel's controllers
+    of_65 = [(0xA0, 65, 127)]
+    assert pressed == [(0xD0, 127), *of_64, *of_65, (0xA0, 65, 0), (0xD0, 13)]
+
+
 async def test_a_port_does_not_get_back_what_came_from_it(live: MidiStage, gear: FakeMidi) -> None:
     live.fake.there = ["gear in"]
     await live.look()
