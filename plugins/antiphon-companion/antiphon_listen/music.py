@@ -78,7 +78,7 @@ _MIN_METER = 0.4
 class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
-    version = 12
+    version = 13
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely.", "Tempo"),
         Quantity("tempo_confidence", "number", "", "How certain the tempo is, against half, double and none; 0 to 1."),

@@ -16,7 +16,9 @@ from antiphon_host.midi import MidiMessage
 _P, _U, _S = c.c_void_p, c.c_uint32, c.c_char_p
 _STEPPED, _HIDDEN, _READONLY, _BYPASS = 1, 4, 8, 16
 _CLAP_NOTES, _MIDI_NOTES = 1, 2
-_NOTE_ON, _NOTE_OFF, _EXPRESSION, _PARAM, _MIDI = 0, 1, 4, 5, 10
+_NOTE_ON, _NOTE_OFF, _NOTE_CHOKE, _EXPRESSION, _PARAM, _MIDI = 0, 1, 2, 4, 5, 10
+_ENDING = {120: _NOTE_CHOKE, 123: _NOTE_OFF}
+"""Events that end all notes of a channel, by the controllers that do."""
 _TUNING, _PRESSURE = 3, 6
 _BEND_RANGE = 2.0
 """Semitones of a whole bend, as MIDI has it, for plugins that take no MIDI."""
@@ -310,10 +312,12 @@ class ClapInstance:
             kind, low = data[0] & 0xF0, data[0] & 15
             if self._midi:
                 events.append(_MidiEvent(c.sizeof(_MidiEvent), frame, 0, _MIDI, 0, 0, (c.c_uint8 * 3)(*data)))
-            elif kind in (0x80, 0x90):
-                on = _NOTE_ON if kind == 0x90 else _NOTE_OFF
+            elif kind in (0x80, 0x90) or (kind == 0xB0 and data[1] in _ENDING):
+                what, key = (_NOTE_ON if kind == 0x90 else _NOTE_OFF), data[1]
+                if kind == 0xB0:
+                    what, key = _ENDING[key], -1
                 size = c.sizeof(_NoteEvent)
-                events.append(_NoteEvent(size, frame, 0, on, 0, -1, 0, low, data[1], data[2] / 127))
+                events.append(_NoteEvent(size, frame, 0, what, 0, -1, 0, low, key, data[2] / 127))
             elif kind in (0xA0, 0xD0, 0xE0):
                 key, what, value = data[1] if kind == 0xA0 else -1, _PRESSURE, data[-1] / 127
                 if kind == 0xE0:

@@ -33,6 +33,7 @@ from antiphon.testing import noise, render
 from antiphon_host import catalogue, describe, states, vst3
 from antiphon_host.card import ControlList, HostedControl, PluginCard
 from antiphon_host.catalogue import ScanService, card_of
+from antiphon_host.clap import ClapInstance
 from antiphon_host.lv2 import Lv2Instance
 from antiphon_host.tests import made_plugin
 from antiphon_host.tests.made_plugin import URI
@@ -144,6 +145,15 @@ def test_a_pressure_is_the_channels_as_far_as_all_its_notes_have_it(made, loaded
     out = render(node(loaded, "clap:made.clap"), SPEC, np.zeros((2, 4800), np.float32), notes=notes).audio[0][0]
     heard = [int(out[256 + n * 1000 + 500]) for n in range(4)]
     assert heard == [0x90 * 10000 + 601, 0xD0 * 10000 + 1270, 0x90 * 10000 + 641, 0xA0 * 10000 + 601]
+
+
+def test_a_clap_plugin_without_midi_is_told_that_all_notes_end(made) -> None:
+    card = card_of("clap:made.clap")
+    instance = ClapInstance(replace(card, more={**card.more, "midi": False}), 48000, 128)
+    instance.run([(0, b"\x91\x3c\x40"), (5, b"\xb1\x01\x40"), (7, b"\xb1\x78\x00"), (9, b"\xb1\x7b\x00")])
+    events = [(event.type, event.time, event.channel, event.key) for event in instance._events]
+    instance.close()
+    assert events == [(0, 0, 1, 60), (2, 7, 1, -1), (1, 9, 1, -1)], "by CLAP 1.1: on, choke, off; -1 is every key"
 
 
 class Vst3:
