@@ -377,7 +377,8 @@ class Follow(Processor):
         for offset in io.fired("tap"):
             at = (io.time.sample - self._begin + offset) / self._rate
             since = at - self._tap_at
-            answer.take_tap(since if since < _TAP_SECONDS else math.inf, (offset - io.frames) / self._rate)
+            if self._count.following:  # else there is no beat that it could be off
+                answer.take_tap(since if since < _TAP_SECONDS else math.inf, (offset - io.frames) / self._rate)
             self._tap_at = at
             self._taps.append(at)
         if downbeat or (answer.octave, answer.moved) != before:

@@ -250,6 +250,15 @@ def test_four_taps_begin_a_clock_that_waits() -> None:
     assert rows[goes, 2][1:] == pytest.approx(92.0, abs=0.5)
 
 
+def test_a_count_in_of_taps_moves_no_beat_of_the_player() -> None:
+    beats = beats_of(np.full(32, 100.0))
+    taps = [SetParam("follow", "tap", True, when=Sample(round(at * RATE))) for at in beats[:4]]
+    notes = pianist(beats, rest=(0, 4))
+    rows = clock_of(notes, float(beats[-1]), "beat", commands=taps, waits=True)
+    true = np.interp(rows[:, 0], beats, np.arange(len(beats))) - 4.0
+    assert np.abs(rows[:, 1] - true)[true > 0.0].max() < 0.1
+
+
 def test_the_clock_leads_by_the_output_s_latency_unless_another_lead_is_given() -> None:
     notes = pianist(beats_of(STEADY[:24]))
     offline, live, given = (
