@@ -139,17 +139,38 @@ async def test_many_lanes_delay_a_new_one_by_a_message_each(live: Rig) -> None:
     assert live.app.intake.received <= len(senders) + 100
 
 
-async def test_lanes_of_slow_messages_wait_for_what_those_took(live: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another's message waits for about a turn, not for a slow one of each lane."""
-    clock, intake = [0.0], live.app.intake
+@pytest.fixture
+def slow_clock(live: Rig, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Processor time, and what a message to /sound/nothing takes of it: 5 ms; in seconds."""
+    clock, intake = [0.0, 0.005], live.app.intake
     handle = intake._handle_one
 
     def slowly(packet: Any, *given: Any) -> int:
-        clock[0] += 0.005 * (packet.address == b"/sound/nothing")
+        clock[0] += clock[1] * (packet.address == b"/sound/nothing")
         return handle(packet, *given)
 
     monkeypatch.setattr(intake_module, "thread_time", lambda: clock[0])
     monkeypatch.setattr(intake, "_handle_one", slowly)
+    return clock
+
+
+async def test_a_lane_that_has_just_become_slow_is_behind_the_others(live: Rig, slow_clock: list[float]) -> None:
+    slow_clock[1], intake = 0.012, live.app.intake
+    for _ in range(5):
+        intake.turn()  # none waited
+    slow, other = made_peer(live, "127.0.0.1", 5, []), made_peer(live, "127.0.0.1", 6, [])
+    for _ in range(3):
+        put(live, slow, encode("/sound/nothing"))
+    put(live, other, encode("/ping"))
+    intake.turn()
+    assert other.lane.waiting
+    intake.turn()
+    assert not other.lane.waiting
+
+
+async def test_lanes_of_slow_messages_wait_for_what_those_took(live: Rig, slow_clock: list[float]) -> None:
+    """Another's message waits for about a turn, not for a slow one of each lane."""
+    clock, intake = slow_clock, live.app.intake
     senders = [made_peer(live, "127.0.0.1", 1000 + n, []) for n in range(16)]
     for sender in senders:
         for _ in range(50):

@@ -195,11 +195,11 @@ class Intake:
         self._passed += 1
         for n in range(len(self.lanes)):
             lane, share = self.lanes.take_next(PER_TURN, slow=n == 0 and long_ago)
-            if lane.slow:
-                self._passed = 0
-            cost = self._work(lane, min(share, left))
+            cost, was_slow = self._work(lane, min(share, left)), lane.slow
             left -= cost
             lane.slow = lane.ready and cost > share + SLOW
+            if was_slow or lane.slow:
+                self._passed = 0
             if lane.ready:
                 self.lanes.add(lane)
             if left <= 0:
