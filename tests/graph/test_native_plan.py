@@ -15,7 +15,7 @@ from tests.local import Gain
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import Catalog, ProcessorInfo
 from antiphon.kernel.contract.event import Event
-from antiphon.kernel.contract.parameter_cell import Moves
+from antiphon.kernel.contract.parameter_cell import LineUse
 from antiphon.kernel.contract.params import HOST_PARAMS, Param, Value
 from antiphon.kernel.contract.ports import AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.kernel.contract.processor import IO, BlockTime, Processor
@@ -334,7 +334,7 @@ def test_what_moves_in_machine_code_is_the_interpreters_for_any_split_into_block
         out = []
         for first, end in pairwise(edges):
             out.append(player.run(x[:, first:end]).copy())
-            moved += any(cell.line.moves == Moves.RENDERED for cell in player.plan.hosts[1].cells)
+            moved += any(cell.line.moves == LineUse.RENDERED for cell in player.plan.hosts[1].cells)
         return np.concatenate(out, axis=1), moved
 
     splits = [list(range(0, x.shape[1] + 1, SPEC.block))]

@@ -158,7 +158,7 @@ def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float)
     )
 
 
-class Course(IntEnum):
+class BarWord(IntEnum):
     """Places of the numbers of a playing bar, as `process` left them."""
 
     RESTS = 0  # 1: it plays on, without a fade
@@ -176,7 +176,7 @@ class Course(IntEnum):
 @kernel
 def loops_beat(s: f64p, own: f64, beat: f64) -> f64:
     """Beat of the block's first frame."""
-    return s[Course.OWN] if own > 0.0 else max(0.0, beat)
+    return s[BarWord.OWN] if own > 0.0 else max(0.0, beat)
 
 
 @kernel
@@ -184,11 +184,11 @@ def loops_go_on(t: SpanTables, s: f64p, own: f64, beat: f64, tempo: f64, playing
     """1 if the bar plays on through the block, and nothing is decided in it, else 0."""
     here = loops_beat(s, own, beat)
     pace = own if own > 0.0 else tempo
-    jumps = abs(here - s[Course.EXPECTED]) > JUMP_BEATS
-    if s[Course.RESTS] == 0.0 or playing == 0 or pace != s[Course.TEMPO] or jumps:
+    jumps = abs(here - s[BarWord.EXPECTED]) > JUMP_BEATS
+    if s[BarWord.RESTS] == 0.0 or playing == 0 or pace != s[BarWord.TEMPO] or jumps:
         return 0
     ends = here + pace / (60.0 * t.rate) * f64(frames + 1)
-    return 1 if here >= s[Course.FROM] and ends <= s[Course.UNTIL] else 0
+    return 1 if here >= s[BarWord.FROM] and ends <= s[BarWord.UNTIL] else 0
 
 
 @kernel
@@ -199,9 +199,9 @@ def loops_block(y: Audio, t: SpanTables, s: f64p, own: f64, beat: f64, tempo: f6
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = 0.0
-    inside = max(0.0, here - 4.0 * s[Course.BAR])
-    loops_play(y, t, i64(s[Course.COUNT]), 0, y.frames, inside, pace, s[Course.GAIN])
-    s[Course.EXPECTED] = here + f64(y.frames) * pace / (60.0 * t.rate)
+    inside = max(0.0, here - 4.0 * s[BarWord.BAR])
+    loops_play(y, t, i64(s[BarWord.COUNT]), 0, y.frames, inside, pace, s[BarWord.GAIN])
+    s[BarWord.EXPECTED] = here + f64(y.frames) * pace / (60.0 * t.rate)
     if own > 0.0:
-        s[Course.OWN] = s[Course.EXPECTED]
-    s[Course.SAMPLE] = f64(sample + y.frames)
+        s[BarWord.OWN] = s[BarWord.EXPECTED]
+    s[BarWord.SAMPLE] = f64(sample + y.frames)

@@ -26,7 +26,7 @@ from antiphon.api.kernels import fill_sound
 from antiphon_loops.arrange import KEYS, LoopChoice, LoopRequest, parse_instrument_roles
 from antiphon_loops.live import ArrangementWorker
 from antiphon_loops.maker import LoopMaterial, MaterialMaker
-from antiphon_loops.player import JUMP_BEATS, LATCH_BEATS, BarPart, Course, LoopPlayer, loops_block, loops_go_on
+from antiphon_loops.player import JUMP_BEATS, LATCH_BEATS, BarPart, BarWord, LoopPlayer, loops_block, loops_go_on
 from antiphon_loops.record import MOODS, ROLES
 
 # ---- Source of a node's material: computed inline on files, by a separate process live, by the log in a replay
@@ -213,7 +213,7 @@ class Loops(Processor):
         self._style = str(self.settings["style"])
         self._scratch = np.zeros((2, spec.block), np.float32)
         self._scratch2 = np.zeros((2, spec.block), np.float32)
-        self._gate, self._course = np.zeros(spec.block, np.float32), np.zeros(len(Course))
+        self._gate, self._course = np.zeros(spec.block, np.float32), np.zeros(len(BarWord))
         self._player = LoopPlayer(spec.rate, self.solo)
         self._source: MaterialSource | None = None
         here = current_pool()
@@ -238,7 +238,7 @@ class Loops(Processor):
         self._undecided = 0.0, 0.0  # beats between which it decides nothing
         self._tempo = 0.0
         self._course.fill(0.0)
-        self._course[Course.SAMPLE] = -1.0
+        self._course[BarWord.SAMPLE] = -1.0
         self._previous_intensity = -1.0
         self._fading: _FadingOut | None = None
         self._opened = 0
@@ -252,7 +252,7 @@ class Loops(Processor):
         out, time, tables = io.audio_out[0], io.time, self._player.tables
         if self._source is None or len(out) != 2:
             return None if self._source is not None else fill_sound.step(out, 0.0)
-        if self._begun and not self._course[Course.RESTS]:
+        if self._begun and not self._course[BarWord.RESTS]:
             return None  # it is asked again after each block
         at = tables, self._course, float(io.value("bpm")), time.beat, time.tempo
         return loops_block.step(out, *at, time.sample).provided(loops_go_on.step(*at, time.playing, io.frames))
@@ -260,8 +260,8 @@ class Loops(Processor):
     def _take_course(self) -> None:
         """Reads where the blocks before ended."""
         course = self._course
-        self._own, self._expected = float(course[Course.OWN]), float(course[Course.EXPECTED])
-        self._sample = int(course[Course.SAMPLE])
+        self._own, self._expected = float(course[BarWord.OWN]), float(course[BarWord.EXPECTED])
+        self._sample = int(course[BarWord.SAMPLE])
 
     def process(self, io: IO) -> None:
         t, frames, out = io.time, io.frames, io.audio_out[0]

@@ -26,7 +26,7 @@ class LineWord(IntEnum):
     BEGIN, END, START, LENGTH, MOVES, SMOOTH = range(6)
 
 
-class Moves(IntEnum):
+class LineUse(IntEnum):
     """Who renders a cell: the interpreter, or machine code, until the line has ended."""
 
     NOT, RENDERED, ENDED = range(3)
@@ -40,7 +40,7 @@ class CellLine(ctypes.Structure):
         ("end", ctypes.c_double),
         ("start", ctypes.c_int64),
         ("length", ctypes.c_int64),
-        ("moves", ctypes.c_int64),  # `Moves`
+        ("moves", ctypes.c_int64),  # `LineUse`
         ("smooth", ctypes.c_int64),  # frames
     )
 
@@ -67,7 +67,7 @@ def set_line(line: i64p, time: i64, number: i64, ramp: f64) -> None:
     line[LineWord.END] = number
     line[LineWord.START] = time
     line[LineWord.LENGTH] = max(length, line[LineWord.SMOOTH])
-    line[LineWord.MOVES] = i64(Moves.RENDERED)
+    line[LineWord.MOVES] = i64(LineUse.RENDERED)
 
 
 def value_after_steps(steps: Sequence[tuple[int, float]], offset: int) -> float:
@@ -109,7 +109,7 @@ class ParamCell:
         self.text = str(start) if param.kind in ("text", "file") else ""
         number = 0.0 if param.kind in ("text", "file") else param.encode(start)
         self.smooth = round(param.smooth * rate) if param.kind == "float" else 0
-        self.line = CellLine(number, number, 0, 0, Moves.NOT, self.smooth)
+        self.line = CellLine(number, number, 0, 0, LineUse.NOT, self.smooth)
         self.full: NDArray[np.float32] = np.full(block, number, np.float32)
         self.steps: list[tuple[int, float]] = [(0, number)]
         self.fired: list[int] = []  # frames at which a trigger was sent, after `render`

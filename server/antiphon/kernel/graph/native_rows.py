@@ -18,7 +18,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from antiphon.kernel.contract.parameter_cell import LineWord, Moves, render_line, set_line
+from antiphon.kernel.contract.parameter_cell import LineUse, LineWord, render_line, set_line
 from antiphon.kernel.graph.node_host import LOAD_SHARE
 from antiphon.kernel.runtime.platform import MONOTONIC
 from antiphon.native.call_back import RAISED, call_python
@@ -64,7 +64,7 @@ class NodeRow(IntEnum):
     """Indices of the 64-bit words of one node."""
 
     NUMBER = 0
-    HOST = 1  # the address of the node's version and `Moves`, and of its load
+    HOST = 1  # the address of the node's version and `LineUse`, and of its load
     LOAD = 2
     PACKED = 3  # the version that this row was packed for
     ASKS = 4  # the first call: conditions of the step
@@ -104,18 +104,18 @@ def render_cells(s: i64p, row: i64p) -> i64:
     """Renders the cells that move. Returns 1 if a gain of the host has ended, with which its calls change, else 0."""
     cells = address_i64(s[PlanWord.CELLS])
     ended = 0
-    moves = i64(Moves.ENDED)
+    moves = i64(LineUse.ENDED)
     for n in range(row[NodeRow.CELLS], row[NodeRow.CELLS_END]):
         line = address_i64(cells[3 * n])
-        if line[LineWord.MOVES] == Moves.RENDERED:
+        if line[LineWord.MOVES] == LineUse.RENDERED:
             full = address_f32(cells[3 * n + 1])
             render_line(full, 0, s[PlanWord.BLOCK], s[PlanWord.SAMPLE], line)
             after = s[PlanWord.SAMPLE] + s[PlanWord.BLOCK]
             moving = after < line[LineWord.START] + line[LineWord.LENGTH]
             if moving or full[0] != f32(f64_bits(line[LineWord.END])):
-                moves = i64(Moves.RENDERED)
+                moves = i64(LineUse.RENDERED)
             else:
-                line[LineWord.MOVES] = i64(Moves.ENDED)
+                line[LineWord.MOVES] = i64(LineUse.ENDED)
                 ended = 1 if cells[3 * n + 2] == CellUse.GAIN else ended
     version = address_i64(row[NodeRow.HOST])
     version[1] = moves
@@ -141,7 +141,7 @@ def set_cell(s: i64p, record: i64p, first: i64, sample: i64, rate: i64) -> i64:
             if cell[2] != CellUse.CURVE:
                 return -1
             set_line(address_i64(cell[0]), sample, record[6], f64_bits(record[7]) * f64(rate))
-            version[1] = i64(Moves.RENDERED)
+            version[1] = i64(LineUse.RENDERED)
             return k
     return -1
 
@@ -163,7 +163,7 @@ def run_rows(s: i64p) -> i64:
         version = address_i64(row[NodeRow.HOST])
         changed = 0
         if version[0] == row[NodeRow.PACKED]:
-            if version[1] == Moves.RENDERED:
+            if version[1] == LineUse.RENDERED:
                 changed = render_cells(s, row)
             for n in range(row[NodeRow.ASKS], row[NodeRow.CALLS]):
                 if call_c(calls[2 * n], calls[2 * n + 1]) == 0:

@@ -11,7 +11,7 @@ import numpy as np
 from antiphon.kernel.contract.block import Samples, StreamSpec
 from antiphon.kernel.contract.catalog import ProcessorInfo
 from antiphon.kernel.contract.event import Event
-from antiphon.kernel.contract.parameter_cell import Moves, ParamCell
+from antiphon.kernel.contract.parameter_cell import LineUse, ParamCell
 from antiphon.kernel.contract.params import Param, Value
 from antiphon.kernel.contract.processor import IO, Processor
 from antiphon.kernel.contract.runner import ProcessorRunner
@@ -136,7 +136,7 @@ class NodeHost:
         self.forced = ""  # failure that the next block reports, or ""
         self.unmuted: Samples | None = None
         self.loads = np.zeros(1, np.float64)
-        self.version = np.zeros(2, np.int64)  # and `Moves`: of the cells that machine code renders
+        self.version = np.zeros(2, np.int64)  # and `LineUse`: of the cells that machine code renders
 
     @property
     def load(self) -> float:
@@ -168,17 +168,17 @@ class NodeHost:
     def hand_over(self) -> None:
         """Leaves the cells that move to machine code, until the interpreter runs the node again."""
         for cell in self._moving:
-            cell.line.moves = self.version[1] = Moves.RENDERED
+            cell.line.moves = self.version[1] = LineUse.RENDERED
             self.active.remove(cell)
 
     def _take_back(self) -> None:
-        self.version[1] = Moves.NOT
+        self.version[1] = LineUse.NOT
         for cell in (*self.cells, self._health):
-            if cell.line.moves == Moves.ENDED and not cell.moved:
+            if cell.line.moves == LineUse.ENDED and not cell.moved:
                 cell.rest()
             elif cell.line.moves and cell not in self.active:
                 self.active.append(cell)
-            cell.line.moves = Moves.NOT
+            cell.line.moves = LineUse.NOT
         self.wake()
 
     @property

@@ -101,7 +101,7 @@ def commands(*modules: str, extra: str = "") -> list[str]:
 
 ADDED = {
     "antiphon-companion": (
-        *("accompany", "answer", "follow", "hum", "listen", "sing"),
+        *("accompany", "answer", "follow", "hum", "listen", "record", "sing"),
         *("compact", "continue", "generate", "summary"),
     ),
     "antiphon-more": ("host", "lights", "mcp", "model", "pyo", "plugin"),
