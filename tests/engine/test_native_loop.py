@@ -521,6 +521,30 @@ def test_values_set_by_commands_are_machine_codes(engine):
     assert one.shared.words[HeaderWord.INTERPRETED_MOVING] == 3
 
 
+@each("moves", ["by a wire", "as its plan is made"])
+def test_values_of_a_node_that_moved_as_its_plan_was_made_are_machine_codes(engine, plugins, moves: str):
+    graph, spec = chain("gain", "filter", pairs=False), StreamSpec(RATE, BLOCK, 2)
+    if moves == "by a wire":
+        graph = Graph(
+            (*graph.nodes, NodeSpec("lfo", "lfo")), (*graph.wires, Wire(End("lfo", "out"), End("n1", "cutoff")))
+        )
+    one = engine(graph)
+    q = [param.name for param in plugins.catalog["filter"].cells].index("q")
+    ring = command_ring(one.shared)
+
+    def load() -> None:
+        ids = {"n0": 1, "n1": 2, "lfo": 3}
+        plan = compile_plan(graph, plugins.catalog, plugins.make, spec, ids, one.player.plan)
+        one.loop.next_plan = NextPlan(plan, 2, 0.0, 0.0, b"{}")
+
+    if moves == "as its plan is made":
+        one.before = {100: partial(ring.push, NodeSet(2, q, 4.0, 0.2)), 105: load}
+    one.before |= {n: partial(ring.push, NodeSet(2, q, 1.0 + n % 3)) for n in range(600, BLOCKS)}
+    one.run()
+    assert max(one.interpreted) < 600
+    assert one.shared.words[HeaderWord.COMMANDS_READ] >= BLOCKS - 600
+
+
 class Software:
     """The engine's loop over the software clock, whose buffer holds out while the machine has no time for it."""
 

@@ -226,6 +226,7 @@ class NativePlan:
         self._whole[PlanWord.CALL_BACK] = self._call_back.address
         self._whole[PlanWord.PERIOD], self._whole[PlanWord.AT_WORK] = _NEVER, ctypes.addressof(play.at_work)
         for place in range(len(nodes)):
+            self._mark_curves(place)  # also of a node that moves now
             self.settle(place)
 
     def watch(self, at_work: ctypes.c_int64) -> None:
@@ -297,7 +298,7 @@ class NativePlan:
         if laid is None or _kernels(laid[0]) != at.kernels:
             return
         step, curves = laid
-        if curves != at.curves or not self._begun:
+        if curves != at.curves:
             at.curves = curves
             self._mark_curves(place)
         if node.host.unrest(node.moves, curves if self._begun else ()):

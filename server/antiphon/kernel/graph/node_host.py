@@ -156,9 +156,10 @@ class NodeHost:
             return Touch.EVENT
         if self.failed or self.forced or self._mending or self._opening or self._tail_left or self._overruns.open_ns:
             return Touch.OTHER
-        if self.version[1] or not self._moves.are_steady(moves):
+        if any(cell.waits or cell not in curves for cell in self._moving):
             return Touch.MOVING
-        return Touch.MOVING if any(cell.waits or cell not in curves for cell in self._moving) else 0
+        # last, for the loader's thread: `hand_over` sets it before it takes the cells
+        return Touch.MOVING if self.version[1] or not self._moves.are_steady(moves) else 0
 
     @property
     def _moving(self) -> list[ParamCell]:
