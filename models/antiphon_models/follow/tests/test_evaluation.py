@@ -8,8 +8,10 @@ import soundfile
 
 from antiphon.api import UsageError
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
+from antiphon_models.follow import record_evaluation
 from antiphon_models.follow.evaluation import FollowEvaluation, nobody
 from antiphon_models.follow.own_files import own_song, recordings
+from antiphon_models.follow.songs import PlayedSong
 from antiphon_models.learning.evaluation import EvaluationRequest
 
 BEATS = 0.5 + 0.6 * np.arange(40)
@@ -95,3 +97,19 @@ def test_the_beats_of_loops_are_known_and_they_are_rows_before_made_ones(tmp_pat
     assert len(loop.sound) == pytest.approx(30 * 22050, abs=100)
     ask = EvaluationRequest(tmp_path, tmp_path, limit=1)
     assert next(FollowEvaluation()._songs(ask))[0] == "drum loops"
+
+
+@pytest.mark.parametrize(("kind", "beat", "again"), [("stop", 32, 21.5), ("jump back", 24, 16.5)])
+def test_clicks_of_the_player_s_beats_are_right_and_those_of_the_record_untouched_are_not(
+    kind: str, beat: int, again: float
+) -> None:
+    beats = 0.5 + 0.5 * np.arange(64)
+    notes = np.stack([beats, 60.0 + np.arange(64), np.ones(64), np.full(64, 0.4)], axis=1)
+    played, places, event = record_evaluation._performed(PlayedSong("", notes, beats, np.arange(64) % 4 == 0), kind)
+    assert (event, places[event], played.beats[event]) == (32, beat, again)
+    np.testing.assert_allclose(played.notes[:, 0], played.beats)
+    np.testing.assert_array_equal(played.notes[:, 1], 60 + places)
+    right = dict(record_evaluation._figures(played, played.beats, places % record_evaluation.TELLS, places, event))
+    assert right == {"off, p50": 0.0, "off, p95": 0.0, "right bar": 1.0, "again in 2 beats": 1.0}
+    wrong = dict(record_evaluation._figures(played, beats, np.arange(64) % record_evaluation.TELLS, places, event))
+    assert (wrong["again in 2 beats"], wrong["right bar"] < 0.7) == (0.0, True)
