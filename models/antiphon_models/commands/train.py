@@ -37,7 +37,7 @@ class TableTraining(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingCourse:
     """Options of a training: initial weights, duration and material."""
 
     seed: Annotated[int, argument("Random seed.", low=0)] = 1
@@ -61,14 +61,14 @@ def train(
         argument("Where the weights go; else models/, or the work folder where steps or minutes are given."),
     ] = None,
     *,
-    course: Course,
+    course: TrainingCourse,
     target: Annotated[str, argument("The column of a table that is learned.")] = "popularity",
     listing: Annotated[bool, argument("Show what can be trained.", flags="--list")] = False,
 ) -> None:
     """Train a model: material by seed, a log and a curve, weights for models/. Stopped, it goes on where it was."""
-    from antiphon.api.backends.cli import ProgressBar
     from antiphon.api.backends.files import cache_folder
     from antiphon.api.backends.models import models_folder
+    from antiphon.cli.progress import ProgressBar
 
     recipes = _registered()
     if listing or not name:
@@ -273,7 +273,7 @@ def _write(examples: Iterator[Example], folder: Path) -> None:
 
 
 def _shown(name: str, scores: Iterator[MetricValue]) -> Iterator[MetricValue]:
-    from antiphon.api.backends.cli import ProgressBar
+    from antiphon.cli.progress import ProgressBar
 
     items: set[str] = set()
     with ProgressBar(name, None, 1) as bar:

@@ -11,8 +11,8 @@ from msgspec import Meta, Struct, structs
 from antiphon.api import FileError, UsageError
 from antiphon.api.backends.analysis import MEL, MelSettings
 from antiphon.api.backends.files import Misfit, convert_fields, reason_of_os_error
-from antiphon.api.backends.runtime import lacking_modules, missing_modules, require_modules, short_repr
-from antiphon.kernel.runtime.extras import FRAMEWORKS as FRAMEWORK_MODULES
+from antiphon.api.backends.runtime import missing_modules, require_modules, short_repr
+from antiphon.kernel.runtime.extras import FRAMEWORKS as FRAMEWORK_MODULES, missing as lacking_modules
 from antiphon.kernel.runtime.suggestion import suggest
 from antiphon.kernel.runtime.toml_location import place_of as place_in_toml
 from antiphon_classify import features

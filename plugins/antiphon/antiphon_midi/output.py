@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from antiphon.api import PEDAL, Event
+from antiphon.api.backends.synths import SharedPressure
 from antiphon.api.backends.transports import (
     NOW,
     ClearSchedule,
@@ -19,7 +20,6 @@ from antiphon.api.backends.transports import (
     Play,
     RequestError,
     Sample,
-    SharedPressure,
     TransportServer,
     When,
 )

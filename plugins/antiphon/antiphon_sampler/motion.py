@@ -29,7 +29,7 @@ from antiphon_sampler.values import NoteValues
 TURN = 2.0 * math.pi
 
 
-class Moves(IntEnum):
+class MotionFlag(IntEnum):
     """Flags of a voice's active envelopes and modulations."""
 
     DECAY = 1
@@ -104,12 +104,12 @@ def sampler_speed_factor(motion: f64p, m: i64, on: i64, age: i64) -> f64:
     """Speed factor of pitch envelope, vibrato and frequency modulation; the last may make it negative."""
     factor = f64(1.0)
     at = f64(age)
-    if (on & Moves.PITCH) > 0:
+    if (on & MotionFlag.PITCH) > 0:
         share = sampler_linear_envelope(at, motion[m + Motion.PITCH_ATTACK], motion[m + Motion.PITCH_DECAY], 0.0)
         semitones = motion[m + Motion.SEMITONES] * share
         semitones = semitones + motion[m + Motion.DEPTH] * math.sin(motion[m + Motion.VIBRATO] * at)
         factor = math.exp2(semitones / 12.0)
-    if (on & Moves.FM) > 0:
+    if (on & MotionFlag.FM) > 0:
         index = motion[m + Motion.INDEX] * sampler_linear_envelope(
             at, motion[m + Motion.FM_ATTACK], motion[m + Motion.FM_DECAY], motion[m + Motion.FM_LEVEL]
         )
@@ -154,18 +154,18 @@ def put_color(values: NoteValues, color: f64p, at: int, rate: float) -> int:
 
 
 def put_motion(values: NoteValues, number: int, motion: f64p, at: int, rate: float) -> int:
-    """Writes a voice's envelopes and modulations from index `at` on; returns their flags, see `Moves`.
+    """Writes a voice's envelopes and modulations from index `at` on; returns their flags, see `MotionFlag`.
 
     `number`: the note's. For the block path.
     """
     on = 0
     if values.decay > 0.0:
-        on |= Moves.DECAY
+        on |= MotionFlag.DECAY
         motion[at + Motion.ATTACK] = values.attack * rate
         motion[at + Motion.DECAY] = max(1.0, values.decay * rate)
         motion[at + Motion.LEVEL] = values.sustainlevel
     if values.lpenv != 0.0 and values.lpf < HIGHEST:
-        on |= Moves.SWEEP
+        on |= MotionFlag.SWEEP
         motion[at + Motion.HERTZ] = values.lpf
         motion[at + Motion.OCTAVES] = values.lpenv
         motion[at + Motion.SWEEP_ATTACK] = values.lpattack * rate
@@ -175,14 +175,14 @@ def put_motion(values: NoteValues, number: int, motion: f64p, at: int, rate: flo
         motion[at + Motion.QUALITY] = quality(values.resonance)
         motion[at + Motion.RATE] = rate
     if values.penv != 0.0 or (values.vib > 0.0 and values.vibmod > 0.0):
-        on |= Moves.PITCH
+        on |= MotionFlag.PITCH
         motion[at + Motion.SEMITONES] = values.penv
         motion[at + Motion.PITCH_ATTACK] = values.pattack * rate
         motion[at + Motion.PITCH_DECAY] = values.pdecay * rate
         motion[at + Motion.VIBRATO] = TURN * values.vib / rate
         motion[at + Motion.DEPTH] = values.vibmod
     if values.fm > 0.0:
-        on |= Moves.FM
+        on |= MotionFlag.FM
         motion[at + Motion.INDEX] = values.fm * values.fmh
         motion[at + Motion.CARRIER] = TURN * 440.0 * 2.0 ** ((number - 69) / 12.0) * values.fmh / rate
         motion[at + Motion.FM_ATTACK] = values.fmattack * rate

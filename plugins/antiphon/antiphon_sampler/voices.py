@@ -15,7 +15,7 @@ from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, 
 from antiphon_sampler.coloring import Color, sampler_process_frame
 from antiphon_sampler.motion import (
     Motion,
-    Moves,
+    MotionFlag,
     put_color,
     put_motion,
     sampler_level,
@@ -148,11 +148,11 @@ def sampler_voice(y: Audio, s: SamplerState, w: i64, r: i64, c: i64, begin: i64,
         gain = gain * pressure
         move = pace
         if moves > 0:
-            if (moves & Moves.DECAY) > 0:
+            if (moves & MotionFlag.DECAY) > 0:
                 gain = gain * sampler_level(s.motion, m, age)
-            if (moves & Moves.SWEEP) > 0:
+            if (moves & MotionFlag.SWEEP) > 0:
                 sampler_sweep(s.motion, m, s.color, c, age, falling - f64(fall) if fall > 0 else 0.0)
-            if (moves & (Moves.PITCH | Moves.FM)) > 0:
+            if (moves & (MotionFlag.PITCH | MotionFlag.FM)) > 0:
                 move = pace * sampler_speed_factor(s.motion, m, moves, age)
         base = i64(position)
         if base < low or base >= high:

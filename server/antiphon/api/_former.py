@@ -54,6 +54,8 @@ cli CliCommand cli.command:Command
 cli termination_signals cli.errors
 cli clear_progress cli.progress:clear
 cli ask_server client.asking:answers
+cli ProgressBar cli.progress
+cli progress_bar cli.progress
 cli follow client.asking
 cli OscConnection client.connection
 cli owner_token files.owner_token:load_token
@@ -101,6 +103,7 @@ rendering rehearse_change offline.rehearsing
 rendering warm_patch offline.rehearsing:preload
 runtime Host cli.ports
 runtime FRAMEWORK_MODULES kernel.runtime.extras:FRAMEWORKS
+runtime lacking_modules kernel.runtime.extras:missing
 runtime missing_by_error kernel.runtime.extras:of_error
 runtime runtime_folder kernel.runtime.paths:runtime
 runtime MONOTONIC kernel.runtime.platform

@@ -17,7 +17,7 @@ import soundfile
 
 from antiphon.api import Event, FileError, Samples, StreamSpec, UsageError
 from antiphon.api.backends.files import library_folder
-from antiphon.api.backends.runtime import lacking_modules
+from antiphon.kernel.runtime.extras import missing as lacking_modules
 from antiphon.testing import render
 from antiphon_soundfont.processor import Soundfont
 from antiphon_soundfont.sfz import MAX_LINE, read_sfz

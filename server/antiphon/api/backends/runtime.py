@@ -12,7 +12,6 @@ from antiphon.kernel.contract.finding import Finding
 from antiphon.kernel.runtime.arguments import argument
 from antiphon.kernel.runtime.console import say
 from antiphon.kernel.runtime.extras import (
-    missing as lacking_modules,
     require as require_modules,
     sentence as missing_modules,
 )

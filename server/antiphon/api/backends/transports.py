@@ -32,7 +32,6 @@ from antiphon.kernel.session.transport_server import OscRequest, TransportServer
 from antiphon.kernel.wire.ntp import from_unix_ns as timetag_of
 from antiphon.kernel.wire.osc import IMMEDIATELY, Arg, Bundle, Double, Message, Packet, decode, encode, encode_bundle
 from antiphon.synths.note_words import NoteWord, value_place
-from antiphon.synths.shared_pressure import SharedPressure
 
 if not TYPE_CHECKING:  # a type checker would find every name
     __getattr__ = _former.refuse(__name__)
