@@ -12,8 +12,8 @@ from antiphon.api.backends.files import make_folder
 from antiphon.api.backends.runtime import require_modules
 from antiphon.testing import render
 from antiphon_latent.decoder import AXES, CONDITIONS, FRAMES, ROW, PartialDecoder, conditions, hz_of, load
-from antiphon_latent.processor import NAMES, TICK, Latent
-from antiphon_latent.voices import LatentVoices
+from antiphon_latent.processor import NAMES, Latent
+from antiphon_latent.voices import TICK, LatentVoices
 from antiphon_models.latent.material import PROGRAMS, RATE as SOUND_RATE, Notes, measure_font_notes, sounds
 from antiphon_models.latent.pca import components
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, MetricValue
@@ -139,9 +139,9 @@ def render_note(level: F32, pitch: float) -> F32:
     voices, out = LatentVoices(PartialDecoder(arrays), SOUND_RATE), np.zeros(round(SECONDS * SOUND_RATE), np.float32)
     row = voices.begin((1, 1), pitch, 0.8, 1.0, 0.0)
     for at in range(0, len(out), TICK):
-        part = out[at : at + TICK]
-        voices.set_targets(row, np.zeros(AXES, np.float32), len(part))
-        voices.play(part)
+        count = min(TICK, len(out) - at)
+        voices.set_targets(row, np.zeros(AXES, np.float32), count)
+        voices.play(out, at, count)
     return out
 
 
