@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from antiphon.api import Param
 
-VERSION = 3
+VERSION = 4
 """Format version of the description; cached descriptions of other versions are ignored."""
 RATE = 48000.0
 """Sample rate in Hz for ranges given relative to the rate."""

@@ -201,11 +201,9 @@ class _PortReader:
         if port == self._enabled or role == f"{LV2}freeWheeling":
             return float(port == self._enabled)  # the host bypasses, and plays in time
         if self._has(port, f"{LV2}sampleRate"):
-            if default > high:  # in Hz already
-                default /= RATE
-            else:
-                self.rated.append([index, low, high, default])
-            low, high, default = low * RATE, high * RATE, default * RATE
+            in_hz = default > high  # already, and so at every rate
+            self.rated.append([index, low, high, math.nan if in_hz else default])
+            low, high, default = low * RATE, high * RATE, default if in_hz else default * RATE
         points = sorted(
             {
                 _call_lilv("node_as_float", _call_lilv("scale_point_get_value", p), gives=c.c_float):

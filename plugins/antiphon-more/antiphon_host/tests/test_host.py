@@ -124,6 +124,14 @@ def test_a_value_that_follows_the_rate_is_that_of_the_sound(made, loaded, rate, 
     np.testing.assert_allclose(out[:, 512:], heard, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("value", "heard"), [(440.0, 440.0), (24000.0, 22050.0)])
+def test_a_default_in_hz_is_that_at_every_rate_and_its_range_the_rates(made, value, heard) -> None:
+    instance = Lv2Instance(card_of(f"lv2:{URI}:ports"), 44100, 128)
+    instance.set(5, value)
+    assert instance._values[5] == heard
+    instance.close()
+
+
 def test_a_clap_plugin_may_call_what_a_host_need_not_offer(made, loaded) -> None:
     params = described(loaded, "clap:made.clap")
     assert (params["attack"].unit, params["level"].unit) == ("ms", ""), "percent are not what its numbers count"
