@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.api import UsageError
+from antiphon.api import F64, UsageError
 from antiphon.api.backends.files import MidiNote, MidiTrack, write_midi
 from antiphon_models.follow import record_evaluation
 from antiphon_models.follow.evaluation import FollowEvaluation, nobody
@@ -103,7 +103,7 @@ def test_the_beats_of_loops_are_known_and_they_are_rows_before_made_ones(tmp_pat
 def test_clicks_of_the_player_s_beats_are_right_and_those_of_the_record_untouched_are_not(
     kind: str, beat: int, again: float
 ) -> None:
-    beats = 0.5 + 0.5 * np.arange(64)
+    beats: F64 = np.arange(0.5, 32.5, 0.5)
     notes = np.stack([beats, 60.0 + np.arange(64), np.ones(64), np.full(64, 0.4)], axis=1)
     played, places, event = record_evaluation._performed(PlayedSong("", notes, beats, np.arange(64) % 4 == 0), kind)
     assert (event, places[event], played.beats[event]) == (32, beat, again)
