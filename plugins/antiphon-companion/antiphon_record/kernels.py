@@ -52,7 +52,7 @@ class RecordWord(IntEnum):
     BEGUN = 2  # 1 once it has sounded
     HELD = 3  # frames since it stands
     HOLD = 4  # the beat before which it waits for the player
-    AT = 5  # the beat at which it jumps
+    AT = 5  # the beat at which it jumps; -1e18: by where it is
     GOTO = 6  # to this beat
     AFTER = 7  # and the next beat at which it jumps there
     PACE = 8  # frames of the record a frame
@@ -62,6 +62,7 @@ class _Place(IntEnum):
     AT = 0  # frames of the hop given
     FADED = 1  # frames of the crossfade given
     STARTS = 2  # frame of the record at which the stream began
+    BEGUN = 3  # 1 once it has
 
 
 class _State(IntEnum):
@@ -213,6 +214,7 @@ def record_begin(r: RecordSource, t: RecordStream, s: SpectraBuffers, place: f64
     t.state[_State.LIMIT] = f64(t.onsets[low] - t.lead) if low < t.attacks else _NEVER
     t.state[_State.WINDOW] = start
     t.place[_Place.STARTS] = i64(start)
+    t.place[_Place.BEGUN] = 1
     t.place[_Place.FADED] = 0
     record_load(r, t, start, size, s.past)
     for c in range(s.sums.channels):
@@ -268,9 +270,15 @@ def record_advance(k: RecordClock, r: RecordSource, give: f64, lead: i64, n: i64
             w[RecordWord.OFFSET] = w[RecordWord.OFFSET] - whole
             away = away - whole
         else:
-            w[RecordWord.BEAT] = wanted
+            w[RecordWord.BEAT] = wanted - w[RecordWord.OFFSET]
+            w[RecordWord.OFFSET] = 0.0
+            w[RecordWord.HOLD] = _NEVER
             away = 0.0
             jumps = 1
+    if (jumps == 1 or w[RecordWord.AT] == -_NEVER) and w[RecordWord.AFTER] < _NEVER:
+        inside = w[RecordWord.GOTO] <= w[RecordWord.BEAT] and w[RecordWord.BEAT] < w[RecordWord.AFTER]
+        line = -math.floor(1e-6 - w[RecordWord.BEAT] / f64(r.meter)) * f64(r.meter)
+        w[RecordWord.AT] = w[RecordWord.AFTER] if inside else line
     beat = min(max(i64(math.floor(w[RecordWord.BEAT])), 0), r.beats - 2)
     own = 1.0 / (r.places[beat + 1] - r.places[beat])
     # just before the attack of a beat, which may begin a little before it
@@ -319,10 +327,12 @@ def record_play(
             place = r.places[beat] + (was - f64(beat)) * span
             low = max(0.0, 1.0 - held / (k.rate * HOLD))
             high = max(0.0, 1.0 - held / (k.rate * DRUMS_HOLD))
-            if move < 0.0 or (move > 0.0 and held > 0.0):
-                w[RecordWord.HELD] = 0.0
+            goes = move < 0.0 or (move > 0.0 and held > 0.0)
+            if goes or a.place[_Place.BEGUN] == 0:
                 record_begin(r, a, sa, place, low * low)
                 record_begin(r, b, sb, place, high * high)
+            if goes:
+                w[RecordWord.HELD] = 0.0
                 low = 1.0
                 high = 1.0
             elif move == 0.0:

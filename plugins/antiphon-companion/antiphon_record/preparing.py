@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,7 @@ RATE = 48000
 """Frames per second of prepared stems."""
 SHORTEST, LONGEST = 10.0, 1200.0
 """Seconds of a recording."""
+_LENGTHS = f"{SHORTEST:.0f} s to {LONGEST / 60:.0f} min"
 VERSION = 1
 _FACTS, _STEMS = "record.json", "stems.i16"
 _SILENT = 1e-4
@@ -93,10 +95,15 @@ def read_prepared(source: Path) -> tuple[PreparedRecord, NDArray[np.uint8]] | No
         if facts.pop("version") != VERSION:
             return None
         record = PreparedRecord(**facts)
-        stems: NDArray[np.uint8] = np.asarray(np.memmap(folder / _STEMS, np.uint8, "r"))
+        with open(folder / _STEMS, "rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return (record, stems) if len(stems) == 16 * record.frames else None
+    if len(mapped) != 16 * record.frames:
+        return None
+    if hasattr(mmap, "MADV_WILLNEED"):  # read now, so that no block waits for the disk
+        mapped.madvise(mmap.MADV_WILLNEED)
+    return record, np.frombuffer(mapped, np.uint8)
 
 
 def prepare(source: Path, progress: Callable[[float, str], None]) -> PreparedRecord:
@@ -112,9 +119,13 @@ def prepare(source: Path, progress: Callable[[float, str], None]) -> PreparedRec
         info = decoder.info
         _check_length((info.frames or 0) / info.rate, name, known=bool(info.frames))
     whole = (info.frames or LONGEST * info.rate) / info.rate
-    _, values, problem = analyse_file(
-        os.fsencode(source), ("music",), lambda done: progress(_LISTENED * min(1.0, done / whole), "listening")
-    )["music"]
+
+    def listened(done: float) -> None:
+        if done > LONGEST + 1.0:  # of a file that does not state its length
+            raise FileError(f"{name} lasts over {LONGEST / 60:.0f} min; a record takes {_LENGTHS}")
+        progress(_LISTENED * min(1.0, done / whole), "listening")
+
+    _, values, problem = analyse_file(os.fsencode(source), ("music",), listened)["music"]
     if values is None:
         raise PluginError(f"{name}: {problem}")
     if not values["beats"] or len(values["beats"]) < 8:
@@ -150,7 +161,7 @@ def prepare(source: Path, progress: Callable[[float, str], None]) -> PreparedRec
 def _check_length(seconds: float, name: str, *, known: bool = True) -> None:
     if known and not SHORTEST <= seconds <= LONGEST:
         long = f"{seconds:.0f} s" if seconds < 600.0 else f"{seconds / 60:.0f} min"
-        raise FileError(f"{name} lasts {long}; a record takes {SHORTEST:.0f} s to {LONGEST / 60:.0f} min")
+        raise FileError(f"{name} lasts {long}; a record takes {_LENGTHS}")
 
 
 def _separate(source: Path, target: Path, progress: Callable[[float], None]) -> tuple[int, str | None]:

@@ -66,7 +66,7 @@ class Record(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         """Maps the stems, and allocates every buffer."""
-        self._words = np.zeros(len(RecordWord))
+        self._words, self._before, self._sample = np.zeros(len(RecordWord)), np.zeros(len(RecordWord)), -1
         self._old: Record | None = None
         self._record: PreparedRecord | None = None
         self._sections: list[tuple[int, int]] = []
@@ -116,6 +116,8 @@ class Record(Processor):
             return
         if not self._begun:
             self._begin(io)
+        np.copyto(self._before, self._words)
+        self._sample = io.time.sample
         curves = RecordCurves._make(map(io.curve, RecordCurves._fields))
         words, at, waits = self._words, 0, float(io.value("waits"))
         if waits == 0.0:
@@ -132,20 +134,19 @@ class Record(Processor):
         io.report("pace", min(8.0, round(float(words[RecordWord.PACE]), 3)))
 
     def _begin(self, io: IO) -> None:
-        """Handles the first block: goes on where a node before it was, and goes to a section."""
+        """Handles the first block: goes on where a node with the same recording is, and goes to a section."""
         self._begun, words, old, self._old = True, self._words, self._old, None
-        if old is not None and old._record is not None and old._words[RecordWord.BEGUN] > 0.0:
-            for kept in (RecordWord.BEAT, RecordWord.OFFSET, RecordWord.HOLD):
-                words[kept] = old._words[kept]
-        here = float(words[RecordWord.BEAT]) if words[RecordWord.BEAT] else io.time.beat
-        if not self._sections or self._record is None:
+        if old is not None and old._record is not None and old.settings["file"] == self.settings["file"]:
+            # in a crossfade the old node may have played this block already
+            np.copyto(words, old._before if old._sample == io.time.sample else old._words)
+        words[[RecordWord.AT, RecordWord.GOTO, RecordWord.AFTER]] = _NEVER
+        if not self._sections:
             return
+        here = float(words[RecordWord.BEAT]) if words[RecordWord.BEGUN] > 0.0 else io.time.beat
         inside = [span for span in self._sections if span[0] <= here < span[1]]
         ahead = [span for span in self._sections if span[0] > here]
         first, last = (inside or ahead or self._sections)[0]
-        meter = self._record.meter
-        line = float(math.ceil(here / meter - 1e-6) * meter)
-        words[[RecordWord.AT, RecordWord.GOTO, RecordWord.AFTER]] = last if inside else line, first, last
+        words[[RecordWord.AT, RecordWord.GOTO, RecordWord.AFTER]] = -_NEVER, first, last
 
     def _hear(self, io: IO, offset: int, waits: float) -> None:
         """Sets the beat at which it waits next; where it waits, goes on from there."""

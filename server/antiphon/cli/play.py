@@ -58,16 +58,14 @@ def play(
     asked = server.with_(live=True, options=options, patch=patch).check()
     if with_me and not song:
         raise UsageError("--with-me plays a sound file with you; name one: antiphon play SONG --with-me")
-    _check_song_and_patch(song, asked.patch)
+    _check_song_and_patch(song, asked.patch, "a sound file" if with_me else "a MIDI file")
+    check_ports_free(asked)  # before a recording is prepared, and the patch of a song that plays is written over
     if song:
         from antiphon.cli import play_song
 
         make = play_song.patch_of_record if with_me else play_song.patch_of_song
         text = make(server.patch or (play_song.RECORD_PATCH if with_me else play_song.PATCH), song)
-        check_ports_free(asked)  # before the patch of a song that plays is written over
         asked = asked.with_(patch=str(play_song.write_song_patch(text)))
-    else:
-        check_ports_free(asked)
     device = probe(asked)
     opens = not (asked.mute_input or (song and not with_me))
     settings = asked.with_(mute_input=asked.input_file is None, extra={**asked.extra, "opens": opens})
@@ -91,7 +89,7 @@ def play(
                 made.unlink()  # nothing was recorded
 
 
-def _check_song_and_patch(song: str, patch: str) -> None:
+def _check_song_and_patch(song: str, patch: str, kind: str) -> None:
     from antiphon.kernel.graph.patch import find, read_text
     from antiphon.operations import patch_list
 
@@ -100,7 +98,7 @@ def _check_song_and_patch(song: str, patch: str) -> None:
         other = (
             f"the patch {song} is played by antiphon play --patch {song}"
             if is_patch
-            else "name a MIDI file, or a patch by --patch"
+            else f"name {kind}, or a patch by --patch"
         )
         raise UsageError(f"there is no file {song}; {other}")
     if os.sep in patch or patch.endswith(SUFFIX):

@@ -34,6 +34,8 @@ DRIVE = (
 )
 RECORD_PATCH, RECORD_TYPE = "withme", "record"
 """Default patch for a recording, and the type of the node that plays it."""
+PLAYER_TEMPO = 1.4
+"""How many times faster or slower than the recording the player may be."""
 RECORD_DRIVE = (
     ("/node/record/voice 1", "the recording's voice; drums, bass and other likewise"),
     ("/node/record/section chorus", "a section, from the next bar on, again and again"),
@@ -53,7 +55,7 @@ def patch_of_song(patch: str, song: str) -> str:
     if not is_midi(path):
         raise UsageError(
             f"play takes a MIDI file ({' or '.join(MIDI_WRITTEN)}), not {path_text(song)}; "
-            f"--input {path_text(song)} plays a sound"
+            f"--with-me plays a recording with you, --input {path_text(song)} a sound as the input"
         )
     score = note_file.read(path, RATE)
     if any(abs(bpm / score.tempo[0][1] - 1.0) > TEMPO_CHANGE for _, bpm in score.tempo):
@@ -103,8 +105,11 @@ def patch_of_record(patch: str, song: str) -> str:
         found = service(RECORD_TYPE).prepare(path, lambda share, what: draw(round(1000 * share), 1000, what))
     for remark in found.remarks:
         complain(remark)
+    # the player's beat is the record's, not half or twice that
+    low, high = max(30.0, found.tempo / PLAYER_TEMPO), min(300.0, found.tempo * PLAYER_TEMPO)
+    given = {RECORD_TYPE: {"file": str(path)}, "follow": {"range": f"{low:.0f}-{high:.0f}"}}
     nodes = tuple(
-        replace(node, values={**node.values, "file": str(path)}) if node.type == RECORD_TYPE else node
+        replace(node, values={**node.values, **given[node.type]}) if node.type in given else node
         for node in before.graph.nodes
     )
     bpm = min(MAX_TEMPO, max(MIN_TEMPO, found.tempo))

@@ -1,5 +1,8 @@
 """Preparation of recordings, with another separation than the networks'."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -80,6 +83,22 @@ def test_what_cannot_be_a_record_is_refused_in_a_sentence(parts, tmp_path, secon
         prepare(path, lambda share, what: None)
     assert str(refused.value) == said
     assert read_prepared(path) is None
+
+
+def test_a_file_that_does_not_state_its_length_is_heard_for_the_longest_alone(parts, tmp_path, monkeypatch):
+    path, heard = write(tmp_path / "a.wav", noise(12 * RATE)), []
+
+    def analyse(path, names, progress):
+        for second in range(3 * 3600):
+            heard.append(second)
+            progress(float(second))
+
+    monkeypatch.setattr(preparing, "analyse_file", analyse)
+    unstated = SimpleNamespace(rate=RATE, frames=None)
+    monkeypatch.setattr(preparing, "Decoder", lambda path: nullcontext(SimpleNamespace(info=unstated)))
+    with pytest.raises(FileError, match=r"^a\.wav lasts over 20 min; a record takes 10 s to 20 min$"):
+        prepare(path, lambda share, what: None)
+    assert heard[-1] < 1210
 
 
 def test_a_beat_is_fitted_by_its_neighbours():

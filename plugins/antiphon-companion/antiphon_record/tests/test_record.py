@@ -1,9 +1,12 @@
 """Node `record`: places, stretching, waiting, sections, at the harness's clock of 120 bpm."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from antiphon.api import Event, PluginError, StreamSpec
+from antiphon.api import IO, BlockTime, Event, PluginError, StreamSpec
+from antiphon.api.backends.rendering import prepare_processor
 from antiphon.testing import check_laws, level, onsets, render, run_processor
 from antiphon_record.kernels import STEMS
 from antiphon_record.processor import Record
@@ -148,3 +151,84 @@ def test_without_a_recording_it_is_silent_and_one_that_is_not_prepared_is_refuse
     (tmp_path / "b.wav").write_bytes(b"no sound")
     with pytest.raises(PluginError, match=r"b\.wav is not prepared; antiphon play b\.wav --with-me prepares it"):
         played(tmp_path / "b.wav", 0.1)
+
+
+class Deck:
+    """A record on a clock that is set; `follows`: the node in whose place it comes."""
+
+    def __init__(self, path, follows=None, **values):
+        self.node = Record()
+        self.cells = prepare_processor(self.node, SPEC, {"file": str(path), **values})
+        self.time, self.reports = BlockTime(), {}
+        if follows is not None:
+            self.node._old, self.time = follows.node, replace(follows.time)
+
+    def play(self, seconds, note=False, tempo=120.0):
+        pieces = []
+        for n in range(round(seconds * RATE / 256)):
+            self.time.tempo = tempo
+            out = np.zeros((2, 256), np.float32)
+            self.cells.render(self.time.sample, 256)
+            notes = [Event("on", 0, 60, 0.8)] if note and n == 0 else []
+            self.node.process(IO((), (out,), self.cells, self.time, 256, events_in=notes, reports=self.reports))
+            self.cells.settle(self.time.sample + 256)
+            self.time.sample += 256
+            self.time.beat += 256 * self.time.beats_per_frame(RATE)
+            pieces.append(out)
+        return np.concatenate(pieces, axis=1)
+
+
+@pytest.fixture
+def song(tmp_path):
+    """Bars that differ by their pitch, 200 Hz and 50 more for each."""
+    stems = silence(40.0)
+    for bar in range(20):
+        part = slice(bar * 2 * RATE, (bar + 1) * 2 * RATE)
+        stems[STEMS.index("other"), :, part] = 0.2 * np.sin(2 * np.pi * (200 + 50 * bar) * np.arange(2 * RATE) / RATE)
+    return put_record(tmp_path / "a.wav", stems, sections=[(8, 16, "chorus"), (16, 80, "verse")])
+
+
+def bar_of(sound):
+    return round((hertz(sound) - 200.0) / 50.0) + 1
+
+
+def test_a_jump_of_the_clock_ends_a_wait(song):
+    deck = Deck(song, waits=2.0)
+    deck.play(0.1)
+    deck.play(0.5, note=True)
+    deck.play(2.0)
+    assert deck.reports["waiting"] == 1.0
+    deck.time.beat = 40.0
+    assert bar_of(deck.play(1.0)) == 11
+    assert deck.reports["waiting"] == 0.0
+
+
+def test_a_jump_of_the_clock_out_of_a_section_returns_to_it_at_the_next_bar(song):
+    deck = Deck(song, section="chorus")
+    deck.play(0.5)
+    deck.time.beat = 62.0
+    assert bar_of(deck.play(0.9)) == 16
+    assert bar_of(deck.play(2.0)[:, 24000:]) == 3
+    deck.time.beat += 30.0
+    deck.play(3.0)
+    assert deck.reports["bar"] in (3.0, 4.0)
+
+
+def test_a_node_in_anothers_place_goes_on_where_that_is(song):
+    waits = Deck(song, waits=2.0)
+    waits.play(0.1)
+    waits.play(0.5, note=True)
+    held = waits.play(2.0)
+    again = Deck(song, waits, waits=2.0, section="verse")
+    sound = again.play(0.2)
+    assert again.reports["waiting"] == 1.0
+    assert bar_of(held[:, -9600:]) == bar_of(sound[:, 2400:]) == 1
+    assert level(sound[:, 2400:]) < level(held[:, -9600:])
+    # the record's own time, which is not that of the clock
+    own = Deck(song, give=0.0)
+    own.play(7.0, tempo=60.0)
+    assert bar_of(Deck(song, own, give=0.0, section="verse").play(0.8)) == 4
+    other = put_record(song.with_name("b.wav"), silence(12.0))
+    begun = Deck(other, own, give=0.0)
+    begun.play(0.1)
+    assert begun.reports["bar"] == 2.0
