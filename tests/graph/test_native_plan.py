@@ -350,6 +350,21 @@ def test_what_moves_in_machine_code_is_the_interpreters_for_any_split_into_block
         np.testing.assert_array_equal(heard, reference)
 
 
+def test_a_wire_to_a_parameter_fades_in_though_machine_code_alone_ran_the_node(loaded, interpreted):
+    def run() -> Samples:
+        player, x = GraphPlayer(SPEC), sound(60)
+        player.load(compile_graph(loaded, chain(loaded.catalog, "filter", values={"cutoff": 900.0})), 1, 0.0)
+        out = [player.run(part).copy() for part in np.split(x[:, : 20 * SPEC.block], 20, axis=1)]
+        wired = chain(loaded.catalog, "filter", values={"cutoff": 900.0}, modulated="cutoff")
+        player.load(compile_graph(loaded, wired, player.plan), 2, 0.01)
+        out += [player.run(part).copy() for part in np.split(x[:, 20 * SPEC.block :], 40, axis=1)]
+        return np.concatenate(out, axis=1)
+
+    native = run()
+    interpreted()
+    np.testing.assert_array_equal(native, run())
+
+
 class Divide(Processor):
     """Gives infinity where its parameter is 0."""
 

@@ -84,7 +84,7 @@ class Modulations:
     def __init__(self) -> None:
         self.wired: tuple[Modulation, ...] = ()
         self._leaving: list[Modulation] = []
-        self._sounded = False
+        self.sounded = False  # the node has run, by machine code alone maybe: what is wired to it fades in
 
     def are_steady(self, wired: tuple[Modulation, ...]) -> bool:
         """True if `wired` are the active modulations and none is fading."""
@@ -94,7 +94,7 @@ class Modulations:
         """Replaces the modulations from this block on; those that are missing in `wired` fade out."""
         before = {move.cell: move for move in (*self._leaving, *self.wired)}
         for move in wired:
-            if self._sounded:
+            if self.sounded:
                 move.begin(before.get(move.cell))
             else:
                 move.set_full_weight()
@@ -107,7 +107,7 @@ class Modulations:
 
     def run(self, frames: int) -> None:
         """Adds all signals to the first `frames` of the cells' blocks."""
-        self._sounded = True
+        self.sounded = True
         for move in self.wired:
             move.run(frames)
         if self._leaving:

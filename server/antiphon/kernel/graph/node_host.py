@@ -143,6 +143,10 @@ class NodeHost:
         """Mean share of the block period that the processor uses."""
         return float(self.loads[0])
 
+    def go_on(self) -> None:
+        """Has signals that are wired to parameters from now on fade in, as the node has run before."""
+        self._moves.sounded = True
+
     def wake(self) -> None:
         """Invalidates the node's packed row: the interpreter runs it until it rests again (`native_plan`)."""
         self.version[0] += 1

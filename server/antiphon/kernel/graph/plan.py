@@ -281,6 +281,7 @@ class Plan:
         for step in old.steps:
             number = step.host.number
             if self.hosts.get(number) is step.host:
+                step.host.go_on()
                 for wire in step.notes:
                     now, sender = notes[number].get(wire.key), wire.key[0]
                     if now is not None and old.hosts.get(sender) is self.hosts.get(sender):
