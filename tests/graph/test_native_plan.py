@@ -666,6 +666,27 @@ def test_blocks_that_a_condition_excludes_are_those_of_process(interpreted):
     np.testing.assert_array_equal(native, play(compile_graph(types, chain(types.catalog, "seventh", "gain"))))
 
 
+class Replaced(Seventh):
+    """Plays from another array after each block that is `process`'s, halved or not by a number."""
+
+    def process(self, io: IO) -> None:
+        self._level = self._level.copy()
+        super().process(io)
+
+    def step(self, io: IO) -> Step:
+        laid, x = super().step(io), io.audio_out[0]
+        return laid.then(halve_kernel.step(x, x, self.calls % 3))
+
+
+def test_arguments_that_process_replaces_are_those_of_the_next_block():
+    types = Types.of("replaced", Replaced)
+    plan = compile_graph(types, chain(types.catalog, "replaced", "gain"))
+    levels = play(plan)[0, :: SPEC.block]
+    calls = np.array([len(range(3, block + 1, 7)) for block in range(BLOCKS)])
+    halved = np.where((np.arange(BLOCKS) % 7 != 3) & (calls % 3 > 0), 0.5, 1.0)
+    np.testing.assert_allclose(levels, 0.1 * calls * halved, rtol=1e-5)
+
+
 def test_a_step_with_a_condition_needs_a_process_beside_it():
     class Alone(Processor):
         def step(self, io: IO) -> Step:

@@ -63,6 +63,7 @@ _addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
 _sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
 _MAX_ADDRESSES = 4096
 _SAMPLE_BYTES = 4
+_NOTHING = object()
 _REAL, _BITS = struct.Struct("=d"), struct.Struct("=q")
 
 
@@ -211,6 +212,7 @@ class Kernel(Generic[P, R]):
                 "and its module begins with: from __future__ import annotations"
             )
         self.returns = self.types.pop("return")
+        self.size = sum(map(words_of, self.types.values()))  # 64-bit words that the arguments take
         self.call: Callable[..., R] = self._first
         self._by_arrays: Callable[..., R] = self._compile_and_call
         self.address = self._packed = 0  # the address of the machine code, for a C library; 0 before it is compiled
@@ -285,26 +287,23 @@ class Kernel(Generic[P, R]):
             self._compile()
         return self._packed
 
-    @property
-    def size(self) -> int:
-        """Number of 64-bit words that the arguments take."""
-        return sum(map(words_of, self.types.values()))
-
-    def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
-        """Writes arguments as `packed` reads them. `words`: 64-bit whole numbers."""
-        for kind, value in zip(self.types.values(), args, strict=True):
-            if kind == "Audio":
+    def pack(self, args: Sequence[Any], words: memoryview, at: int, packed: Sequence[Any] = ()) -> None:
+        """Writes arguments as `packed_address` reads them. `words`: 64-bit whole numbers; `packed`: what is there."""
+        for kind, value, there in zip(self.types.values(), args, packed or [_NOTHING] * len(args), strict=True):
+            if value is there:
+                at += words_of(kind)
+            elif kind == "Audio":
                 for part in sound(value):
                     words[at] = part
                     at += 1
-                continue
-            if kind in ("f32", "f64"):
-                words[at] = _BITS.unpack(_REAL.pack(value))[0]
-            elif isinstance(value, np.ndarray):
-                words[at] = address(value)
             else:
-                words[at] = int(value)
-            at += 1
+                if kind in ("f32", "f64"):
+                    words[at] = _BITS.unpack(_REAL.pack(value))[0]
+                elif isinstance(value, np.ndarray):
+                    words[at] = address(value)
+                else:
+                    words[at] = int(value)
+                at += 1
 
     def caller(self) -> Callable[P, R]:
         """Creates a call for one call site: it converts only arguments that changed since the last call.

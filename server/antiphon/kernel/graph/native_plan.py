@@ -6,9 +6,10 @@ reads as a curve may move. The interpreter runs the node of an invalid row (`Pla
 
 import ctypes
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from operator import is_
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -26,7 +27,7 @@ from antiphon.kernel.graph.node_host import NOT_FINITE, NodeHost, Touch
 from antiphon.kernel.graph.wire_signals import DelayLine, InputMix, NoteWire
 from antiphon.kernel.runtime.platform import c_function
 from antiphon.native.call_back import CallBack
-from antiphon.native.kernel import Kernel, Step, address, words_of
+from antiphon.native.kernel import Call, Kernel, Step, address, words_of
 
 _T = TypeVar("_T")
 
@@ -110,19 +111,22 @@ class LayoutIO(IO):
         raise PluginError("a step cannot emit events")
 
 
-def lay_out_calls(node: NodeStep, block: int) -> tuple[Step, list[ParamCell]] | None:
-    """Returns a node's calls up to the output check, and the cells that may move; None if the interpreter runs it."""
+def lay_out_calls(node: NodeStep, io: LayoutIO, wires: tuple[Call, ...]) -> tuple[Step, list[ParamCell]] | None:
+    """Returns a node's calls up to the output check, and the cells that may move; None if the interpreter runs it.
+
+    wires: The calls that compute its inputs.
+    """
     host = node.host
-    io = LayoutIO(node.ins, node.outs, host.by_name, block)
+    io.reads.clear()
+    io.curves.clear()
     try:
         own = host.processor.step(io)
     except Exception:
         return None  # where it is the processor's fault, `process` says so
     if own is None or io.reads & {move.cell.param.name for move in node.moves}:
         return None
-    wires = [line.step(block) for line in node.lines] + [gather.step(block) for gather in node.gathers]
-    steps = [*wires, *(move.step(block, io.time.sample) for move in node.moves)]
-    step = Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports, own.conditions)
+    moves = (call for move in node.moves for call in move.step(io.frames, io.time.sample).calls)
+    step = Step((*wires, *moves, *own.calls), own.reports, own.conditions)
     cells = {cell.param.name: cell for cell in host.gains} | {name: host.by_name[name] for name in io.curves}
     return step, [cell for name, cell in cells.items() if name not in io.reads]
 
@@ -136,17 +140,18 @@ class _NodeIndices:
     """Table indices of one node.
 
     `kernels`: the kernels of its conditions, and of its calls before the check of its outputs; None where the
-    interpreter always runs it. `times`: the arguments that take the block's time, from `_times`.
+    interpreter always runs it. `packed`: the calls in the tables; keeps the arrays of their arguments.
     """
 
     node: NodeStep
+    io: LayoutIO
+    wires: tuple[Call, ...]
     kernels: tuple[Kernel[..., Any], ...] | None
     reports: Mapping[str, tuple[NDArray[Any], int]]
     call: int
     word: int
-    times: Sequence[tuple[int, int]] = ()
     curves: Sequence[ParamCell] = ()  # cells that the step of the last layout reads as curves alone
-    held: object = None
+    packed: list[Call] = field(default_factory=list)
 
 
 class Interpreter(Protocol):
@@ -175,9 +180,13 @@ class NativePlan:
         cells: list[tuple[int, int, int]] = []
         times: list[tuple[int, int]] = []
         rows = np.zeros((max(1, len(nodes)), NodeRow.SIZE), np.int64)
+        laid_out: list[tuple[_NodeIndices, Step]] = []
         call = word = 0
         for row, node in zip(rows, nodes, strict=False):
-            host, laid = node.host, lay_out_calls(node, spec.block)
+            host, io = node.host, LayoutIO(node.ins, node.outs, node.host.by_name, spec.block)
+            parts = [line.step(spec.block) for line in node.lines] + [mix.step(spec.block) for mix in node.gathers]
+            wires = tuple(call for part in parts for call in part.calls)
+            laid = lay_out_calls(node, io, wires)
             row[NodeRow.NUMBER], row[NodeRow.HOST], row[NodeRow.LOAD] = (
                 host.number,
                 address(host.version),
@@ -192,12 +201,12 @@ class NativePlan:
             ]
             row[NodeRow.CELLS_END] = len(cells)
             if laid is None:
-                self._places.append(_NodeIndices(node, None, {}, call, word))
+                self._places.append(_NodeIndices(node, io, wires, None, {}, call, word))
                 continue
             step, curves = laid
-            times_of = _times(step, word)
-            self._places.append(_NodeIndices(node, _kernels(step), step.reports, call, word, times_of, curves))
-            times += self._places[-1].times
+            self._places.append(_NodeIndices(node, io, wires, _kernels(step), step.reports, call, word, curves))
+            laid_out.append((self._places[-1], step))
+            times += _times(step, word)
             kernels = [*_kernels(step), *host.longest_mix_kernels()]
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
         self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
@@ -225,6 +234,8 @@ class NativePlan:
         self._call_back = CallBack(lambda reason, place: _alive(here)._run_row(reason, place))
         self._whole[PlanWord.CALL_BACK] = self._call_back.address
         self._whole[PlanWord.PERIOD], self._whole[PlanWord.AT_WORK] = _NEVER, ctypes.addressof(play.at_work)
+        for at, step in laid_out:
+            self._pack(at, (*step.conditions, *step.calls))
         for place in range(len(nodes)):
             self._mark_curves(place)  # also of a node that moves now
             self.settle(place)
@@ -294,32 +305,44 @@ class NativePlan:
         version = int(node.host.version[0])
         if at.kernels is None or node.io.events_out or node.host.unrest(node.moves, at.curves if self._begun else ()):
             return
-        laid = lay_out_calls(node, self._spec.block)
+        laid = lay_out_calls(node, at.io, at.wires)
         if laid is None or _kernels(laid[0]) != at.kernels:
             return
         step, curves = laid
         if curves != at.curves:
             at.curves = curves
             self._mark_curves(place)
-        if node.host.unrest(node.moves, curves if self._begun else ()):
-            return
-        if _times(step, at.word) != at.times:
+            if node.host.unrest(node.moves, curves if self._begun else ()):
+                return
+        last = node.host.mixing(node.ins, self._spec.block)
+        if not self._pack(at, (*step.conditions, *step.calls, *last)):
             node.host.forced = MOVED
             return
-        last = node.host.mixing(node.ins, self._spec.block)
-        at.held = step, last
         rows, row = self._row_words, place * NodeRow.SIZE
         rows[row + NodeRow.ASKS], rows[row + NodeRow.CALLS] = at.call, at.call + len(step.conditions)
         rows[row + NodeRow.AFTER] = at.call + len(at.kernels)
         rows[row + NodeRow.END] = at.call + len(at.kernels) + len(last)
-        word, first = at.word, address(self._arguments)
-        for n, (item, args) in enumerate((*step.conditions, *step.calls, *last), at.call):
-            item.pack([0 if isinstance(value, BlockWord) else value for value in args], self._arguments.data, word)
-            self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed_address, first + 8 * word
-            word += item.size
         rows[row + NodeRow.PACKED] = version
         if self._begun:
             node.host.hand_over()
+
+    def _pack(self, at: _NodeIndices, calls: Iterable[Call]) -> bool:
+        """Packs what differs in a node's calls from the packed ones. Returns False where a placeholder has moved."""
+        packed, word, first = at.packed, at.word, address(self._arguments)
+        for n, (item, args) in enumerate(calls):
+            if n < len(packed) and packed[n][0] is not item:
+                del packed[n:]  # as those after it lie elsewhere too
+            held = packed[n][1] if n < len(packed) else None
+            if held is None or not all(map(is_, args, held)):
+                if held and any(BlockWord in (type(a), type(b)) for a, b in zip(args, held, strict=True) if a is not b):
+                    return False
+                plain = [0 if isinstance(value, BlockWord) else value for value in args]
+                item.pack(plain, self._arguments.data, word, held or ())
+                packed[n : n + 1] = [(item, args)]
+                where = 2 * (at.call + n)
+                self._call_words[where], self._call_words[where + 1] = item.packed_address, first + 8 * word
+            word += item.size
+        return True
 
     def _mark_curves(self, place: int) -> None:
         """Marks the node's own parameters that machine code may set (`CellUse`)."""
