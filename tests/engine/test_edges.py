@@ -20,11 +20,13 @@ from antiphon.kernel.engine.levels import FADE_IN_SECONDS, FADE_OUT_SECONDS, fit
 from antiphon.kernel.engine.loop import EngineLoop, NextPlan
 from antiphon.kernel.engine.native.loop import LoopParts
 from antiphon.kernel.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.kernel.engine.taps import NodeCapture
 from antiphon.kernel.graph.graph import Graph
+from antiphon.kernel.io.capture_memory import CaptureMemory, CaptureShape
 from antiphon.kernel.session.actions import FadeOut, NodeReset
 from antiphon.kernel.session.commands import Panic
 from antiphon.offline.player import FilePlayer
-from antiphon.offline.replay import replay
+from antiphon.offline.replay import replay, write_replayed_tracks
 from antiphon.recording.recorder import Recorder
 
 SPEC = StreamSpec(RATE, BLOCK, 2)
@@ -164,13 +166,13 @@ def test_the_end_is_a_fall_that_is_over_with_a_block(block: int) -> None:
 
 
 class Served:
-    """The engine's loop over a file, and a recorder that keeps its set; without processes."""
+    """The engine's loop over a file, and a recorder that keeps its set, or its tracks; without processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
         self.shared, self.bell = Shared.create(MappingShape.of(RATE, BLOCK, 2)), os.eventfd(0, os.EFD_NONBLOCK)
-        self.folder = folder
-        self.recorder = Recorder(self.shared, folder.parent, takes=TAKES)
-        self.recorder.handle({"do": "session", "path": str(folder)})
+        self.folder, self.memory = folder, CaptureMemory.create(CaptureShape(RATE, BLOCK, 4000))
+        self.recorder = Recorder(self.shared, folder.parent, kept=self.memory, takes=TAKES)
+        self.recorder.handle({"do": kind, "path": str(folder)})
         self.missed: set[int] = set()  # numbers of blocks that are computed, and too late to be played
         self.start(40)
 
@@ -178,14 +180,11 @@ class Served:
         """An engine's life as `process.run` begins it."""
         words, stage = self.shared.words, GraphPlayer(SPEC)
         self.driver = FakeDriver(first)
-        self.loop = EngineLoop(
-            stage, self.driver, self.shared, self.bell, LoopParts(fit_channel_count(TONE[None].astype(np.float32), 2))  # type: ignore[arg-type]
-        )  # fmt: skip
+        parts = LoopParts(fit_channel_count(TONE[None].astype(np.float32), 2), capture=NodeCapture(self.memory))
+        self.loop = EngineLoop(stage, self.driver, self.shared, self.bell, parts)
         if not died:
             words[HeaderWord.FIRST_BLOCK] = first
-        stage.sample = first * BLOCK
-        stage.rise()
-        self.loop.journal.record_start(stage.sample, died * BLOCK)
+        self.loop.begin(first, died)
 
     def load(self, made: Graph) -> None:
         text = {"graph": made.to_json(), "ids": ids(made), "serial": 1, "fade": 0.0, "tempo": 0.0}
@@ -217,9 +216,9 @@ class Served:
         return came, heard
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    made = Served(tmp_path / "set")
+@pytest.fixture(params=["session", "tracks"])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    made = Served(tmp_path / "set", request.param)
     yield made
     if made.bell >= 0:
         made.close()
@@ -227,7 +226,15 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 def played_again(folder: Path) -> np.ndarray:
     source = iter([np.ascontiguousarray(soundfile.read(folder / "input.wav", dtype="float32")[0].T)])
-    return np.concatenate(list(replay(folder, source, CATALOG, make)), axis=1)
+    stems = folder.with_name("stems")
+    stems.mkdir()
+    with write_replayed_tracks(stems, SPEC, 0, lambda _line: None) as tracks:
+        heard = np.concatenate(list(replay(folder, source, CATALOG, make, tracks)), axis=1)
+    for kept in folder.glob("*.wav"):
+        np.testing.assert_array_equal(
+            *(soundfile.read(part / kept.name, dtype="float32")[0] for part in (stems, folder))
+        )
+    return heard
 
 
 def test_a_set_with_its_beginnings_and_its_end_is_the_same_played_again(served: Served) -> None:
@@ -241,6 +248,10 @@ def test_a_set_with_its_beginnings_and_its_end_is_the_same_played_again(served: 
     served.run(25)
     served.missed = {served.driver.next + 1}
     served.run(5)
+    served.missed = {served.driver.next + 5}  # right before blocks that are not computed
+    served.run(6)
+    served.driver.start(served.driver.next + 2, 1)
+    served.run(4)
     # an engine was killed, and another takes up
     killed = served.driver.next
     served.start(killed + 11, killed)
@@ -251,11 +262,12 @@ def test_a_set_with_its_beginnings_and_its_end_is_the_same_played_again(served: 
     served.close()
     served.bell = -1
     came, heard = served.kept()
-    began, again = 7 * BLOCK, (127 + 11 + 3) * BLOCK
+    began, again = 7 * BLOCK, (127 + 12 + 11 + 3) * BLOCK
     assert not came[:, :began].any()
     np.testing.assert_array_equal(came[:, began : began + RATE // 4], tone(RATE // 4))
     # the file goes on by the clock
     np.testing.assert_array_equal(came[0, again:], tone(came.shape[1])[0, again - began : -began])
+    assert step(came[:, began:]) < STEEPEST, "it rises behind what was missed"
     cut = np.abs(np.diff(heard, axis=1, prepend=0.0))
     at_panic = slice(97 * BLOCK, 98 * BLOCK)
     cut[:, at_panic] = 0.0

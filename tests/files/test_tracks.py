@@ -83,18 +83,23 @@ def test_a_gap_is_silent_and_marked_in_all_tracks_alike(tmp_path: Path) -> None:
     assert [line for line in lines if "cue" in line] == [{"sample": 640, "cue": "gap", "values": [7 * BLOCK]}]
 
 
-def test_input_rises_within_ten_ms_after_a_gap(tmp_path: Path) -> None:
-    take = begun(tmp_path, Engine())
-    block, length = take._block, round(0.01 * RATE)
-    there = np.ones(200, bool)
-    assert take._rise(there) is None, "a take begins as it is"
-    there[:6] = False
-    first, then = take._rise(there[:7]), take._rise(there[7:])
-    assert first is not None
-    assert then is not None
-    gains = np.concatenate([first, then])[6 * block :]
-    np.testing.assert_allclose(gains, np.minimum(1.0, np.arange(1, len(gains) + 1) / length), rtol=1e-6)
+def test_a_block_that_was_computed_too_late_is_silent_but_for_the_input(tmp_path: Path) -> None:
+    engine = Engine()
+    take = begun(tmp_path, engine)
+    engine.play(10)
+    take.line({"unheard": 8 * BLOCK})
+    take.turn(8)
+    take = begun(tmp_path, engine)  # the recorder was killed behind the line, and before the block
+    engine.play(1)
+    take.turn(engine.block)
     take.close()
+    sound, (came, _) = heard(tmp_path), soundfile.read(tmp_path / "input.wav")
+    expected = engine.out.copy()
+    late, fall = expected[8 * BLOCK : 9 * BLOCK], missed_fade_out(BLOCK, RATE)[:, None]
+    late[:] = 0.0
+    late[: len(fall)] = expected[8 * BLOCK - 1] * fall
+    np.testing.assert_array_equal(sound, expected)
+    assert came.all(), "a replay computes it again"
 
 
 def test_blocks_that_the_ring_no_longer_has_are_a_gap(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,10 +72,10 @@ TURN = 64
 _MAX_LIST = 16 << 20
 _WAVE = re.compile(r"[^/\\\0]+\.wav")
 """File name of a track beside the list."""
+_UNHEARD = re.compile(r'\{"unheard": (\d+)\}\n')
+"""Line of the log on a block that was computed too late to be played."""
 _TOLERANCE, _MAX_STEP = 1e-3, 17.0
 """Tolerance in beats, and maximum beats per second of any tempo."""
-RISE_SECONDS = 0.01
-"""Seconds in which the input rises after a gap, as the mix does."""
 ENDS = ((IN_NUMBER, "input"), (OUT_NUMBER, "output"))
 """Numbers and names of the input and the output."""
 
@@ -150,11 +150,18 @@ class TrackFiles:
         return track
 
     def write(
-        self, sounds: Sequence[tuple[Track, Samples]], count: int, missing: Sequence[int] = (), block: int = 1
+        self,
+        sounds: Sequence[tuple[Track, Samples]],
+        count: int,
+        missing: Sequence[int] = (),
+        late: Collection[int] = (),
+        block: int = 1,
     ) -> None:
         """Appends `count` frames to every track: the sum of its `sounds`, `[frames, any]`, or silence.
 
-        `missing`: which of the blocks, `block` frames long, were not computed; every track fades to silence there.
+        `missing`: which of the blocks, `block` frames long, were not computed, and `late`: which of them, in addition,
+        were computed too late to be played. Every track fades to silence there, in a late block all but the input's.
+        `sounds` may be changed where there are such blocks.
         """
         sums: dict[int, Samples] = {}
         for track, sound in sounds:
@@ -162,16 +169,17 @@ class TrackFiles:
                 own = fit_channels(sound, track.channels)
                 sums[track.fd] = sums[track.fd] + own if track.fd in sums else own
         fall = missed_fade_out(block, self.rate)[:, None]
-        for n in missing:
-            for track in self.tracks:
+        for n in sorted((*missing, *late)):
+            for track in self.tracks[n in late :]:  # the first is the input's, as of `ENDS`
                 if n == 0:
                     last = self._last(track)
                 elif track.fd in sums:
                     last = sums[track.fd][n * block - 1]
                 else:
                     continue
-                if last.any():
+                if last.any() or track.fd in sums:
                     into = sums.setdefault(track.fd, np.zeros((count, track.channels), np.float32))
+                    into[n * block : (n + 1) * block] = 0.0
                     into[n * block : n * block + len(fall)] = last * fall
         for fd, own in sums.items():
             data, at = np.ascontiguousarray(own, "<f4").tobytes(), HEADER + self.frames * own.shape[1] * 4
@@ -262,7 +270,7 @@ class TrackTake(RecordedTake):
         """Begins in an empty folder, or continues the tracks of a killed recorder if the folder has them."""
         super().__init__(folder, f"the tracks in {folder} end here", f"the tracks in {folder} may lack their end")
         self._memory, self._block = memory, memory.shape.block
-        self._risen = memory.shape.rate  # frames since a gap
+        self._late: set[int] = set()  # blocks still to be written that were computed too late to be played
         self._by_number: dict[int, Track | None] = {}
         self.first, self._reader = -1, CaptureReader(memory)  # block of the first frame
         self._beats, self._lost = BeatPoints(), (0, 0)
@@ -271,6 +279,9 @@ class TrackTake(RecordedTake):
             self._log = log.open("a", encoding="utf-8")
             self.files, held = read_tracks(folder, self._block)
             self.first, self._by_number = held.first // self._block, dict(held.numbers)
+            # those of which a killed recorder wrote the line, and not the block
+            with log.open(encoding="utf-8", errors="replace") as told:
+                self._late.update(int(found[1]) // self._block for line in told if (found := _UNHEARD.match(line)))
             return
         paths.reserve(log, MIN_FREE_BYTES, paths.PRIVATE)
         self.files = TrackFiles(folder, memory.shape.rate)
@@ -311,6 +322,8 @@ class TrackTake(RecordedTake):
             self.files.write_list(self.first * self._block, self._by_number)
         elif self.first < 0 or line.get("engine") == "joined":  # of a set before, or of a session beside this one
             return
+        if "unheard" in line:
+            self._late.add(line["unheard"] // self._block)
         self._log.write(json.dumps(line) + "\n")
 
     def turn(self, end: int, most: int = TURN) -> None:
@@ -318,18 +331,6 @@ class TrackTake(RecordedTake):
         while self.first >= 0 and (first := self.first + self.files.frames // self._block) < end:
             self._write(first, min(most, end - first))
         self._log.flush()
-
-    def _rise(self, heard: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-        """Gains `[frames]` of the blocks, which rise within `RISE_SECONDS` after a gap; None where all are 1."""
-        length, block = round(RISE_SECONDS * self.files.rate), self._block
-        if heard.all() and self._risen >= length:
-            return None
-        gains = np.ones((len(heard), block), np.float32)
-        for n, there in enumerate(heard):
-            self._risen = self._risen if there else 0
-            gains[n] = np.minimum(1.0, (self._risen + 1.0 + np.arange(block)) / length)
-            self._risen += block * bool(there)
-        return gains.ravel()
 
     def _write(self, first: int, count: int) -> None:
         memory, block = self._memory, self._block
@@ -351,14 +352,10 @@ class TrackTake(RecordedTake):
                 sound[at[own], :, channels[own]] = memory.sound_of(slots[own])
                 sounds.append((track, sound))
         heard[at[memory.tags_of(slots) != tags]] = False  # overwritten while they were read
-        for _, sound in sounds:
-            sound[~heard] = 0.0
-        rise = self._rise(heard)
-        if rise is not None and (track := self._by_number.get(IN_NUMBER)) is not None:
-            for sound in [sound for one, sound in sounds if one is track]:  # the others rise in the engine
-                sound *= rise.reshape(count, block, 1)
         flat = [(track, sound.reshape(count * block, -1)) for track, sound in sounds]
-        self.files.write(flat, count * block, np.flatnonzero(~heard).tolist(), block)
+        late = {n for n in range(count) if heard[n] and first + n in self._late}
+        self._late = {n for n in self._late if n >= first + count}
+        self.files.write(flat, count * block, np.flatnonzero(~heard).tolist(), late, block)
         self._note(first, heard)
 
     def _note(self, first: int, heard: NDArray[np.bool_]) -> None:

@@ -77,8 +77,11 @@ class ReplayedTracks:
         for number, name in ENDS:
             self._by_number[number] = self.files.add(name, self._spec.channels, mixed=False)
 
-    def keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples) -> None:
-        """Writes the block at `sample` that the player computed from `x`; `y`: its output after the limiter."""
+    def keep(self, player: GraphPlayer, sample: int, x: Samples, y: Samples, *, late: bool = False) -> None:
+        """Writes the block at `sample` that the player computed from `x`; `y`: its output after the limiter.
+
+        `late`: it was computed too late to be played.
+        """
         buses, frames = player.buses.channels, x.shape[1]
         begins = min(self._left, frames)
         self._left -= begins
@@ -97,9 +100,9 @@ class ReplayedTracks:
                 # the input is on time: it waits for the sound that is made of it
                 whole = np.concatenate([self._before, sound], axis=1)
                 sound, self._before = whole[:, :frames], whole[:, frames:]
-            if track is not None:
+            if track is not None and not (late and number != IN_NUMBER):
                 found.append((track, sound[:, begins:frames].T))
-        self.files.write(found, frames - begins)
+        self.files.write(found, frames - begins, late=(0,) if late else (), block=frames)
         if (line := self._beats.add(sample, player.time.beat, self._spec.rate)) is not None:
             self._tell(line)
         for line in heard_lines(sample, player.strips.heard or ()):
@@ -165,7 +168,7 @@ def replay(
                 player.strips.keep(tracks is not None)
                 y = player.run(x)
                 if tracks is not None:
-                    tracks.keep(player, sample, x, y)
+                    tracks.keep(player, sample, x, y, late=sample in log.silent)
                 if sample in log.silent:
                     player.restart_fade_in()
                     y = np.zeros_like(y)

@@ -7,10 +7,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from antiphon.kernel.contract.event import EVENT_KINDS, Event
 from antiphon.kernel.engine.drivers.base import Driver
 from antiphon.kernel.engine.graph_player import GraphPlayer
 from antiphon.kernel.engine.journal import Journal
+from antiphon.kernel.engine.levels import FADE_IN_SECONDS
 from antiphon.kernel.engine.link import NodeState
 from antiphon.kernel.engine.loop_words import LOST, NO_BLOCK, LoopWord, LoopWords
 from antiphon.kernel.engine.native.blocks import COMMANDS_A_BLOCK, STALL_NS
@@ -77,6 +80,10 @@ class EngineLoop:
         self._echoed: dict[tuple[int, int, int], NodeHost] = {}  # who sounds a reported note, by node, channel, note
         self._echoes = 0  # the node that they are of, as of `HeaderWord.ECHO`
         self.journal = Journal(shared, player)
+        frames = round(FADE_IN_SECONDS * driver.rate)
+        line = np.arange(1, -(-frames // driver.block) * driver.block + 1, dtype=np.float32)
+        self._rise = np.minimum(line / np.float32(frames), np.float32(1.0))  # gains of the input behind a gap
+        self._risen = self._rise.size  # frames since the gap
         own = LoopWords()
         self._loop, self._loads = own.whole, own.real
         self._ending: Sequence[int] = ()
@@ -126,8 +133,7 @@ class EngineLoop:
         first = last + max(1, round((now - at) * driver.rate / (block * 1e9)))
         driver.start(first, at - last * block * 1_000_000_000 // driver.rate)
         if first * block > player.sample:
-            self.journal.record_gap(player.sample, first * block)
-            player.skip(first * block - player.sample)
+            self._skip(first * block)
         self._since = player.sample
         self.journal.record_latency(player.sample, player.time.latency)
         if self._sounds:
@@ -154,6 +160,7 @@ class EngineLoop:
         block = self.driver.block
         if died:
             self._loop[LoopWord.BASE_MISSED] += first - died
+            self._risen = 0
         self.player.sample = self._since = first * block
         self.player.rise()
         self.journal.record_start(self.player.sample, died * block)
@@ -208,8 +215,7 @@ class EngineLoop:
         if sample != player.sample:
             late = self._loop[LoopWord.STARTED] - driver.time_of(block)
             self._late(late + (sample - player.sample) * 1_000_000_000 // driver.rate)
-            self.journal.record_gap(player.sample, sample)
-            player.skip(sample - player.sample)
+            self._skip(sample)
         if self._loop[LoopWord.DUE] == Touch.OTHER:
             ramps = player.tempo.line_at(player.sample) is None
             self._loop[LoopWord.DUE] = player.unrest or (Touch.MOVING if ramps else Touch.OTHER)
@@ -219,6 +225,10 @@ class EngineLoop:
         x = self._native.input
         if (browser := self._parts.browser) is not None:
             x = browser.add(x) if self._parts.looped is None else browser.replace(x)
+        if self._risen < self._rise.size:
+            gains = self._rise[self._risen : self._risen + driver.block]
+            np.multiply(x, gains, out=x)
+            self._risen += driver.block
         self._limit_wait()
         player.run(x)
         self._words[HeaderWord.AT_WORK] = 0
@@ -227,6 +237,12 @@ class EngineLoop:
             self._crowded += CROWDED_SHARE * (spent / self._loads[LoopWord.BLOCK_NS] - self._crowded)
         self._native.close(x, player.tempo.beat_at(sample))
         return 0
+
+    def _skip(self, sample: int) -> None:
+        """Notes that the blocks before `sample` were missed. What comes in then rises, also for a recording of it."""
+        self.journal.record_gap(self.player.sample, sample)
+        self.player.skip(sample - self.player.sample)
+        self._risen = 0
 
     def _limit_wait(self) -> None:
         """Limits the wait for late worker answers to half of the time left after this block's own work."""
