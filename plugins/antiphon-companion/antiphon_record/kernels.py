@@ -56,6 +56,7 @@ class RecordWord(IntEnum):
     GOTO = 6  # to this beat
     AFTER = 7  # and the next beat at which it jumps there
     PACE = 8  # frames of the record a frame
+    NEXT = 9  # the first beat after the player's last note
 
 
 class _Place(IntEnum):
@@ -289,6 +290,7 @@ def record_advance(k: RecordClock, r: RecordSource, give: f64, lead: i64, n: i64
         w[RecordWord.BEAT] = w[RecordWord.BEAT] - back
         w[RecordWord.OFFSET] = w[RecordWord.OFFSET] - back
         w[RecordWord.HOLD] = w[RecordWord.HOLD] - back
+        w[RecordWord.NEXT] = w[RecordWord.NEXT] - back
         w[RecordWord.AT] = w[RecordWord.AFTER]
         jumps = 1
     pull = min(max(_PULL * away, -_MOST), _MOST) * k.step

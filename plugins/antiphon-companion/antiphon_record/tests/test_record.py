@@ -192,6 +192,15 @@ def bar_of(sound):
     return round((hertz(sound) - 200.0) / 50.0) + 1
 
 
+@pytest.mark.parametrize(("stands", "bar"), [(0.4, 2), (4.0, 1)])
+def test_after_a_stop_it_goes_on_where_the_player_stopped_and_with_a_late_note_where_it_is(song, stands, bar):
+    deck = Deck(song, waits=4.0)
+    deck.play(1.0)
+    deck.play(2.5 + stands / 2, note=True)  # on the third beat: it waits at the eighth
+    assert deck.reports["waiting"] == 1.0
+    assert bar_of(deck.play(0.4, note=True)) == bar
+
+
 def test_a_jump_of_the_clock_ends_a_wait(song):
     deck = Deck(song, waits=2.0)
     deck.play(0.1)
