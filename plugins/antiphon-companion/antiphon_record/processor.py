@@ -26,7 +26,9 @@ from antiphon_record.preparing import RATE, PreparedRecord, read_prepared
 
 _NEVER = 1e18
 _NEAR_BEATS = 0.1
-"""Beats before the one that it waits for."""
+"""Beats before the one that it waits for, and within which a note is on a beat."""
+_LATE_BEATS = 1.0
+"""Beats for which it has stood within which a note is merely late; after more, the player stopped."""
 _WHAT = ("the voice", "the drums", "the bass", "the rest")
 
 
@@ -155,12 +157,15 @@ class Record(Processor):
             return
         beat = float(words[RecordWord.BEAT])
         if self._waits():
-            clock = io.time.beat + offset * io.time.beats_per_frame(RATE)
-            beat = words[RecordWord.HOLD]
+            step = io.time.beats_per_frame(RATE)
+            clock = io.time.beat + offset * step
+            late = words[RecordWord.HELD] * step < _LATE_BEATS
+            beat = float(words[RecordWord.HOLD if late else RecordWord.NEXT])
             place = min(max(0, round(beat)), len(self._places) - 2)
             words[RecordWord.BEAT] = beat - FADE * RATE / (self._places[place + 1] - self._places[place])
             words[RecordWord.OFFSET] = round(beat - clock)
         words[RecordWord.HOLD] = math.ceil(beat + waits - 1e-6)
+        words[RecordWord.NEXT] = math.floor(beat + _NEAR_BEATS) + 1.0
 
     def _waits(self) -> bool:
         """Whether it waits before a beat."""
