@@ -687,6 +687,24 @@ def test_arguments_that_process_replaces_are_those_of_the_next_block():
     np.testing.assert_allclose(levels, 0.1 * calls * halved, rtol=1e-5)
 
 
+class Later(Seventh):
+    """Has no step before its 10th block."""
+
+    def step(self, io: IO) -> Step | None:
+        return super().step(io) if self.calls >= 10 else None
+
+
+def test_a_step_that_comes_after_the_plan_was_built_is_machine_codes(interpreted):
+    types = Types.of("later", Later)
+    plan = compile_graph(types, chain(types.catalog, "later", "gain"))
+    at_rest: list[bool] = []
+    native = play(plan, lambda plan, block: at_rest.append(plan.native.native(0)))
+    assert at_rest == [False] * 15 + [True] * (BLOCKS - 15)
+    assert plan.hosts[1].processor.calls == 15 + len(range(17, BLOCKS, 7))
+    interpreted()
+    np.testing.assert_array_equal(native, play(compile_graph(types, chain(types.catalog, "later", "gain"))))
+
+
 def test_a_step_with_a_condition_needs_a_process_beside_it():
     class Alone(Processor):
         def step(self, io: IO) -> Step:

@@ -131,6 +131,8 @@ def lay_out_calls(node: NodeStep, io: LayoutIO, wires: tuple[Call, ...]) -> tupl
     return step, [cell for name, cell in cells.items() if name not in io.reads]
 
 
+_SPARE_CALLS, _SPARE_WORDS, _SPARE_TIMES, _EVERY = 12, 384, 8, 16
+"""Room for a node whose step is None as its plan is built, and every how many blocks at rest it is asked again."""
 _NEVER = 1 << 62
 """Duration of a block without a time limit, in nanoseconds."""
 
@@ -152,6 +154,8 @@ class _NodeIndices:
     word: int
     curves: Sequence[ParamCell] = ()  # cells that the step of the last layout reads as curves alone
     packed: list[Call] = field(default_factory=list)
+    spare: int = -1  # its first place of the block's time where its step may come later, else -1
+    blocks: int = 0  # at rest, of a node that is not placed
 
 
 class Interpreter(Protocol):
@@ -202,6 +206,10 @@ class NativePlan:
             row[NodeRow.CELLS_END] = len(cells)
             if laid is None:
                 self._places.append(_NodeIndices(node, io, wires, None, {}, call, word))
+                if host.info.native:
+                    self._places[-1].spare = len(times)
+                    times += [(PlanWord.SAMPLE, word + _SPARE_WORDS)] * _SPARE_TIMES
+                    call, word = call + _SPARE_CALLS, word + _SPARE_WORDS + 1
                 continue
             step, curves = laid
             self._places.append(_NodeIndices(node, io, wires, _kernels(step), step.reports, call, word, curves))
@@ -303,7 +311,9 @@ class NativePlan:
         at = self._places[place]
         node = at.node
         version = int(node.host.version[0])
-        if at.kernels is None or node.io.events_out or node.host.unrest(node.moves, at.curves if self._begun else ()):
+        if node.io.events_out or node.host.unrest(node.moves, at.curves if self._begun else ()):
+            return
+        if at.kernels is None and not self._find_room(at):
             return
         laid = lay_out_calls(node, at.io, at.wires)
         if laid is None or _kernels(laid[0]) != at.kernels:
@@ -325,6 +335,23 @@ class NativePlan:
         rows[row + NodeRow.PACKED] = version
         if self._begun:
             node.host.hand_over()
+
+    def _find_room(self, at: _NodeIndices) -> bool:
+        """Places the calls of a node whose step was None as the plan was built, if it has one by now that fits."""
+        at.blocks += 1
+        laid = None if at.spare < 0 or at.blocks % _EVERY else lay_out_calls(at.node, at.io, at.wires)
+        if laid is None or laid[0].reports:  # which the loop has to know as the plan begins
+            return False
+        kernels, times = _kernels(laid[0]), _times(laid[0], at.word)
+        whole = [*kernels, *at.node.host.longest_mix_kernels()]
+        fits = len(whole) <= _SPARE_CALLS and sum(item.size for item in whole) <= _SPARE_WORDS
+        if not fits or len(times) > _SPARE_TIMES or not all(item.address for item in whole):
+            return False
+        for n, (index, word) in enumerate(times, at.spare):
+            self._times[n] = index, address(self._arguments) + 8 * word
+        self._pack(at, (*laid[0].conditions, *laid[0].calls))
+        at.kernels = kernels
+        return True
 
     def _pack(self, at: _NodeIndices, calls: Iterable[Call]) -> bool:
         """Packs what differs in a node's calls from the packed ones. Returns False where a placeholder has moved."""
