@@ -244,6 +244,9 @@ def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> N
     now[0] += RETRY_SECONDS
     words.answer(owner, "/node/d/play", node, ("s", "kick"))
     assert Answers.said[1:] == ["d has no s named 'kick', and this note is silent; there are: bd"]
+    node.vocabulary = {"section": ("verse",)}
+    words.answer(owner, "/node/d/section", node, ("section", "bridge"))
+    assert Answers.said.pop() == "d has no section named 'bridge'; there are: verse"
     node.vocabulary = {"s": ("pad", "gm_violin"), **other_words("s", {"gm_violin": "pad"})}
     for peer in (owner, owner, surface):
         words.answer(peer, "/node/d/play", node, ("s", "gm_violin"))

@@ -277,11 +277,11 @@ def stands_in(node: str, word: str, known: str) -> str:
     return f"{node} plays {short_repr(word)} by {known}, the nearest that it has"
 
 
-def silent(node: str, name: str, word: str) -> str:
-    """Message about a note with an unknown word, without the list of known ones."""
+def silent(node: str, name: str, word: str, *, note: bool = True) -> str:
+    """Message about a note, else a parameter, with an unknown word, without the list of known ones."""
     if name == PLAY:
         return f"{node} has no value named {short_repr(word)}, and this note is played without it"
-    return f"{node} has no {name} named {short_repr(word)}, and this note is silent"
+    return f"{node} has no {name} named {short_repr(word)}{', and this note is silent' if note else ''}"
 
 
 _NOTE = Param("note", "int", 0, 0, 127)

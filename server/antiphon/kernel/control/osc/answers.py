@@ -56,7 +56,8 @@ class UnknownWords:
             if self._due((node.id, name, word)):
                 # a library's content is private to the owner, as file names are
                 more = in_pack(name, word) or instead(word, known) if peer.level is Level.OWNER else ""
-                self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
+                note = not address.endswith(f"/{name}")
+                self._replies.fail(peer, address, f"{silent(node.name, name, word, note=note)}{more}")
         if peer.level is not Level.OWNER:
             return
         for word, known in find_substituted_words(node.vocabulary, args):
