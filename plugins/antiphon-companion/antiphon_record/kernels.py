@@ -57,6 +57,7 @@ class RecordWord(IntEnum):
     AFTER = 7  # and the next beat at which it jumps there
     PACE = 8  # frames of the record a frame
     NEXT = 9  # the first beat after the player's last note
+    AGAIN = 10  # 1 where the clock stands at its beginning
 
 
 class _Place(IntEnum):
@@ -267,7 +268,7 @@ def record_advance(k: RecordClock, r: RecordSource, give: f64, lead: i64, n: i64
     if give > 0.0 and abs(away) > _JUMP:
         whole = math.floor(away + 0.5)
         # by less than a bar: the player's bar was found anew, and the record is in its own
-        if abs(whole) < r.meter:
+        if abs(whole) < r.meter and w[RecordWord.AGAIN] == 0.0:
             w[RecordWord.OFFSET] = w[RecordWord.OFFSET] - whole
             away = away - whole
         else:
@@ -276,6 +277,7 @@ def record_advance(k: RecordClock, r: RecordSource, give: f64, lead: i64, n: i64
             w[RecordWord.HOLD] = _NEVER
             away = 0.0
             jumps = 1
+    w[RecordWord.AGAIN] = 0.0
     if (jumps == 1 or w[RecordWord.AT] == -_NEVER) and w[RecordWord.AFTER] < _NEVER:
         inside = w[RecordWord.GOTO] <= w[RecordWord.BEAT] and w[RecordWord.BEAT] < w[RecordWord.AFTER]
         line = -math.floor(1e-6 - w[RecordWord.BEAT] / f64(r.meter)) * f64(r.meter)
@@ -312,6 +314,9 @@ def record_play(
 ) -> None:
     """y[:, first:last] ← the record. a, b: the streams without drums, and of drums."""
     w = k.words
+    if k.running == 0 and k.beat <= 0.0:
+        w[RecordWord.OFFSET] = 0.0
+        w[RecordWord.AGAIN] = 1.0
     for n in range(k.first, k.last):
         for channel in range(y.channels):
             y[channel, n] = 0.0

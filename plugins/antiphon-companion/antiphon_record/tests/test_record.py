@@ -212,6 +212,15 @@ def test_a_jump_of_the_clock_ends_a_wait(song):
     assert deck.reports["waiting"] == 0.0
 
 
+def test_from_the_beginning_is_the_first_beat_after_a_false_start_too(song):
+    deck = Deck(song)
+    deck.play(1.6)
+    deck.time.beat, deck.time.playing = 0.0, False
+    deck.play(0.2)
+    deck.time.playing = True
+    np.testing.assert_allclose(deck.play(0.5)[:, 480:], Deck(song).play(0.5)[:, 480:], atol=1e-6)
+
+
 def test_a_jump_of_the_clock_out_of_a_section_returns_to_it_at_the_next_bar(song):
     deck = Deck(song, section="chorus")
     deck.play(0.5)
