@@ -131,7 +131,7 @@ def lay_out_calls(node: NodeStep, io: LayoutIO, wires: tuple[Call, ...]) -> tupl
     return step, [cell for name, cell in cells.items() if name not in io.reads]
 
 
-_SPARE_CALLS, _SPARE_WORDS, _SPARE_TIMES, _EVERY = 12, 384, 8, 16
+_SPARE_CALLS, _SPARE_WORDS, _SPARE_TIMES, _EVERY = 24, 384, 8, 16
 """Room for a node whose step is None as its plan is built, and every how many blocks at rest it is asked again."""
 _NEVER = 1 << 62
 """Duration of a block without a time limit, in nanoseconds."""
