@@ -6,6 +6,7 @@
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import re
@@ -57,6 +58,7 @@ def leave(code: int, text: str = "") -> NoReturn:
     """Exits with `code`, or with the exit code of a failed print if `code` is 0 and the text cannot be printed."""
     # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # the interpreter's shutdown would search all of it for cycles: a fifth of a short command's time
     sys.exit(code or _write_to_stdout(text))
 
 

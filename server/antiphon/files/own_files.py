@@ -1,14 +1,12 @@
-"""Files of the performer's folders, for commands and plugins: locks, copies, folders of sounds, TOML."""
+"""Files of the performer's folders, for commands and plugins: locks, copies, folders of sounds."""
 
 import contextlib
 import filecmp
 import glob
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from antiphon.kernel.errors import AntiphonError, FileError
 from antiphon.kernel.runtime.paths import (
@@ -23,10 +21,7 @@ from antiphon.kernel.runtime.paths import (
     temporary_beside,
 )
 from antiphon.kernel.runtime.platform import lock_file, lock_number, unlock_number
-from antiphon.kernel.runtime.toml_location import place_of
-from antiphon.kernel.runtime.typed import Misfit, convert
 
-T = TypeVar("T")
 OTHER_FOLDER = "name an empty folder, or {} to replace those that are named as a track is"
 """Advice for a request to write tracks among other files; {} is how it would be forced."""
 _SHOWN = 3
@@ -133,24 +128,6 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def read_toml(path: Path, kind: type[T], whole: str) -> T:
-    """Reads a TOML file as a type.
-
-    `kind`: a `msgspec.Struct`; a field's `Meta` describes its allowed values. `whole`: a name for the file, such as "a
-    style". Raises FileError: it cannot be read or does not fit; the message names the file, the line and the key.
-    """
-    text = ""
-    try:
-        text = path.read_text("utf-8-sig")
-        return convert(tomllib.loads(text), kind, whole)
-    except Misfit as misfit:
-        raise FileError(f"{place_of(path.name, text, misfit.path)}: {misfit.what}") from None
-    except OSError as error:
-        raise FileError(f"cannot read {path.name}: {os_error_text(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path.name} is not TOML: {error}") from None
 
 
 def first_entry_names(folder: str) -> str:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
         folder_in_library,
         hold_lock,
         lock as lock_file,
-        read_toml,
         size_of as file_size,
     )
     from antiphon.files.scores.midi_song import MidiNote, MidiSong, MidiTrack, Times as MidiTimes
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from antiphon.kernel.runtime.resources import folder as built_in_folder
     from antiphon.kernel.runtime.sound_formats import FORMATS as SOUND_FORMATS, READ_SUFFIXES, format_of
     from antiphon.kernel.runtime.terms import path_text as printable_path
+    from antiphon.kernel.runtime.toml_location import read_toml
     from antiphon.kernel.runtime.typed import Misfit, convert as convert_fields
     from antiphon.offline.note_file import CHORD_SUFFIXES, chord_text
 

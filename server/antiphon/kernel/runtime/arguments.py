@@ -5,9 +5,9 @@ it is positional on the command line.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import fields as fields_of_dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -127,16 +127,16 @@ class Argument(NamedTuple):
         check_number(value, self.spelling, low, most, takes=self.range, error=partial(Refusal, self.name))
 
 
-def arguments(kind: Any) -> Iterator[Argument]:
+@cache
+def arguments(kind: Any) -> tuple[Argument, ...]:
     """Arguments of a record, in order, without those of a nested record such as `FinishRequest`.
 
     `kind`: a msgspec Struct, or a dataclass, all of whose arguments have defaults.
     """
     hints = get_type_hints(kind, include_extras=True)
     fields: Any = fields_of_struct(kind) if issubclass(kind, Struct) else fields_of_dataclass(kind)
-    for field in fields:
-        if (one := declared_argument(field.name, hints[field.name], field.default)) is not None:
-            yield one
+    declared = (declared_argument(field.name, hints[field.name], field.default) for field in fields)
+    return tuple(one for one in declared if one is not None)
 
 
 def declared_argument(name: str, hint: Any, default: Any) -> Argument | None:
@@ -155,5 +155,6 @@ def _first_annotation_metadata(hint: Any) -> Any:
 
 def check(asked: object) -> None:
     """Raises Refusal for a value outside its range or choices."""
-    for one in arguments(type(asked)):
+    kind: Any = type(asked)
+    for one in arguments(kind):
         one.check(getattr(asked, one.name))

@@ -1,10 +1,16 @@
-"""Finds the place of a key in TOML text, for errors, and refuses TOML that would take too long to parse."""
+"""Reads TOML as a type, finds the place of a key in its text for errors, and refuses what would take long to parse."""
 
 import re
+import tomllib
+from pathlib import Path
+from typing import TypeVar
 
-from antiphon.kernel.errors import PatchError
+from antiphon.kernel.errors import FileError, PatchError
+from antiphon.kernel.runtime.paths import os_error_text
 from antiphon.kernel.runtime.shortening import short_repr
+from antiphon.kernel.runtime.typed import Misfit, convert
 
+T = TypeVar("T")
 MAX_PARTS = 8
 MAX_NESTING = 32
 
@@ -34,6 +40,24 @@ def guard(text: str, source: str) -> None:
         if depth > MAX_NESTING:
             line = bare.count("\n", 0, bracket.start()) + 1
             raise PatchError(f"{source}, line {line}: values nested more than {MAX_NESTING} deep are refused")
+
+
+def read_toml(path: Path, kind: type[T], whole: str) -> T:
+    """Reads a TOML file as a type.
+
+    `kind`: a `msgspec.Struct`; a field's `Meta` describes its allowed values. `whole`: a name for the file, such as "a
+    style". Raises FileError: it cannot be read or does not fit; the message names the file, the line and the key.
+    """
+    text = ""
+    try:
+        text = path.read_text("utf-8-sig")
+        return convert(tomllib.loads(text), kind, whole)
+    except Misfit as misfit:
+        raise FileError(f"{place_of(path.name, text, misfit.path)}: {misfit.what}") from None
+    except OSError as error:
+        raise FileError(f"cannot read {path.name}: {os_error_text(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path.name} is not TOML: {error}") from None
 
 
 def place_of(source: str, text: str, path: tuple[str, ...]) -> str:
