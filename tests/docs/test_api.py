@@ -36,7 +36,7 @@ TESTING = "antiphon.testing"
 """The module for tests of plugins, for evaluations and for benches."""
 AUTHORS_NAMES = 59
 """Most names on the page for authors of processors."""
-BACKENDS_NAMES = 275
+BACKENDS_NAMES = 276
 """Most names on the page for backends."""
 WITHOUT_IMPORT = {
     *("ArrayNetwork", "ModelFolder", "SynthBackend"),  # interfaces that a class has by its methods

@@ -29,8 +29,8 @@ OF_PYO = ("piano", "bass", "pad", "pluck", "strings", "drums")
 CASES = [(name, {}) for name in INSTRUMENTS if name != "synth"]
 CASES += [("synth", {"instrument": name}) for name in SYNTHS if name in OF_PYO]
 PARAMS = [pytest.param(*case, marks=[pytest.mark.needs("pyo")] * (case[0] == "synth")) for case in CASES]
-LISTENS = "answer", "continue", "follow", "listen", "resonator"
-"""Those that sound by their input as well, or after a pause: nothing is asked of one note of theirs."""
+LISTENS = "answer", "continue", "follow", "listen", "record", "resonator"
+"""Those that sound by their input or a recording as well, or after a pause: of one note of theirs nothing is asked."""
 NOTES = st.lists(
     st.tuples(
         st.sampled_from([0, 0, 0, 1, 255, 256, 4095]),

@@ -40,7 +40,7 @@ def check(
 ) -> None:
     """Count a data set's items, name what is missing, damaged or known to be faulty. Exit 1 if anything is missing or
     damaged."""
-    from antiphon.cli.progress import progress_bar
+    from antiphon.api.backends.cli import progress_bar
     from antiphon_models.datasets.checking import check as checked
 
     with progress_bar("checking") as progress:
@@ -97,7 +97,7 @@ def fetch(
 ) -> None:
     """Fetch the previews of a search, with tags, owner and licence of each. What is there is not fetched again."""
     from antiphon.api import UsageError
-    from antiphon.cli.progress import progress_bar
+    from antiphon.api.backends.cli import progress_bar
     from antiphon_models.datasets.freesound import Freesound, FreesoundSearch, key_from
 
     if source != "freesound":

@@ -55,7 +55,6 @@ cli termination_signals cli.errors
 cli clear_progress cli.progress:clear
 cli ask_server client.asking:answers
 cli ProgressBar cli.progress
-cli progress_bar cli.progress
 cli follow client.asking
 cli OscConnection client.connection
 cli owner_token files.owner_token:load_token
