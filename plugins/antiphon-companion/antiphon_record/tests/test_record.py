@@ -153,7 +153,7 @@ def test_without_a_recording_it_is_silent_and_one_that_is_not_prepared_is_refuse
         played(tmp_path / "b.wav", 0.1)
 
 
-class Deck:
+class Turntable:
     """A record on a clock that is set; `follows`: the node in whose place it comes."""
 
     def __init__(self, path, follows=None, **values):
@@ -194,7 +194,7 @@ def bar_of(sound):
 
 @pytest.mark.parametrize(("stands", "bar"), [(0.4, 2), (4.0, 1)])
 def test_after_a_stop_it_goes_on_where_the_player_stopped_and_with_a_late_note_where_it_is(song, stands, bar):
-    deck = Deck(song, waits=4.0)
+    deck = Turntable(song, waits=4.0)
     deck.play(1.0)
     deck.play(2.5 + stands / 2, note=True)  # on the third beat: it waits at the eighth
     assert deck.reports["waiting"] == 1.0
@@ -202,7 +202,7 @@ def test_after_a_stop_it_goes_on_where_the_player_stopped_and_with_a_late_note_w
 
 
 def test_a_jump_of_the_clock_ends_a_wait(song):
-    deck = Deck(song, waits=2.0)
+    deck = Turntable(song, waits=2.0)
     deck.play(0.1)
     deck.play(0.5, note=True)
     deck.play(2.0)
@@ -213,16 +213,16 @@ def test_a_jump_of_the_clock_ends_a_wait(song):
 
 
 def test_from_the_beginning_is_the_first_beat_after_a_false_start_too(song):
-    deck = Deck(song)
+    deck = Turntable(song)
     deck.play(1.6)
     deck.time.beat, deck.time.playing = 0.0, False
     deck.play(0.2)
     deck.time.playing = True
-    np.testing.assert_allclose(deck.play(0.5)[:, 480:], Deck(song).play(0.5)[:, 480:], atol=1e-6)
+    np.testing.assert_allclose(deck.play(0.5)[:, 480:], Turntable(song).play(0.5)[:, 480:], atol=1e-6)
 
 
 def test_a_jump_of_the_clock_out_of_a_section_returns_to_it_at_the_next_bar(song):
-    deck = Deck(song, section="chorus")
+    deck = Turntable(song, section="chorus")
     deck.play(0.5)
     deck.time.beat = 62.0
     assert bar_of(deck.play(0.9)) == 16
@@ -233,20 +233,20 @@ def test_a_jump_of_the_clock_out_of_a_section_returns_to_it_at_the_next_bar(song
 
 
 def test_a_node_in_anothers_place_goes_on_where_that_is(song):
-    waits = Deck(song, waits=2.0)
+    waits = Turntable(song, waits=2.0)
     waits.play(0.1)
     waits.play(0.5, note=True)
     held = waits.play(2.0)
-    again = Deck(song, waits, waits=2.0, section="verse")
+    again = Turntable(song, waits, waits=2.0, section="verse")
     sound = again.play(0.2)
     assert again.reports["waiting"] == 1.0
     assert bar_of(held[:, -9600:]) == bar_of(sound[:, 2400:]) == 1
     assert level(sound[:, 2400:]) < level(held[:, -9600:])
     # the record's own time, which is not that of the clock
-    own = Deck(song, give=0.0)
+    own = Turntable(song, give=0.0)
     own.play(7.0, tempo=60.0)
-    assert bar_of(Deck(song, own, give=0.0, section="verse").play(0.8)) == 4
+    assert bar_of(Turntable(song, own, give=0.0, section="verse").play(0.8)) == 4
     other = put_record(song.with_name("b.wav"), silence(12.0))
-    begun = Deck(other, own, give=0.0)
+    begun = Turntable(other, own, give=0.0)
     begun.play(0.1)
     assert begun.reports["bar"] == 2.0
