@@ -203,7 +203,7 @@ class Stems(Processor):
             for step in self._plays(io, done, count):
                 step.run()
             part = sound[:, : done + count]
-            done = place.swap(part, self._history.fresh(), self._nothing, self._nothing, done)
+            done = place.swap(part, self._history.fresh(), self._nothing, part[:0], done)
             if place.frames == hop:
                 self._hop(io)
                 self._history.turn()
@@ -212,7 +212,8 @@ class Stems(Processor):
 
     def step(self, io: IO) -> Step:
         """Step of a block within a hop."""
-        within = self._place.step(io.audio_in[0], self._history.fresh(), self._nothing, self._nothing)
+        x = io.audio_in[0]
+        within = self._place.step(x, self._history.fresh(), self._nothing, x[:0])
         return reduce(Step.then, (*self._plays(io, 0, io.frames), within))
 
     def _plays(self, io: IO, at: int, count: int) -> Iterator[Step]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, BlockTime
 from antiphon.native.compiling import kernel
-from antiphon.native.dsp import fill_sound
+from antiphon.native.dsp import fill_sound, pass_part
 from antiphon.native.intrinsics import channel, offset
 from antiphon.native.kernel import Audio, Step, f32, f32p, f64, f64p, i64, i64p
 
@@ -281,21 +281,6 @@ class _Place(IntEnum):
 
 
 @kernel
-def hop_swap(words: i64p, x: Audio, into: Audio, ready: Audio, y: Audio, done: i64) -> i64:
-    """Passes frames of a block from `done` on, up to the end of block or hop. Returns the frames that are done."""
-    at = words[_Place.FILLED]
-    count = min(x.frames - done, into.frames - at)
-    for c in range(x.channels):
-        for n in range(count):
-            into[c, at + n] = x[c, done + n]
-    for c in range(y.channels):
-        for n in range(count):
-            y[c, done + n] = ready[c, at + n]
-    words[_Place.FILLED] = at + count
-    return i64(done + count)
-
-
-@kernel
 def hop_waits(words: i64p, hop: i64, frames: i64) -> i64:
     """1 if a block does not end the hop, and nothing is due in it, else 0."""
     end = words[_Place.FILLED] + frames
@@ -317,7 +302,7 @@ class HopPlace:
     def __init__(self, hop: int = NEVER) -> None:
         self.hop = hop
         self.words = np.zeros(len(_Place), np.int64)
-        self._swap = hop_swap.caller()
+        self._swap = pass_part.caller()
         self.clear()
 
     @property
@@ -340,14 +325,15 @@ class HopPlace:
     def swap(self, x: Samples, into: Samples, ready: Samples, y: Samples, done: int) -> int:
         """Passes frames of a block from `done` on, x → into and ready → y, up to the end of the hop or the block.
 
-        `into`, `ready`: the hop that is filled, and the one that is played. Returns the frames of the block so far.
+        `into`, `ready`: the hop that is filled, and the one that is played; `y` and `ready` may be without channels.
+        Returns the frames of the block so far.
         """
         return self._swap(self.words, x, into, ready, y, done)
 
     def step(self, x: Samples, into: Samples, ready: Samples, y: Samples) -> Step:
         """Step of a block within the hop, with the arguments of `swap`."""
         inside = hop_waits.step(self.words, self.hop, x.shape[1])
-        return hop_swap.step(self.words, x, into, ready, y, 0).provided(inside)
+        return pass_part.step(self.words, x, into, ready, y, 0).provided(inside)
 
     def count(self, frames: int) -> Step:
         """Step of a block within the hop whose frames are only counted."""

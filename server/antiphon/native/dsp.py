@@ -317,3 +317,21 @@ def guard(x: f32p, stride: i64, state: f64p, fall: f64, channels: i64, frames: i
         state[0] = 0.0
     elif limit(x, stride, state, fall, channels, frames) != 0:
         counts[1] = counts[1] + 1
+
+
+@kernel
+def pass_part(filled: i64p, x: Audio, into: Audio, out: Audio, y: Audio, done: i64) -> i64:
+    """Passes frames of a block from `done` on, up to the end of the block or the hop: x → into, out → y.
+
+    `filled`: the frames of the hop so far. Returns the frames of the block that are done.
+    """
+    at = filled[0]
+    part = min(y.frames - done, out.frames - at)
+    for c in range(x.channels):
+        for n in range(part):
+            into[c, at + n] = x[c, done + n]
+    for c in range(y.channels):
+        for n in range(part):
+            y[c, done + n] = out[c, at + n]
+    filled[0] = at + part
+    return i64(done + part)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from antiphon.kernel.workers.hop_kernels import EpochWord, LaneWord, answer_there, hand_over, hop_continues
 from antiphon.native.compiling import kernel
-from antiphon.native.dsp import finite, ring_read, ring_write
+from antiphon.native.dsp import finite, pass_part, ring_read, ring_write
 from antiphon.native.intrinsics import address_f32, address_i64, offset
 from antiphon.native.kernel import Audio, f32, f32p, f64, i64, i64p
 
@@ -159,24 +159,6 @@ class DryHops(NamedTuple):
     hop: Audio
     at: i64p
     latency: i64
-
-
-@kernel
-def pass_part(words: i64p, x: Audio, into: Audio, out: Audio, y: Audio, done: i64) -> i64:
-    """Passes frames of a block from `done` on, up to the end of the block or the hop: x → into, out → y.
-
-    Returns the frames of the block that are done.
-    """
-    fill = words[HopWord.FILL]
-    part = min(y.frames - done, out.frames - fill)
-    for c in range(x.channels):
-        for n in range(part):
-            into[c, fill + n] = x[c, done + n]
-    for c in range(y.channels):
-        for n in range(part):
-            y[c, done + n] = out[c, fill + n]
-    words[HopWord.FILL] = fill + part
-    return i64(done + part)
 
 
 @kernel

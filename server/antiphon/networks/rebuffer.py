@@ -13,8 +13,9 @@ import numpy as np
 
 from antiphon.kernel.contract.block import Samples
 from antiphon.kernel.contract.processor import IO, ProcessorPart
+from antiphon.native.dsp import pass_part
 from antiphon.native.kernel import Step
-from antiphon.networks.hop_kernels import FadeWord, HopWord, begin_hop, dot, hop_goes_on, pass_part, push_tail
+from antiphon.networks.hop_kernels import FadeWord, HopWord, begin_hop, dot, hop_goes_on, push_tail
 
 
 def lead_for(hop: int, block: int) -> int:
