@@ -5,7 +5,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import F32, F64
-from antiphon.api.backends.files import make_folder
 from antiphon_models.follow.songs import PlayedSong, factors, performance, scale_beat_tempos
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, metric_values
 from antiphon_models.learning.user_commands import command
 from antiphon_models.material.sounds import songs
-from antiphon_record.kernels import HALF_SCALE, STEMS
-from antiphon_record.preparing import RATE, VERSION, PreparedRecord, beat_places, find_attacks, folder_of
+from antiphon_record.kernels import STEMS
+from antiphon_record.preparing import RATE, beat_places, write_prepared
 
 SONGS, SECONDS, COUNT = 4, 50.0, 4
 """Default number of songs; measured seconds; beats of the count-in."""
@@ -134,15 +132,9 @@ def _rendered(record: PlayedSong, player: PlayedSong) -> F32:
     with _home() as home:
         source = home / "record.wav"
         soundfile.write(source, clicks.sum(axis=0).T, RATE, "FLOAT")
-        folder = make_folder(folder_of(source))
-        whole = np.rint(clicks / HALF_SCALE).astype("<i2").transpose(2, 0, 1)
-        (folder / "stems.i16").write_bytes(whole.tobytes())
         # a few songs have a bar of another length in between: the record counts on from its first line
-        places, meter = beat_places(beats, beats[:1].tolist(), "4/4")
-        attacks = [find_attacks(whole, drums=drums) for drums in (False, True)]
+        write_prepared(source, clicks, *beat_places(beats, beats[:1].tolist(), "4/4"))
         tempo = 60.0 / float(np.median(np.diff(beats[:17])))
-        facts = PreparedRecord("record.wav", tempo, meter, len(whole), places.tolist(), [], [], attacks, [])
-        (folder / "record.json").write_text(json.dumps({"version": VERSION, **asdict(facts)}))
         patch, events, out = home / "patch.toml", home / "events.jsonl", home / "out.wav"
         limits = {"low": max(30.0, tempo / 1.4), "high": min(300.0, tempo * 1.4)}
         patch.write_text(PATCH.format(tempo=tempo, file=source, **limits))

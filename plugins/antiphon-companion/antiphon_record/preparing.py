@@ -143,19 +143,35 @@ def prepare(source: Path, progress: Callable[[float, str], None]) -> PreparedRec
     finally:
         stems.unlink(missing_ok=True)
     places, meter = beat_places(np.asarray(values["beats"]), values["downbeats"] or (), values["meter"])
-    prepared = PreparedRecord(
-        name,
-        60.0 / float(np.median(np.diff(places[: 16 + 1]))) * RATE,
-        meter,
-        frames,
-        places.tolist(),
-        [(first, last, label) for first, last, label in _in_beats(values["sections"], places, meter)],
-        [(s, e, label) for s, e, label in _in_beats(values["chords"], places, 0)],
-        attacks,
-        remarks,
+    spans = _in_beats(values["sections"], places, meter), _in_beats(values["chords"], places, 0)
+    return _write_facts(
+        source, PreparedRecord(name, _tempo(places), meter, frames, places.tolist(), *spans, attacks, remarks)
     )
-    write_atomic(folder / _FACTS, json.dumps({"version": VERSION, **asdict(prepared)}).encode())
-    return prepared
+
+
+def write_prepared(
+    source: Path, stems: NDArray[np.float32], places: F64, meter: int, sections: Sequence[tuple[int, int, str]] = ()
+) -> PreparedRecord:
+    """Prepares a sound file whose stems, `[stems, 2, frames]`, and beats, in frames, are known."""
+    whole = np.ascontiguousarray(_in_steps(stems).transpose(2, 0, 1))
+    (make_folder(folder_of(source)) / _STEMS).write_bytes(whole.tobytes())
+    attacks = [find_attacks(whole, drums=drums) for drums in (False, True)]
+    named, line = list(sections), places.tolist()
+    record = PreparedRecord(source.name, _tempo(places), meter, len(whole), line, named, [], attacks, [])
+    return _write_facts(source, record)
+
+
+def _write_facts(source: Path, record: PreparedRecord) -> PreparedRecord:
+    write_atomic(folder_of(source) / _FACTS, json.dumps({"version": VERSION, **asdict(record)}).encode())
+    return record
+
+
+def _tempo(places: F64) -> float:
+    return 60.0 / float(np.median(np.diff(places[: 16 + 1]))) * RATE
+
+
+def _in_steps(sound: NDArray[np.float32]) -> NDArray[np.int16]:
+    return np.asarray(np.rint(np.clip(sound, -1.99, 1.99) / HALF_SCALE), "<i2")
 
 
 def _check_length(seconds: float, name: str, *, known: bool = True) -> None:
@@ -180,8 +196,7 @@ def _separate(source: Path, target: Path, progress: Callable[[float], None]) -> 
         names, parts = separate_blocks(blocks(), RATE, 2)
         order = [names.index(name) for name in STEMS]
         for part in parts:
-            whole = np.rint(np.clip(part[order], -1.99, 1.99) / HALF_SCALE).astype("<i2")
-            file.write(whole.transpose(2, 0, 1).tobytes())
+            file.write(_in_steps(part[order]).transpose(2, 0, 1).tobytes())
             done += part.shape[2]
             if info.frames:
                 progress(min(1.0, done / RATE / (info.frames / info.rate)))

@@ -1,17 +1,14 @@
 """Recordings whose stems and beats are known, prepared without a separation."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.backends.files import make_folder
 from antiphon.testing import write
-from antiphon_record.kernels import HALF_SCALE, STEMS
-from antiphon_record.preparing import VERSION, PreparedRecord, find_attacks, folder_of
+from antiphon_record.kernels import STEMS
+from antiphon_record.preparing import write_prepared
 
 RATE = 48000
 F32 = NDArray[np.float32]
@@ -40,11 +37,6 @@ def put_record(
 ) -> Path:
     """Writes a song of stems `[4, 2, frames]` with a beat every `beat` seconds, and what is prepared of it."""
     write(path, stems.sum(axis=0))
-    folder = make_folder(folder_of(path))
-    whole = np.rint(stems / HALF_SCALE).astype("<i2").transpose(2, 0, 1)
-    (folder / "stems.i16").write_bytes(np.ascontiguousarray(whole).tobytes())
-    places = (np.arange(stems.shape[2] / RATE / beat + 2) * beat * RATE).tolist()
-    attacks = [find_attacks(whole, drums=drums) for drums in (False, True)]
-    record = PreparedRecord(path.name, 60.0 / beat, meter, stems.shape[2], places, list(sections), [], attacks, [])
-    (folder / "record.json").write_text(json.dumps({"version": VERSION, **asdict(record)}))
+    places = np.arange(stems.shape[2] / RATE / beat + 2) * beat * RATE
+    write_prepared(path, stems, places, meter, sections)
     return path
